@@ -1,0 +1,180 @@
+#include "io/atomic_file.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+
+namespace hone::io {
+namespace {
+
+[[noreturn]] void refused(const std::filesystem::path& path, const char* what, int error) {
+  const char* hint = error == ENOSPC || error == EDQUOT ? "free some space on this disk and run the command again"
+                     : error == EACCES || error == EROFS ? "choose a folder you may write to"
+                                                         : "check the disk and the folder";
+  throw Error(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, path.string(),
+              fmt::format("cannot {}: {}", what, std::strerror(error)), hint);
+}
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(context_, EVP_sha256(), nullptr); }
+  ~Sha256() { EVP_MD_CTX_free(context_); }
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void add(const void* data, size_t bytes) { EVP_DigestUpdate(context_, data, bytes); }
+  std::string hex() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(context_, digest.data(), &size);
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
+    return text;
+  }
+
+ private:
+  EVP_MD_CTX* context_;
+};
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+}  // namespace
+
+struct AtomicFile::Impl {
+  std::filesystem::path path, temporary;
+  int fd = -1;
+  uint64_t bytes = 0;
+  Sha256 hash;
+};
+
+AtomicFile::AtomicFile(std::filesystem::path path) : impl_(std::make_unique<Impl>()) {
+  impl_->path = std::move(path);
+  impl_->temporary = impl_->path;
+  impl_->temporary += fmt::format(".partial-{}", ::getpid());
+  impl_->fd = ::open(impl_->temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (impl_->fd < 0) refused(impl_->path, "create the file", errno);
+}
+
+AtomicFile::AtomicFile(AtomicFile&&) noexcept = default;
+
+AtomicFile::~AtomicFile() {
+  if (!impl_ || impl_->fd < 0) return;
+  ::close(impl_->fd);
+  ::unlink(impl_->temporary.c_str());
+}
+
+void AtomicFile::write(const void* data, size_t bytes) {
+  const char* p = static_cast<const char*>(data);
+  impl_->hash.add(data, bytes);
+  impl_->bytes += bytes;
+  while (bytes > 0) {
+    const ssize_t written = ::write(impl_->fd, p, bytes);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      refused(impl_->path, "write", errno);
+    }
+    p += written;
+    bytes -= static_cast<size_t>(written);
+  }
+}
+
+void AtomicFile::write_zeros(size_t bytes) {
+  const std::string zeros(std::min<size_t>(bytes, 4096), '\0');
+  for (; bytes > 0; bytes -= std::min(bytes, zeros.size())) write(zeros.data(), std::min(bytes, zeros.size()));
+}
+
+uint64_t AtomicFile::bytes() const { return impl_->bytes; }
+
+std::string AtomicFile::finish() {
+  if (::fsync(impl_->fd) != 0) refused(impl_->path, "bring the file to disk", errno);
+  if (::close(std::exchange(impl_->fd, -1)) != 0) {
+    const int error = errno;
+    ::unlink(impl_->temporary.c_str());
+    refused(impl_->path, "close the file", error);
+  }
+  if (::rename(impl_->temporary.c_str(), impl_->path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(impl_->temporary.c_str());
+    refused(impl_->path, "move the finished file into place", error);
+  }
+  sync_folder(folder_of(impl_->path));
+  return impl_->hash.hex();
+}
+
+std::string write_file(const std::filesystem::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  return file.finish();
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) refused(folder, "open the folder", errno);
+  const int result = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  // Some network file systems cannot sync folders; that is no reason to lose the file.
+  if (result != 0 && error != EINVAL && error != ENOTSUP) refused(folder, "bring the folder to disk", error);
+}
+
+namespace {
+
+class ReadOnly {
+ public:
+  explicit ReadOnly(const std::filesystem::path& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) refused(path, "open the file", errno);
+    struct stat info {};
+    if (::fstat(fd_, &info) == 0 && S_ISDIR(info.st_mode)) {
+      ::close(fd_);
+      throw Error(ErrorCode::kInvalidInput, path.string(), "is a folder; a file was expected", "name a file inside it");
+    }
+  }
+  ~ReadOnly() { ::close(fd_); }
+  ReadOnly(const ReadOnly&) = delete;
+  ReadOnly& operator=(const ReadOnly&) = delete;
+  size_t read(std::vector<char>& buffer) {
+    for (;;) {
+      const ssize_t n = ::read(fd_, buffer.data(), buffer.size());
+      if (n >= 0) return static_cast<size_t>(n);
+      if (errno != EINTR) refused(path_, "read", errno);
+    }
+  }
+
+ private:
+  const std::filesystem::path& path_;
+  int fd_;
+};
+
+}  // namespace
+
+std::string sha256_of_file(const std::filesystem::path& path) {
+  ReadOnly file(path);
+  Sha256 hash;
+  std::vector<char> buffer(1 << 20);
+  while (const size_t n = file.read(buffer)) hash.add(buffer.data(), n);
+  return hash.hex();
+}
+
+std::string read_file(const std::filesystem::path& path, size_t limit) {
+  ReadOnly file(path);
+  std::string content;
+  std::vector<char> buffer(1 << 16);
+  while (const size_t n = file.read(buffer)) {
+    if (content.size() + n > limit)
+      throw Error(ErrorCode::kInvalidInput, path.string(), fmt::format("is larger than {} bytes", limit),
+                  "this is not the kind of file that is expected here");
+    content.append(buffer.data(), n);
+  }
+  return content;
+}
+
+}  // namespace hone::io

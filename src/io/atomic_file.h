@@ -1,0 +1,42 @@
+// Files that are either whole or absent: written under a temporary name, synced, then renamed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace hone::io {
+
+/// Writes one file from front to back, hashing as it goes. Until finish() the bytes are in a temporary file beside `path`,
+/// which the destructor removes. Every function throws Error{kIo} naming the path; a full disk says how much was needed.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(AtomicFile&&) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+
+  void write(const void* data, size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  void write_zeros(size_t bytes);
+  uint64_t bytes() const;
+  /// Syncs, renames over `path`, syncs the folder; returns the SHA-256 of the content in hexadecimal.
+  std::string finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// AtomicFile in one call; returns the SHA-256.
+std::string write_file(const std::filesystem::path& path, std::string_view content);
+/// The SHA-256 of a file's content in hexadecimal.
+std::string sha256_of_file(const std::filesystem::path& path);
+/// Makes renames and new files in `folder` last through a power cut.
+void sync_folder(const std::filesystem::path& folder);
+/// Reads a whole file of at most `limit` bytes; throws Error{kNotFound}, Error{kIo} or Error{kInvalidInput} (too large).
+std::string read_file(const std::filesystem::path& path, size_t limit = size_t{1} << 30);
+
+}  // namespace hone::io

@@ -1,0 +1,34 @@
+#include "io/json_file.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "io/atomic_file.h"
+
+namespace hone::io {
+
+nlohmann::json parse_json(std::string_view text, const std::string& where) {
+  bool too_deep = false;
+  const auto guard = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    if (depth > kMaxJsonDepth) too_deep = true;
+    return !too_deep;
+  };
+  try {
+    nlohmann::json value = nlohmann::json::parse(text, guard);
+    if (!too_deep) return value;
+  } catch (const nlohmann::json::parse_error& error) {
+    const size_t at = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}:{}", where, line),
+                text.empty() ? "the file is empty; JSON was expected" : fmt::format("is not JSON (byte {})", at),
+                "the file may be cut off or damaged: fetch or write it again");
+  }
+  throw Error(ErrorCode::kInvalidInput, where, fmt::format("JSON is nested deeper than {} levels", kMaxJsonDepth),
+              "no model or adapter file needs that: fetch it again from a source you trust");
+}
+
+nlohmann::json read_json(const std::filesystem::path& path, size_t limit) {
+  return parse_json(read_file(path, limit), path.string());
+}
+
+}  // namespace hone::io

@@ -1,0 +1,63 @@
+#include "train/step.h"
+
+#include <cstring>
+
+namespace hone::train {
+namespace {
+
+Tensor to_tensor(const std::vector<int32_t>& values) {
+  return Tensor::from({static_cast<int64_t>(values.size())}, std::span<const int32_t>(values));
+}
+
+void add(LossSum& total, const ops::TokenLoss& loss, const data::MicroBatch& batch) {
+  total.sum += loss.sum;
+  total.tokens += loss.tokens;
+  total.correct += loss.correct;
+  total.seen += batch.tokens();
+}
+
+}  // namespace
+
+nn::Sequence to_sequence(const data::MicroBatch& batch) {
+  return {to_tensor(batch.ids), to_tensor(batch.positions), to_tensor(batch.segment_begin)};
+}
+
+LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatch& batch, const StepOptions& options) {
+  LossSum total;
+  if (batch.supervised == 0) return total;
+  const float scale = 1.0f / static_cast<float>(batch.supervised);
+  nn::Pass pass;
+  pass.training = true;
+  pass.seed = options.seed;
+  pass.step = options.step;
+  pass.dropout = model.dropout;
+  for (const data::MicroBatch& micro : batch.micro_batches) {
+    if (options.interrupted && options.interrupted()) return total;
+    if (micro.supervised > 0) {
+      const ops::TokenLoss loss =
+          model.loss(to_sequence(micro), to_tensor(micro.labels), scale, pass, options.checkpointing);
+      ops::backward(loss.loss);
+      add(total, loss, micro);
+    }
+    pass.first_token += static_cast<uint64_t>(micro.tokens());
+  }
+  return total;
+}
+
+LossSum evaluate(const models::CausalLm& model, data::ValidationPass& validation, const std::function<bool()>& interrupted) {
+  const autograd::NoGrad no_grad;
+  LossSum total;
+  for (data::MicroBatch batch; validation.next(batch);) {
+    if (interrupted && interrupted()) break;
+    if (batch.supervised == 0) continue;
+    add(total, model.loss(to_sequence(batch), to_tensor(batch.labels), 1, nn::Pass{}), batch);
+  }
+  return total;
+}
+
+void clear_gradients(models::CausalLm& model) {
+  for (const auto& leaf : model.parameters())
+    if (leaf->grad.defined()) std::memset(leaf->grad.raw_mutable(), 0, leaf->grad.bytes());
+}
+
+}  // namespace hone::train

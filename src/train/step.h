@@ -1,0 +1,44 @@
+// One optimizer step's forward and backward passes, and the same arithmetic without gradients for validation.
+#pragma once
+
+#include <functional>
+
+#include "data/batch.h"
+#include "data/loader.h"
+#include "models/causal_lm.h"
+
+namespace hone::train {
+
+/// Sums over labelled tokens; the mean loss is sum / tokens.
+struct LossSum {
+  double sum = 0;       // of −log p(label)
+  int64_t tokens = 0;   // labelled
+  int64_t correct = 0;  // label was the most likely token
+  int64_t seen = 0;     // all tokens that passed through the model
+
+  double mean() const { return tokens ? sum / static_cast<double>(tokens) : 0; }
+  double accuracy() const { return tokens ? static_cast<double>(correct) / static_cast<double>(tokens) : 0; }
+};
+
+struct StepOptions {
+  uint64_t seed = 0;
+  uint32_t step = 0;  // optimizer step, from 0: selects the dropout masks
+  bool checkpointing = false;
+  /// Asked between micro-batches; true stops the step early (its gradients are then incomplete and must not be used).
+  std::function<bool()> interrupted;
+};
+
+/// The batch as tensors the model takes.
+nn::Sequence to_sequence(const data::MicroBatch& batch);
+
+/// Adds d(Σ −log p(label) / batch.supervised) to every parameter's gradient, micro-batch by micro-batch, so that the step
+/// does not depend on how it is cut into micro-batches (beyond rounding). Gradients must be cleared before.
+LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatch& batch, const StepOptions& options);
+
+/// The loss over a whole validation pass; no gradients, no dropout.
+LossSum evaluate(const models::CausalLm& model, data::ValidationPass& validation, const std::function<bool()>& interrupted);
+
+/// Drops every parameter's gradient, keeping the memory for the next step.
+void clear_gradients(models::CausalLm& model);
+
+}  // namespace hone::train
