@@ -1,0 +1,24 @@
+// A model's LoRA matrices as the adapter formats keep them, and back.
+#pragma once
+
+#include "io/peft.h"
+#include "models/causal_lm.h"
+
+namespace hone::models {
+
+/// The adapter of `model`: copies, B's rows in Hugging Face's order (GGUF files of the llama family hold query and key rows
+/// reordered). `options` are those the adapter was made with.
+io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const std::string& base_model);
+
+/// Attaches a saved adapter; `trainable` makes its matrices parameters. Throws Error{kInvalidInput} naming `where` when a
+/// module does not exist in this model or has other sizes. Returns how many layers got one.
+int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable);
+
+/// Rows of a query or key matrix (heads · D, cols) from Hugging Face's order to GGUF's llama order, or back.
+enum class RowOrder { kToGguf, kToHuggingFace };
+Tensor reorder_rotary_rows(const Tensor& matrix, int64_t head_dim, RowOrder order);
+
+/// Whether this module's rows are reordered in GGUF files of the family.
+bool has_reordered_rows(Family family, std::string_view module);
+
+}  // namespace hone::models

@@ -1,0 +1,98 @@
+// What a YAML file (and key=value words after it) tells hone to do. docs/config.md lists every key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/config.h"
+
+namespace hone::recipes {
+
+struct ModelSettings {
+  std::string base;                   // a GGUF file, a Hugging Face folder, or a name under $HONE_MODELS
+  std::string adapter = "lora";       // lora, full
+  std::string quantization = "auto";  // auto (as stored), bf16, f32, nf4
+  std::string chat_template;          // a file or a known name; empty: the model's own
+};
+
+struct LoraSettings {
+  int64_t r = 16;
+  double alpha = 32;
+  double dropout = 0;
+  std::vector<std::string> target;  // empty: every linear layer
+  bool rslora = false;
+  double plus_ratio = 1;  // LoRA+: learning rate of B over that of A
+};
+
+struct TrainingSettings {
+  std::string method = "sft";  // sft, pretrain
+  int64_t batch_size = 1;
+  int64_t gradient_accumulation = 1;
+  double learning_rate = 0;  // 0: 1e-4 for LoRA, 2e-5 for full fine-tuning
+  double epochs = 1;
+  int64_t max_steps = 0;     // 0: as many as the epochs take
+  bool gradient_checkpointing = false;
+  std::string precision = "bf16";  // of activations: bf16, f32
+  int64_t seed = 42;
+  int64_t eval_steps = 0;  // validate every N steps; 0: once per epoch
+  int64_t save_steps = 100;
+  int64_t keep_checkpoints = 2;
+  std::string output_dir;  // empty: runs/<name of the YAML file>
+};
+
+struct OptimizerSettings {
+  std::string type = "adamw";
+  double weight_decay = 0;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double max_grad_norm = 1;  // 0: no clipping
+};
+
+struct ScheduleSettings {
+  std::string type = "cosine";  // cosine, linear, constant
+  double warmup_ratio = 0.03;
+  int64_t warmup_steps = 0;  // > 0 overrides the ratio
+  double min_ratio = 0;
+};
+
+struct QuantizationSettings {
+  std::string type;  // empty, nf4, none
+  std::string weight_dtype, activate_dtype;
+  bool double_quant = true;
+};
+
+struct Config {
+  ModelSettings model;
+  LoraSettings lora;
+  TrainingSettings training;
+  OptimizerSettings optimizer;
+  ScheduleSettings schedule;
+  QuantizationSettings quantization;
+  std::string attention = "flash_attn";
+  double dropout_rate = 0;
+  bool early_stop = false;
+  int64_t patience = 10;
+  data::DataConfig data;
+};
+
+/// Reads a YAML file and applies `overrides` ("training.epochs=1") after it. Throws Error{kInvalidInput} naming file, line and
+/// key, with the nearest known key; Error{kUnsupported} for settings that a later version brings.
+Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+/// The same from text; `where` names it.
+Config parse_config(const std::string& yaml, const std::string& where, const std::vector<std::string>& overrides);
+
+/// Every key with its value, as YAML that load_config reads back to the same Config.
+std::string to_yaml(const Config& config);
+
+/// The first key whose value matters to resuming and differs ("training.seed: 42 → 43"); empty when a run started with
+/// `before` may go on with `after`.
+std::string resume_difference(const Config& before, const Config& after);
+
+/// Key, aliases, default and meaning of every setting, for `hone config`.
+struct KeyHelp {
+  std::string key, aliases, standard, meaning;
+};
+std::vector<KeyHelp> config_keys();
+
+}  // namespace hone::recipes

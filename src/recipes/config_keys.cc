@@ -1,0 +1,317 @@
+#include "recipes/config_keys.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace hone::recipes {
+namespace {
+
+using Where = const std::string&;
+
+[[noreturn]] void bad(Where where, const std::string& expected, const YAML::Node& found) {
+  std::string value = found.IsScalar() ? fmt::format("\"{}\"", found.Scalar()) : found.IsSequence() ? "a list" : found.IsMap() ? "a mapping" : "nothing";
+  throw Error(ErrorCode::kInvalidInput, where, fmt::format("expected {}, found {}", expected, value), "change the value");
+}
+
+std::string scalar(const YAML::Node& node, Where where, const char* expected) {
+  if (!node.IsScalar()) bad(where, expected, node);
+  return node.Scalar();
+}
+
+std::string in_quotes(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+double read_number(const YAML::Node& node, Where where, double low, double high) {
+  double value = 0;
+  try {
+    value = node.as<double>();
+  } catch (const YAML::Exception&) {
+    bad(where, fmt::format("a number from {:g} to {:g}", low, high), node);
+  }
+  if (!(value >= low && value <= high)) bad(where, fmt::format("a number from {:g} to {:g}", low, high), node);
+  return value;
+}
+
+// Whole numbers, also when written as 1e3.
+int64_t read_integer(const YAML::Node& node, Where where, int64_t low, int64_t high) {
+  const std::string expected = fmt::format("a whole number from {} to {}", low, high);
+  double value = 0;
+  try {
+    value = node.as<double>();
+  } catch (const YAML::Exception&) {
+    bad(where, expected, node);
+  }
+  if (value != std::floor(value) || !(value >= static_cast<double>(low) && value <= static_cast<double>(high))) bad(where, expected, node);
+  return static_cast<int64_t>(value);
+}
+
+// The word for a setting of fixed words: {word, what it means to hone}.
+using Words = std::vector<std::pair<std::string, std::string>>;
+std::string read_word(const YAML::Node& node, Where where, const Words& words) {
+  const std::string found = scalar(node, where, "a word");
+  std::vector<std::string> known;
+  for (const auto& [word, value] : words) {
+    if (word == found) return value;
+    known.push_back(word);
+  }
+  const std::string near = nearest(found, known);
+  throw Error(ErrorCode::kInvalidInput, where, fmt::format("expected one of {}, found \"{}\"", fmt::join(known, ", "), found),
+              near.empty() ? "use one of these words" : fmt::format("did you mean \"{}\"?", near));
+}
+
+[[noreturn]] void later(Where where, const std::string& what, const std::string& instead) {
+  throw Error(ErrorCode::kUnsupported, where, what + " arrives in a later version", instead);
+}
+
+template <class Access>
+Key integer(std::string path, std::vector<std::string> aliases, int64_t low, int64_t high, Access access, std::string meaning, bool resumable = false) {
+  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
+          [=](Config& c, const YAML::Node& node, Where where) { access(c) = read_integer(node, where, low, high); },
+          [=](const Config& c) { return fmt::format("{}", access(const_cast<Config&>(c))); }};
+}
+template <class Access>
+Key number(std::string path, std::vector<std::string> aliases, double low, double high, Access access, std::string meaning, bool resumable = false) {
+  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
+          [=](Config& c, const YAML::Node& node, Where where) { access(c) = read_number(node, where, low, high); },
+          [=](const Config& c) { return fmt::format("{}", access(const_cast<Config&>(c))); }};
+}
+template <class Access>
+Key flag(std::string path, std::vector<std::string> aliases, Access access, std::string meaning) {
+  return {std::move(path), std::move(aliases), std::move(meaning), false,
+          [=](Config& c, const YAML::Node& node, Where where) {
+            try {
+              access(c) = node.as<bool>();
+            } catch (const YAML::Exception&) {
+              bad(where, "true or false", node);
+            }
+          },
+          [=](const Config& c) { return std::string(access(const_cast<Config&>(c)) ? "true" : "false"); }};
+}
+template <class Access>
+Key text(std::string path, std::vector<std::string> aliases, Access access, std::string meaning, bool resumable = false) {
+  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
+          [=](Config& c, const YAML::Node& node, Where where) { access(c) = scalar(node, where, "text"); },
+          [=](const Config& c) { return in_quotes(access(const_cast<Config&>(c))); }};
+}
+template <class Access>
+Key word(std::string path, std::vector<std::string> aliases, Words words, Access access, std::string meaning) {
+  return {std::move(path), std::move(aliases), std::move(meaning), false,
+          [=](Config& c, const YAML::Node& node, Where where) { access(c) = read_word(node, where, words); },
+          [=](const Config& c) { return access(const_cast<Config&>(c)); }};
+}
+
+#define FIELD(expression) [](Config& c) -> auto& { return c.expression; }
+
+// ---- data
+
+data::DatasetConfig read_dataset(const YAML::Node& node, Where where) {
+  data::DatasetConfig dataset;
+  if (node.IsScalar()) {
+    dataset.path = node.Scalar();
+    return dataset;
+  }
+  if (!node.IsMap()) bad(where, "a path, or a mapping with path", node);
+  static const std::vector<std::string> known = {"path", "type", "format", "columns", "delimiter", "weight"};
+  for (const auto& entry : node) {
+    const std::string key = entry.first.Scalar(), at = where + "." + key;
+    if (key == "path") dataset.path = scalar(entry.second, at, "a path");
+    else if (key == "type") dataset.container = data::parse_container(scalar(entry.second, at, "a word"), at);
+    else if (key == "format") dataset.format = data::parse_format(scalar(entry.second, at, "a word"), at);
+    else if (key == "weight") dataset.weight = read_number(entry.second, at, 1e-6, 1000);
+    else if (key == "delimiter") {
+      const std::string text = scalar(entry.second, at, "one character");
+      if (text.size() != 1) bad(at, "one character", entry.second);
+      dataset.delimiter = text[0];
+    } else if (key == "columns") {
+      if (!entry.second.IsMap()) bad(at, "a mapping from hone's column to the file's", entry.second);
+      for (const auto& column : entry.second) dataset.columns[column.first.Scalar()] = scalar(column.second, at, "a column name");
+    } else {
+      const std::string near = nearest(key, known);
+      throw Error(ErrorCode::kInvalidInput, at, fmt::format("unknown key \"{}\"", key),
+                  near.empty() ? fmt::format("known: {}", fmt::join(known, ", ")) : fmt::format("did you mean \"{}\"?", near));
+    }
+  }
+  if (dataset.path.empty()) throw Error(ErrorCode::kInvalidInput, where, "path is missing", "name the file");
+  return dataset;
+}
+
+std::vector<data::DatasetConfig> read_datasets(const YAML::Node& node, Where where) {
+  std::vector<data::DatasetConfig> list;
+  if (node.IsSequence())
+    for (size_t i = 0; i < node.size(); ++i) list.push_back(read_dataset(node[i], fmt::format("{}[{}]", where, i)));
+  else list.push_back(read_dataset(node, where));
+  return list;
+}
+
+std::string write_datasets(const std::vector<data::DatasetConfig>& list) {
+  std::vector<std::string> entries;
+  for (const auto& d : list) {
+    std::string entry = fmt::format("{{path: {}, type: {}, format: {}, weight: {}", in_quotes(d.path), data::name(d.container), data::name(d.format), d.weight);
+    if (d.delimiter) entry += fmt::format(", delimiter: {}", in_quotes(std::string(1, d.delimiter)));
+    if (!d.columns.empty()) {
+      std::vector<std::string> columns;
+      for (const auto& [ours, theirs] : d.columns) columns.push_back(fmt::format("{}: {}", ours, in_quotes(theirs)));
+      entry += fmt::format(", columns: {{{}}}", fmt::join(columns, ", "));
+    }
+    entries.push_back(entry + "}");
+  }
+  return fmt::format("[{}]", fmt::join(entries, ", "));
+}
+
+Key datasets(std::string path, std::vector<std::string> aliases, std::vector<data::DatasetConfig> data::DataConfig::*field, std::string meaning) {
+  return {std::move(path), std::move(aliases), std::move(meaning), false,
+          [field](Config& c, const YAML::Node& node, Where where) { c.data.*field = read_datasets(node, where); },
+          [field](const Config& c) { return write_datasets(c.data.*field); }};
+}
+
+std::vector<Key> make_table() {
+  constexpr int64_t kMany = int64_t{1} << 40;
+  const Words quantization = {{"auto", "auto"}, {"none", "auto"}, {"gguf", "auto"}, {"bf16", "bf16"}, {"bfloat16", "bf16"},
+                              {"f32", "f32"}, {"float32", "f32"}, {"nf4", "nf4"}, {"4bit", "nf4"}, {"bnb_4bit", "nf4"},
+                              {"bitsandbytes_4bit", "nf4"}, {"awq", "awq"}, {"gptq", "gptq"}, {"qat", "qat"},
+                              {"bitsandbytes_8bit", "8bit"}, {"8bit", "8bit"}};
+  const auto quantization_of = [quantization](const YAML::Node& node, Where where) {
+    const std::string found = read_word(node, where, quantization);
+    if (found == "awq" || found == "gptq" || found == "qat" || found == "8bit")
+      later(where, fmt::format("quantization \"{}\"", node.Scalar()), "use nf4 (4 bits, double quantisation), bf16, or a GGUF model's own blocks");
+    return found;
+  };
+  std::vector<Key> keys;
+  const auto add = [&](Key key) { keys.push_back(std::move(key)); };
+  // ---- model
+  add(text("model.base", {"model_name_or_path", "base_model", "model.path", "model.name"}, FIELD(model.base), "GGUF file, Hugging Face folder, or a name under $HONE_MODELS"));
+  add({"model.adapter", {"finetuning_type"}, "lora, or full for full fine-tuning; qlora is lora on an nf4 base", false,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.model.adapter = read_word(node, where, {{"lora", "lora"}, {"qlora", "qlora"}, {"full", "full"}, {"none", "full"}});
+         if (c.model.adapter == "qlora") {
+           c.model.adapter = "lora";
+           c.model.quantization = "nf4";
+         }
+       },
+       [](const Config& c) { return c.model.adapter; }});
+  add({"model.quantization", {"quantization_method", "load_in"}, "the frozen base: auto (as stored), bf16, f32, nf4", false,
+       [quantization_of](Config& c, const YAML::Node& node, Where where) { c.model.quantization = quantization_of(node, where); },
+       [](const Config& c) { return c.model.quantization; }});
+  add(text("model.chat_template", {"template", "chat_template"}, FIELD(model.chat_template), "a Jinja file or a known name; empty: the model's own"));
+  // ---- lora
+  add(integer("lora.r", {"lora_rank", "lora_r", "lora.rank"}, 1, 4096, FIELD(lora.r), "rank R of the adapter"));
+  add(number("lora.alpha", {"lora_alpha"}, 0, 1e6, FIELD(lora.alpha), "the adapter is scaled by alpha / R"));
+  add(number("lora.dropout", {"lora_dropout"}, 0, 0.99, FIELD(lora.dropout), "dropout on the adapter's input"));
+  add({"lora.target", {"lora_target", "lora.target_modules", "target_modules"}, "all-linear, attention, mlp, routed_experts, shared_experts, mla, or module names", false,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.lora.target.clear();
+         if (node.IsSequence())
+           for (const auto& item : node) c.lora.target.push_back(scalar(item, where, "a name"));
+         else {
+           std::string word;
+           for (const char ch : scalar(node, where, "a name or a list of names") + ",") {
+             if (ch != ',' && ch != ' ') word += ch;
+             else if (!word.empty()) c.lora.target.push_back(std::exchange(word, {}));
+           }
+         }
+         if (c.lora.target == std::vector<std::string>{"all"}) c.lora.target = {"all-linear"};
+       },
+       [](const Config& c) { return fmt::format("[{}]", fmt::join(c.lora.target, ", ")); }});
+  add(flag("lora.rslora", {"use_rslora"}, FIELD(lora.rslora), "scale by alpha / sqrt(R) instead"));
+  add(number("lora.plus_ratio", {"loraplus_lr_ratio"}, 0.01, 1000, FIELD(lora.plus_ratio), "LoRA+: learning rate of B over that of A"));
+  // ---- data
+  add(datasets("data.datasets", {"data.path", "data.train", "dataset", "datasets", "train_file", "data"}, &data::DataConfig::datasets, "files to train on: a path, or a list of {path, type, format, columns, weight}"));
+  add(datasets("data.validation", {"validation_file", "eval_dataset", "data.eval"}, &data::DataConfig::validation, "files to validate on"));
+  add(number("data.validation_share", {"val_size", "validation_split"}, 0, 0.99, FIELD(data.validation_share), "share of the rows set aside for validation"));
+  add(integer("data.cutoff_length", {"cutoff_len", "max_seq_length", "max_length", "sequence_length"}, 2, 1 << 20, FIELD(data.cutoff_length), "tokens per row"));
+  add({"data.cut_off", {"cutoff_policy"}, "truncate_prompt_start, drop or refuse a sample that is too long", false,
+       [](Config& c, const YAML::Node& node, Where where) { c.data.cut_off = data::parse_cut_off_policy(scalar(node, where, "a word"), where); },
+       [](const Config& c) { return std::string(data::name(c.data.cut_off)); }});
+  add({"data.train_on", {"train_on_inputs"}, "assistant (its words only) or all", false,
+       [](Config& c, const YAML::Node& node, Where where) {
+         const std::string found = scalar(node, where, "a word");
+         if (found == "true" || found == "false") c.data.train_on = found == "true" ? data::TrainOn::kAll : data::TrainOn::kAssistant;
+         else c.data.train_on = data::parse_train_on(found, where);
+       },
+       [](const Config& c) { return std::string(data::name(c.data.train_on)); }});
+  add(flag("data.packing", {"packing", "sample_packing"}, FIELD(data.packing), "several samples share a row, without seeing each other"));
+  add(flag("data.shuffle", {"shuffle"}, FIELD(data.shuffle), "a new order in every epoch"));
+  add({"data.max_bad_rows", {"max_bad_rows"}, "malformed rows allowed per file: 1%, 0.01 or 100", false,
+       [](Config& c, const YAML::Node& node, Where where) { c.data.max_bad_rows = data::parse_bad_row_limit(scalar(node, where, "a limit"), where); },
+       [](const Config& c) {
+         const bool share = c.data.max_bad_rows.unit == data::BadRowLimit::Unit::kShare;
+         return share ? fmt::format("\"{}%\"", c.data.max_bad_rows.value * 100) : fmt::format("{}", static_cast<int64_t>(c.data.max_bad_rows.value));
+       }});
+  // ---- training
+  add(word("training.method", {"stage"}, {{"sft", "sft"}, {"pretrain", "pretrain"}, {"pt", "pretrain"}}, FIELD(training.method), "sft, or pretrain (every token is learned)"));
+  add(integer("training.batch_size", {"per_device_train_batch_size", "micro_batch_size"}, 1, 1 << 20, FIELD(training.batch_size), "rows per pass"));
+  add(integer("training.gradient_accumulation", {"gradient_accumulation_steps", "training.gradient_accumulation_steps"}, 1, 1 << 20, FIELD(training.gradient_accumulation), "passes per optimizer step"));
+  add(number("training.learning_rate", {"learning_rate", "lr", "training.lr"}, 0, 10, FIELD(training.learning_rate), "peak learning rate; 0: 1e-4 for LoRA, 2e-5 in full"));
+  add(number("training.epochs", {"num_train_epochs", "epochs", "num_epochs"}, 0, 1e6, FIELD(training.epochs), "passes over the data"));
+  add(integer("training.max_steps", {"max_steps"}, 0, kMany, FIELD(training.max_steps), "stop after so many optimizer steps; 0: as epochs say"));
+  add(flag("training.gradient_checkpointing", {"gradient_checkpointing"}, FIELD(training.gradient_checkpointing), "recompute blocks in the backward pass: less memory, a third more time"));
+  add(word("training.precision", {"precision"}, {{"bf16", "bf16"}, {"bfloat16", "bf16"}, {"f32", "f32"}, {"float32", "f32"}}, FIELD(training.precision), "activations and products: bf16 or f32"));
+  add(integer("training.seed", {"seed"}, 0, kMany, FIELD(training.seed), "of shuffling, initial adapters and dropout"));
+  add(integer("training.eval_steps", {"eval_steps"}, 0, kMany, FIELD(training.eval_steps), "validate every N steps; 0: once per epoch"));
+  add(integer("training.save_steps", {"save_steps"}, 1, kMany, FIELD(training.save_steps), "checkpoint every N steps", true));
+  add(integer("training.keep_checkpoints", {"save_total_limit"}, 1, 1000, FIELD(training.keep_checkpoints), "how many checkpoints to keep", true));
+  add(text("training.output_dir", {"output_dir"}, FIELD(training.output_dir), "the run's folder; empty: runs/<name of the file>", true));
+  // ---- optimizer and schedule
+  add(word("optimizer.type", {"optim"}, {{"adamw", "adamw"}, {"adamw_torch", "adamw"}}, FIELD(optimizer.type), "adamw"));
+  add(number("optimizer.weight_decay", {"weight_decay"}, 0, 10, FIELD(optimizer.weight_decay), "decoupled; norms and biases are spared"));
+  add(number("optimizer.beta1", {"adam_beta1"}, 0, 0.9999, FIELD(optimizer.beta1), "decay of the first moment"));
+  add(number("optimizer.beta2", {"adam_beta2"}, 0, 0.99999, FIELD(optimizer.beta2), "decay of the second moment"));
+  add(number("optimizer.eps", {"adam_epsilon"}, 1e-15, 1, FIELD(optimizer.eps), "added to the root of the second moment"));
+  add(number("optimizer.max_grad_norm", {"max_grad_norm"}, 0, 1e9, FIELD(optimizer.max_grad_norm), "clip by global norm; 0: never"));
+  add(word("schedule.type", {"lr_scheduler_type", "optimizer.schedule", "scheduler"}, {{"cosine", "cosine"}, {"linear", "linear"}, {"constant", "constant"}}, FIELD(schedule.type), "cosine, linear or constant"));
+  add(number("schedule.warmup_ratio", {"warmup_ratio"}, 0, 1, FIELD(schedule.warmup_ratio), "share of the steps in which the rate rises"));
+  add(integer("schedule.warmup_steps", {"warmup_steps"}, 0, kMany, FIELD(schedule.warmup_steps), "the same as a number; overrides the ratio"));
+  add(number("schedule.min_ratio", {"min_lr_ratio"}, 0, 1, FIELD(schedule.min_ratio), "where the rate ends, as a share of its peak"));
+  // ---- quantization, attention, regularisation
+  const auto dtype = [](Where where, const YAML::Node& node) {
+    return read_word(node, where, {{"bfloat16", "bf16"}, {"bf16", "bf16"}, {"float16", "f16"}, {"f16", "f16"}, {"float32", "f32"}, {"f32", "f32"}});
+  };
+  add({"quantization.type", {}, "nf4 or none, the same as model.quantization", false,
+       [quantization_of](Config& c, const YAML::Node& node, Where where) { c.quantization.type = c.model.quantization = quantization_of(node, where); },
+       [](const Config& c) { return c.quantization.type; }});
+  add({"quantization.weight_dtype", {}, "bfloat16 or float32 weights when they are not quantised", false,
+       [dtype](Config& c, const YAML::Node& node, Where where) {
+         c.quantization.weight_dtype = dtype(where, node);
+         if (c.quantization.weight_dtype == "f16") later(where, "float16 weights in memory", "use bfloat16");
+       },
+       [](const Config& c) { return c.quantization.weight_dtype; }});
+  add({"quantization.activate_dtype", {}, "float32, or bfloat16 (float16 is computed in bfloat16)", false,
+       [dtype](Config& c, const YAML::Node& node, Where where) {
+         c.quantization.activate_dtype = dtype(where, node);
+         c.training.precision = c.quantization.activate_dtype == "f32" ? "f32" : "bf16";
+       },
+       [](const Config& c) { return c.quantization.activate_dtype; }});
+  add(flag("quantization.double_quant", {"double_quantization", "bnb_4bit_use_double_quant"}, FIELD(quantization.double_quant), "nf4 always quantises its scales again"));
+  add(word("attention.type", {"flash_attn", "attn_implementation"}, {{"flash_attn", "flash_attn"}, {"flash_attention_2", "flash_attn"}, {"fa2", "flash_attn"}, {"auto", "flash_attn"}, {"sdpa", "flash_attn"}, {"eager", "flash_attn"}, {"true", "flash_attn"}}, FIELD(attention), "flash_attn: tiled, no T×T buffer; every other word means the same"));
+  add(number("dropout_rate", {"training.dropout_rate"}, 0, 0.99, FIELD(dropout_rate), "dropout on each block's two outputs"));
+  add(flag("early_stop", {"early_stopping"}, FIELD(early_stop), "stop when the loss has no new best for `patience`"));
+  add({"patience", {"early_stopping_patience", "training.patience"}, "evaluations (steps without validation) without a new best before stopping; turns early_stop on", false,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.patience = read_integer(node, where, 1, kMany);
+         c.early_stop = true;
+       },
+       [](const Config& c) { return fmt::format("{}", c.patience); }});
+  // patience turns early_stop on, so what early_stop says must be written (and read) after it.
+  const auto early = std::find_if(keys.begin(), keys.end(), [](const Key& key) { return key.path == "early_stop"; });
+  std::rotate(early, early + 1, keys.end());
+  return keys;
+}
+
+}  // namespace
+
+const std::vector<Key>& key_table() {
+  static const std::vector<Key> table = make_table();
+  return table;
+}
+
+}  // namespace hone::recipes
