@@ -164,17 +164,4 @@ std::string sha256_of_file(const std::filesystem::path& path) {
   return hash.hex();
 }
 
-std::string read_file(const std::filesystem::path& path, size_t limit) {
-  ReadOnly file(path);
-  std::string content;
-  std::vector<char> buffer(1 << 16);
-  while (const size_t n = file.read(buffer)) {
-    if (content.size() + n > limit)
-      throw Error(ErrorCode::kInvalidInput, path.string(), fmt::format("is larger than {} bytes", limit),
-                  "this is not the kind of file that is expected here");
-    content.append(buffer.data(), n);
-  }
-  return content;
-}
-
 }  // namespace hone::io

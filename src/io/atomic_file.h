@@ -36,7 +36,5 @@ std::string write_file(const std::filesystem::path& path, std::string_view conte
 std::string sha256_of_file(const std::filesystem::path& path);
 /// Makes renames and new files in `folder` last through a power cut.
 void sync_folder(const std::filesystem::path& folder);
-/// Reads a whole file of at most `limit` bytes; throws Error{kNotFound}, Error{kIo} or Error{kInvalidInput} (too large).
-std::string read_file(const std::filesystem::path& path, size_t limit = size_t{1} << 30);
 
 }  // namespace hone::io

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "io/atomic_file.h"
-#include "io/json_file.h"
+#include "base/json_file.h"
 #include "io/safetensors.h"
 #include "quant/codec.h"
 

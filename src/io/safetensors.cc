@@ -5,7 +5,7 @@
 #include <cstring>
 #include <optional>
 
-#include "io/json_file.h"
+#include "base/json_file.h"
 
 namespace hone::io {
 namespace {

@@ -1,27 +1,16 @@
 // Where templates come from: a model's folder, or a name.
 #include <fmt/format.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "base/error.h"
+#include "base/file.h"
 #include "text/chat_template.h"
 
 namespace hone::text {
 namespace {
 
-constexpr size_t kMaxFile = size_t{64} << 20;
-
 std::optional<std::string> content_of(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error) return std::nullopt;
-  if (size > kMaxFile) throw Error(ErrorCode::kInvalidInput, path.string(), fmt::format("has {} bytes; at most 64 MiB is read", size));
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) throw Error(ErrorCode::kIo, path.string(), "cannot be read", "check the file's permissions");
-  return text.str();
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return read_file(path, size_t{64} << 20);
 }
 
 std::optional<std::string> template_in(const std::filesystem::path& path) {

@@ -12,7 +12,7 @@
 #include <map>
 
 #include "io/atomic_file.h"
-#include "io/json_file.h"
+#include "base/json_file.h"
 #include "io/safetensors.h"
 
 namespace hone::train {
@@ -103,7 +103,7 @@ TrainState state_from(const nlohmann::json& json, const std::string& where) {
 // Empty when every file matches the manifest, else what is wrong.
 std::string damage(const fs::path& folder) {
   try {
-    const nlohmann::json manifest = io::read_json(folder / kManifest, 1 << 20);
+    const nlohmann::json manifest = read_json(folder / kManifest, 1 << 20);
     if (!manifest.is_object() || !manifest.contains("files") || !manifest["files"].is_object()) return "manifest.json is malformed";
     for (const char* name : {kWeights, kOptimizer, kState}) {
       const auto it = manifest["files"].find(name);
@@ -188,7 +188,7 @@ std::optional<CheckpointStore::Found> CheckpointStore::newest_good() const {
 }
 
 TrainState CheckpointStore::load(const fs::path& folder, const Parameters& parameters, optim::AdamW& optimizer) {
-  const TrainState state = state_from(io::read_json(folder / kState, 1 << 20), (folder / kState).string());
+  const TrainState state = state_from(read_json(folder / kState, 1 << 20), (folder / kState).string());
   const io::Safetensors weights = io::Safetensors::open(folder / kWeights), moments = io::Safetensors::open(folder / kOptimizer);
   if (weights.names().size() != parameters.size())
     throw Error(ErrorCode::kInvalidInput, folder.string(),

@@ -1,11 +1,11 @@
-#include "io/json_file.h"
+#include "base/json_file.h"
 
 #include <algorithm>
 
 #include "base/error.h"
-#include "io/atomic_file.h"
+#include "base/file.h"
 
-namespace hone::io {
+namespace hone {
 
 nlohmann::json parse_json(std::string_view text, const std::string& where) {
   bool too_deep = false;
@@ -31,4 +31,4 @@ nlohmann::json read_json(const std::filesystem::path& path, size_t limit) {
   return parse_json(read_file(path, limit), path.string());
 }
 
-}  // namespace hone::io
+}  // namespace hone

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace hone::io {
+namespace hone {
 
 inline constexpr int kMaxJsonDepth = 128;
 
@@ -15,4 +15,4 @@ nlohmann::json parse_json(std::string_view text, const std::string& where);
 /// read_file and parse_json.
 nlohmann::json read_json(const std::filesystem::path& path, size_t limit = size_t{256} << 20);
 
-}  // namespace hone::io
+}  // namespace hone

@@ -1,0 +1,130 @@
+#include "recipes/model_files.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "io/atomic_file.h"
+
+namespace hone::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+
+text::GgufVocab gguf_vocab(const io::Gguf& gguf) {
+  text::GgufVocab vocab;
+  vocab.model = gguf.string("tokenizer.ggml.model");
+  vocab.pre = gguf.find_string("tokenizer.ggml.pre").value_or("");
+  if (const auto* tokens = gguf.find_strings("tokenizer.ggml.tokens")) vocab.tokens = *tokens;
+  if (const auto* scores = gguf.find_floats("tokenizer.ggml.scores")) vocab.scores = *scores;
+  if (const auto* types = gguf.find_ints("tokenizer.ggml.token_type")) vocab.types = *types;
+  if (const auto* merges = gguf.find_strings("tokenizer.ggml.merges")) vocab.merges = *merges;
+  const auto id = [&](const char* key) { return gguf.find_int(key).value_or(-1); };
+  vocab.bos = id("tokenizer.ggml.bos_token_id");
+  vocab.eos = id("tokenizer.ggml.eos_token_id");
+  vocab.unk = id("tokenizer.ggml.unknown_token_id");
+  vocab.pad = id("tokenizer.ggml.padding_token_id");
+  vocab.add_bos = gguf.find_bool("tokenizer.ggml.add_bos_token");
+  vocab.add_eos = gguf.find_bool("tokenizer.ggml.add_eos_token");
+  vocab.add_space_prefix = gguf.find_bool("tokenizer.ggml.add_space_prefix");
+  return vocab;
+}
+
+text::Tokenizer tokenizer_of(const models::ModelSource& source) {
+  if (const io::Gguf* gguf = source.gguf()) return text::Tokenizer::from_gguf(gguf_vocab(*gguf), source.path().string());
+  const fs::path file = source.path() / "tokenizer.json";
+  if (!fs::exists(file))
+    throw Error(ErrorCode::kNotFound, source.path().string(), "holds no tokenizer.json",
+                "copy it from where the model was published; tokenizer.model files are converted by transformers' save_pretrained");
+  return text::Tokenizer::from_file(file);
+}
+
+std::optional<text::ChatTemplate> template_of(const models::ModelSource& source, const std::string& wanted) {
+  if (!wanted.empty()) {
+    if (fs::exists(wanted)) return text::ChatTemplate::parse(read_file(wanted, 1 << 20), wanted);
+    return text::ChatTemplate::parse(text::chat_template_by_name(wanted), wanted);
+  }
+  const std::string where = source.path().string() + ": chat template";
+  std::optional<std::string> found;
+  if (const io::Gguf* gguf = source.gguf()) found = gguf->find_string("tokenizer.chat_template");
+  else found = text::chat_template_of_directory(source.path());
+  if (!found) return std::nullopt;
+  return text::ChatTemplate::parse(*found, where);
+}
+
+// The token that the template puts after an answer.
+void add_end_of_turn(ModelFiles& files) {
+  if (!files.chat) return;
+  try {
+    const text::Json turn = text::Json::parse(R"([{"role":"user","content":"x"},{"role":"assistant","content":"y"}])");
+    const text::Rendered rendered = files.chat->render_for_training(turn, files.render_options());
+    if (rendered.assistant.empty()) return;
+    const auto [begin, end] = rendered.assistant.back();
+    const auto ids = files.tokenizer.encode(std::string_view(rendered.text).substr(begin, end - begin), {.add_special = false});
+    if (!ids.empty() && files.tokenizer.is_special(ids.back())) files.stop_ids.push_back(ids.back());
+  } catch (const Error&) {
+    // A template that refuses this conversation says nothing about its end of turn.
+  }
+}
+
+}  // namespace
+
+text::RenderOptions ModelFiles::render_options() const {
+  text::RenderOptions options;
+  options.bos_token = bos_token;
+  options.eos_token = eos_token;
+  return options;
+}
+
+std::vector<int32_t> ModelFiles::encode_prompt(const text::Json& messages) const {
+  if (chat) {
+    text::RenderOptions options = render_options();
+    options.add_generation_prompt = true;
+    return tokenizer.encode(chat->render(messages, options), {.add_special = false});
+  }
+  std::string prompt;
+  for (const auto& message : messages) prompt += message.value("content", "");
+  return tokenizer.encode(prompt);
+}
+
+fs::path find_model(const std::string& name) {
+  if (name.empty())
+    throw Error(ErrorCode::kInvalidInput, "model.base", "no model is named", "write model: {base: path/to/model.gguf}");
+  std::vector<fs::path> places = {name};
+  const char* root = std::getenv("HONE_MODELS");
+  const char* home = std::getenv("HOME");
+  const fs::path models = root && *root ? fs::path(root) : fs::path(home ? home : ".") / ".hone" / "models";
+  std::string file = name;
+  std::replace(file.begin(), file.end(), ':', '-');
+  for (const char* ending : {"", ".gguf"}) places.push_back(models / (file + ending));
+  for (const fs::path& place : places)
+    if (fs::exists(place)) return place;
+  throw Error(ErrorCode::kNotFound, name, fmt::format("no such model: neither a path nor {}[.gguf]", (models / file).string()),
+              "give the path of a GGUF file or a Hugging Face folder; pulling by name arrives in a later version");
+}
+
+ModelFiles open_model(const std::string& base, const std::string& chat_template) {
+  auto source = models::ModelSource::open(find_model(base));
+  text::Tokenizer tokenizer = tokenizer_of(*source);
+  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}};
+  if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
+  if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());
+  for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));
+  if (tokenizer.eos() >= 0) files.stop_ids.push_back(tokenizer.eos());
+  add_end_of_turn(files);
+  std::sort(files.stop_ids.begin(), files.stop_ids.end());
+  files.stop_ids.erase(std::unique(files.stop_ids.begin(), files.stop_ids.end()), files.stop_ids.end());
+  return files;
+}
+
+uint64_t weight_file_bytes(const models::ModelSource& source) {
+  std::error_code error;
+  if (source.gguf()) return fs::file_size(source.path(), error);
+  uint64_t total = 0;
+  for (const auto& entry : fs::directory_iterator(source.path(), error))
+    if (entry.path().extension() == ".safetensors") total += entry.file_size(error);
+  return total;
+}
+
+}  // namespace hone::recipes

@@ -1,0 +1,108 @@
+#include "recipes/run_folder.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "io/atomic_file.h"
+#include "runs/loss_curve.h"
+
+namespace hone::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The lines of metrics.jsonl up to `step`; a line cut short by a crash is dropped.
+std::string lines_until(const fs::path& path, int64_t step) {
+  std::string kept;
+  if (!fs::exists(path)) return kept;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object() && json.contains("step") && json["step"].is_number() && json["step"].get<int64_t>() <= step) kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+RunFolder::RunFolder(fs::path folder, const std::string& config_yaml, int64_t resumed_step)
+    : folder_(std::move(folder)), store_(runs::RunStore::default_path()) {
+  const std::string absolute = fs::absolute(folder_).lexically_normal().string();
+  const auto before = resumed_step > 0 ? store_.find_by_folder(absolute) : std::nullopt;
+  if (before) {
+    id_ = *before;
+    store_.resume(id_, resumed_step);
+  } else {
+    id_ = store_.start(folder_.filename().string(), "train", absolute, config_yaml);
+  }
+  const fs::path metrics = folder_ / "metrics.jsonl";
+  io::write_file(metrics, resumed_step > 0 ? lines_until(metrics, resumed_step) : "");
+  io::write_file(folder_ / "config.yaml", config_yaml);
+  file_ = ::open(metrics.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (file_ < 0) throw Error(ErrorCode::kIo, metrics.string(), std::strerror(errno), "check the folder's permissions");
+}
+
+RunFolder::~RunFolder() {
+  if (file_ >= 0) ::close(file_);
+}
+
+void RunFolder::append(const std::string& line) {
+  const std::string text = line + "\n";
+  if (::write(file_, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    throw Error(ErrorCode::kIo, (folder_ / "metrics.jsonl").string(), fmt::format("cannot write: {}", std::strerror(errno)),
+                "free some space on this disk, then continue with --resume");
+}
+
+void RunFolder::add(const StepReport& r) {
+  append(nlohmann::ordered_json{{"step", r.step}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed},
+                                {"grad_norm", r.grad_norm}, {"learning_rate", r.learning_rate},
+                                {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}}.dump());
+  store_.add_metrics(id_, {{r.step, "loss", r.loss}, {r.step, "smoothed_loss", r.smoothed}, {r.step, "grad_norm", r.grad_norm},
+                           {r.step, "learning_rate", r.learning_rate}, {r.step, "tokens_per_second", r.tokens_per_second}});
+}
+
+void RunFolder::add(const ValidationReport& r) {
+  append(nlohmann::ordered_json{{"step", r.step}, {"validation_loss", r.loss}, {"validation_accuracy", r.accuracy}, {"best", r.best}}.dump());
+  store_.add_metrics(id_, {{r.step, "validation_loss", r.loss}, {r.step, "validation_accuracy", r.accuracy}});
+}
+
+void RunFolder::add_event(int64_t step, const std::string& kind, const std::string& text) {
+  store_.add_event(id_, step, kind, text);
+}
+
+std::string RunFolder::finish(const TrainSummary& s) {
+  const auto series = [&](const char* name, const char* label, const char* color) {
+    runs::Series line{label, color, {}};
+    for (const runs::Metric& m : store_.metrics(id_, name)) line.points.emplace_back(static_cast<double>(m.step), m.value);
+    return line;
+  };
+  const fs::path curve = folder_ / "loss.svg";
+  io::write_file(curve, runs::loss_curve_svg(id_ + ": loss per supervised token",
+                                             {series("loss", "step", "#b9cdf5"), series("smoothed_loss", "smoothed", "#2456c9"),
+                                              series("validation_loss", "validation", "#d1495b")}));
+  std::map<std::string, double> figures = {{"steps", static_cast<double>(s.step)}, {"first_loss", s.first_loss}, {"last_loss", s.last_loss},
+                                           {"tokens", static_cast<double>(s.tokens)}, {"seconds", s.seconds},
+                                           {"tokens_per_second", s.tokens_per_second}, {"peak_memory", static_cast<double>(s.peak_memory)},
+                                           {"skipped", static_cast<double>(s.skipped)}};
+  if (s.best_validation) figures["best_validation_loss"] = *s.best_validation;
+  store_.finish(id_, s.status, figures);
+  return curve.string();
+}
+
+void RunFolder::fail(int64_t step, const std::string& message) noexcept {
+  try {
+    store_.add_event(id_, step, "failed", message);
+    store_.finish(id_, "failed", {});
+  } catch (...) {
+    // The failure itself is what the caller reports.
+  }
+}
+
+}  // namespace hone::recipes

@@ -1,0 +1,88 @@
+#include "recipes/tuned_model.h"
+
+#include <cstring>
+#include <map>
+
+#include "io/safetensors.h"
+
+namespace hone::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kFullWeights = "weights.safetensors";
+
+}  // namespace
+
+models::LoadOptions load_options(const Config& config) {
+  models::LoadOptions options;
+  options.activation = config.training.precision == "f32" ? DType::kF32 : DType::kBF16;
+  options.train_all = config.model.adapter == "full";
+  if (config.model.quantization == "bf16") options.base = models::BaseFormat::kBF16;
+  if (config.model.quantization == "f32") options.base = models::BaseFormat::kF32;
+  if (config.model.quantization == "nf4") options.base = models::BaseFormat::kNF4;
+  return options;
+}
+
+models::LoraOptions lora_options(const Config& config) {
+  models::LoraOptions options;
+  options.rank = config.lora.r;
+  options.alpha = static_cast<float>(config.lora.alpha);
+  options.dropout = static_cast<float>(config.lora.dropout);
+  options.rank_stabilized = config.lora.rslora;
+  options.targets = config.lora.target;
+  options.seed = static_cast<uint64_t>(config.training.seed);
+  return options;
+}
+
+models::CausalLm load_trainable(const Config& config, const ModelFiles& files) {
+  models::LoadOptions options = load_options(config);
+  options.max_positions = config.data.cutoff_length;
+  models::CausalLm model = models::CausalLm::load(*files.source, options);
+  model.dropout = static_cast<float>(config.dropout_rate);
+  if (!options.train_all) models::add_lora(model, lora_options(config));
+  return model;
+}
+
+models::CausalLm load_tuned(const models::ModelSource& source, models::LoadOptions options, const fs::path& tuned) {
+  if (tuned.empty()) {
+    options.train_all = false;
+    return models::CausalLm::load(source, options);
+  }
+  if (!fs::exists(tuned))
+    throw Error(ErrorCode::kNotFound, tuned.string(), "does not exist", "name a run's folder, or the folder of an adapter");
+  if (!fs::exists(tuned / kFullWeights)) {
+    options.train_all = false;
+    models::CausalLm model = models::CausalLm::load(source, options);
+    models::attach_adapter(model, io::read_peft(tuned), tuned.string(), /*trainable=*/false);
+    return model;
+  }
+  options.train_all = true;
+  models::CausalLm model = models::CausalLm::load(source, options);
+  const io::Safetensors weights = io::Safetensors::open(tuned / kFullWeights);
+  for (const auto& leaf : model.parameters()) {
+    const Tensor saved = weights.tensor(leaf->name);
+    if (saved.shape() != leaf->value.shape() || saved.dtype() != DType::kF32)
+      throw Error(ErrorCode::kInvalidInput, weights.path().string(),
+                  fmt::format("tensor {}: expected {} F32, found {} {}", leaf->name, leaf->value.shape().str(), saved.shape().str(), name(saved.dtype())),
+                  "these weights were trained from another model");
+    std::memcpy(leaf->value.raw_mutable(), saved.raw(), saved.bytes());
+  }
+  return model;
+}
+
+void save_tuned(const fs::path& folder, models::CausalLm& model, const Config& config, const std::string& base) {
+  if (config.model.adapter != "full") {
+    io::write_peft(folder, models::to_adapter(model, lora_options(config), base));
+    return;
+  }
+  std::vector<std::pair<std::string, Tensor>> weights;
+  for (const auto& leaf : model.parameters()) weights.emplace_back(leaf->name, leaf->value);
+  io::write_safetensors(folder / kFullWeights, weights);
+}
+
+fs::path tuned_folder(const fs::path& path) {
+  const bool itself = fs::exists(path / "adapter_config.json") || fs::exists(path / kFullWeights);
+  return !itself && fs::exists(path / "best") ? path / "best" : path;
+}
+
+}  // namespace hone::recipes

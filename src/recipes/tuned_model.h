@@ -1,0 +1,29 @@
+// A model in memory as a configuration wants it, with fresh or saved trained weights.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "models/adapter.h"
+#include "recipes/config.h"
+#include "recipes/model_files.h"
+
+namespace hone::recipes {
+
+models::LoadOptions load_options(const Config& config);
+models::LoraOptions lora_options(const Config& config);
+
+/// The base model with fresh trainable weights: LoRA matrices, or every weight.
+models::CausalLm load_trainable(const Config& config, const ModelFiles& files);
+
+/// The base model for inference, with the result of a run: a PEFT folder or the weights of a full fine-tuning. `tuned` empty:
+/// the base alone. max_positions 0: the model's own context.
+models::CausalLm load_tuned(const models::ModelSource& source, models::LoadOptions options, const std::filesystem::path& tuned);
+
+/// Writes what was trained into an existing folder: a PEFT adapter, or weights.safetensors after full fine-tuning.
+void save_tuned(const std::filesystem::path& folder, models::CausalLm& model, const Config& config, const std::string& base);
+
+/// RUN/best when `path` is a run's folder, else `path`.
+std::filesystem::path tuned_folder(const std::filesystem::path& path);
+
+}  // namespace hone::recipes
