@@ -112,7 +112,7 @@ Config parse_config(const std::string& yaml, const std::string& where, const std
   std::vector<Setting> settings;
   if (root.IsMap()) flatten(root, "", where, 0, settings);
   else if (!root.IsNull()) throw Error(ErrorCode::kInvalidInput, where, "the file must hold key: value lines", "see docs/config.md for an example");
-  std::vector<Setting> given;
+  std::vector<Setting> given;  // never assigned to one another: assigning a YAML::Node changes the document it points into
   for (const std::string& word : overrides) {
     const size_t equals = word.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -120,14 +120,15 @@ Config parse_config(const std::string& yaml, const std::string& where, const std
     const std::string path = word.substr(0, equals);
     const Key* key = find_key(path);
     if (!key) unknown(path, "command line");
-    std::erase_if(given, [&](const Setting& s) { return s.key == key; });
     given.push_back({key, parse_yaml(word.substr(equals + 1), "command line: " + path), "command line: " + path});
   }
-  std::erase_if(settings, [&](const Setting& s) {
-    return std::any_of(given.begin(), given.end(), [&](const Setting& g) { return g.key == s.key; });
-  });
-  settings.insert(settings.end(), given.begin(), given.end());
-  read_settings(settings, config);
+  std::vector<Setting> all;
+  for (const Setting& s : settings)
+    if (std::none_of(given.begin(), given.end(), [&](const Setting& g) { return g.key == s.key; })) all.push_back(s);
+  for (size_t i = 0; i < given.size(); ++i)  // the last of several counts
+    if (std::none_of(given.begin() + static_cast<std::ptrdiff_t>(i) + 1, given.end(), [&](const Setting& g) { return g.key == given[i].key; }))
+      all.push_back(given[i]);
+  read_settings(all, config);
   resolve(config, where);
   return config;
 }

@@ -1,0 +1,86 @@
+// hone run MODEL [--adapter DIR] "prompt"
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "apps/verb.h"
+#include "base/error.h"
+#include "infer/generate.h"
+#include "recipes/tuned_model.h"
+
+namespace hone::apps {
+
+void add_run(CLI::App& app, Action& action) {
+  struct Arguments {
+    std::string model, prompt, adapter, system, chat_template;
+    infer::GenerateOptions generate;
+    bool raw = false, json = false, verbose = false, f32 = false;
+  };
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("run", "Answer one prompt, streaming to the terminal");
+  auto& sampler = a->generate.sampler;
+  verb->add_option("model", a->model, "GGUF file, Hugging Face folder, or a name under $HONE_MODELS")->required();
+  verb->add_option("prompt", a->prompt, "what to answer; - reads standard input")->required();
+  verb->add_option("--adapter", a->adapter, "a run's folder (its best is taken) or an adapter");
+  verb->add_option("--system", a->system, "system message");
+  verb->add_option("--chat-template", a->chat_template, "a Jinja file or a known name, instead of the model's own");
+  verb->add_flag("--raw", a->raw, "no chat template: go on with the prompt as it is");
+  verb->add_option("--max-tokens", a->generate.max_tokens, "of the answer")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  verb->add_option("--temperature", sampler.temperature, "0: always the most likely token")->capture_default_str();
+  verb->add_option("--top-k", sampler.top_k, "0: no limit")->capture_default_str();
+  verb->add_option("--top-p", sampler.top_p, "")->capture_default_str();
+  verb->add_option("--min-p", sampler.min_p, "")->capture_default_str();
+  verb->add_option("--repeat-penalty", sampler.repeat_penalty, "")->capture_default_str();
+  verb->add_option("--seed", sampler.seed, "")->capture_default_str();
+  verb->add_option("--stop", a->generate.stop, "text that ends the answer (several allowed)");
+  verb->add_flag("--f32", a->f32, "compute in f32 instead of bf16");
+  verb->add_flag("--json", a->json, "one JSON object at the end instead of streaming");
+  verb->add_flag("--verbose", a->verbose, "speed, after the answer");
+  verb->callback([a, &action] {
+    action = [a] {
+      watch_signals();
+      infer::check(a->generate.sampler);
+      if (a->prompt == "-") a->prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+      const recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template);
+      models::LoadOptions load;
+      load.activation = a->f32 ? DType::kF32 : DType::kBF16;
+      const auto tuned = a->adapter.empty() ? std::filesystem::path() : recipes::tuned_folder(a->adapter);
+      const models::CausalLm model = recipes::load_tuned(*files.source, load, tuned);
+      std::vector<int32_t> prompt;
+      if (a->raw) {
+        prompt = files.tokenizer.encode(a->prompt);
+      } else {
+        text::Json messages = text::Json::array();
+        if (!a->system.empty()) messages.push_back({{"role", "system"}, {"content", a->system}});
+        messages.push_back({{"role", "user"}, {"content", a->prompt}});
+        prompt = files.encode_prompt(messages);
+      }
+      a->generate.stop_ids = files.stop_ids;
+      infer::SequenceCache cache(model.config().layers);
+      const auto result = infer::generate(model, files.tokenizer, prompt, a->generate, cache, [&](std::string_view piece) {
+        if (!a->json) {
+          std::fwrite(piece.data(), 1, piece.size(), stdout);
+          std::fflush(stdout);
+        }
+        return !interrupted();
+      });
+      const double decoded = static_cast<double>(result.ids.size());
+      if (a->json) {
+        const char* finish = result.finish == infer::Finish::kStop ? "stop" : result.finish == infer::Finish::kLength ? "length" : "cancelled";
+        fmt::print("{}\n", nlohmann::ordered_json{{"text", result.text}, {"ids", result.ids}, {"finish", finish}, {"prompt_tokens", result.prompt_tokens},
+                                                  {"prefill_seconds", result.prefill_seconds}, {"decode_seconds", result.decode_seconds}}.dump());
+      } else {
+        fmt::print("\n");
+      }
+      if (a->verbose)
+        fmt::print(stderr, "prompt {} tokens, {:.1f} tok/s; answer {} tokens, {:.1f} tok/s\n", result.prompt_tokens,
+                   static_cast<double>(result.prompt_tokens) / result.prefill_seconds, result.ids.size(), decoded / std::max(1e-9, result.decode_seconds));
+      return result.finish == infer::Finish::kCancelled ? 130 : 0;
+    };
+  });
+}
+
+}  // namespace hone::apps

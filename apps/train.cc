@@ -1,0 +1,173 @@
+// hone train FILE.yaml [key=value …]
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "apps/verb.h"
+#include "recipes/train.h"
+
+namespace hone::apps {
+namespace {
+
+using recipes::StepReport;
+using recipes::TrainPlan;
+using recipes::TrainSummary;
+using recipes::ValidationReport;
+
+double gib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
+double mib(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+std::string duration(double seconds) {
+  const auto s = static_cast<int64_t>(std::llround(std::max(0.0, seconds)));
+  if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
+  if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);
+  return fmt::format("{}s", s);
+}
+
+std::string thousands(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), " ");
+  return digits;
+}
+
+void print_plan(const TrainPlan& plan) {
+  fmt::print("model     {} ({})\n", plan.model, plan.architecture);
+  fmt::print("weights   {}\n", plan.base_format);
+  fmt::print("training  {} values in {} layers; {} frozen ({:.2f} %)\n", thousands(plan.trainable_values), plan.adapted_layers, thousands(plan.frozen_values),
+             100.0 * static_cast<double>(plan.trainable_values) / static_cast<double>(plan.trainable_values + plan.frozen_values));
+  for (const auto& d : plan.data.datasets)
+    fmt::print("data      {} ({}): {} rows to train on, {} to validate on, {} tokens, {} supervised\n", d.path, data::name(d.format), d.training_rows, d.validation_rows, thousands(d.tokens), thousands(d.supervised_tokens));
+  const auto& m = plan.memory;
+  fmt::print("memory    about {:.2f} GiB at the peak ({:.1f} available): weights {:.0f} MiB, of the file {:.0f}, trained {:.0f}, optimizer {:.0f}, activations {:.0f}, working {:.0f}\n",
+             gib(m.peak()), gib(plan.available_memory), mib(m.weights), mib(m.mapped), mib(m.parameters), mib(m.optimizer), mib(m.activations), mib(m.working));
+  for (const auto& line : plan.memory_advice) fmt::print("          {}\n", line);
+  fmt::print("steps     {}{}\n", plan.exact_steps ? "" : "about ", plan.steps);
+  for (const auto& note : plan.notes) fmt::print("note      {}\n", note);
+  if (!plan.run_id.empty()) fmt::print("run       {} in {}{}\n", plan.run_id, plan.run_folder, plan.resumed_from > 0 ? fmt::format(", continued after step {}", plan.resumed_from) : "");
+  std::fflush(stdout);
+}
+
+void print_dry_run(const TrainPlan& plan) {
+  fmt::print("# resolved configuration\n{}\n# plan\n", plan.resolved);
+  print_plan(plan);
+  if (!plan.sample) return;
+  const bool colour = colours();
+  fmt::print("\n# first sample ({}), what is learned {}\n", plan.sample->where, colour ? "\x1b[32min green\x1b[0m" : "between ⟦ and ⟧");
+  bool open = false;
+  for (const auto& token : plan.sample->tokens) {
+    if (token.supervised != open) fmt::print("{}", token.supervised ? (colour ? "\x1b[32m" : "⟦") : (colour ? "\x1b[0m" : "⟧"));
+    open = token.supervised;
+    fmt::print("{}", token.text);
+  }
+  fmt::print("{}\n", open ? (colour ? "\x1b[0m" : "⟧") : "");
+}
+
+// For people: one line that rewrites itself on a terminal, one line per report otherwise.
+class Console : public recipes::TrainObserver {
+ public:
+  explicit Console(bool dry_run) : dry_run_(dry_run) {}
+  void on_plan(const TrainPlan& plan) override {
+    if (dry_run_) print_dry_run(plan);
+    else print_plan(plan);
+  }
+  void on_step(const StepReport& r) override {
+    fmt::print("{}step {}/{}  loss {:.4f}  smoothed {:.4f}  grad {:.3f}  lr {:.2e}  {:.0f} tok/s  {:.2f} GiB  {} left{}", live_ ? "\r\x1b[K" : "", r.step, r.steps,
+               r.loss, r.smoothed, r.grad_norm, r.learning_rate, r.tokens_per_second, gib(r.memory), duration(r.seconds_left), live_ ? "" : "\n");
+    pending_ = live_;
+    std::fflush(stdout);
+  }
+  void on_validation(const ValidationReport& r) override {
+    line(fmt::format("step {}  validation loss {:.4f}  accuracy {:.1f} %{}", r.step, r.loss, 100 * r.accuracy, r.best ? "  (best so far)" : ""));
+  }
+  void on_event(int64_t step, const std::string& kind, const std::string& text) override {
+    line(fmt::format("step {}  {}: {}", step, kind, text));
+  }
+  void line(const std::string& text) {
+    fmt::print("{}{}\n", pending_ ? "\n" : "", text);
+    pending_ = false;
+    std::fflush(stdout);
+  }
+
+ private:
+  bool dry_run_, live_ = ::isatty(STDOUT_FILENO) != 0, pending_ = false;
+};
+
+// For scripts: one JSON object per line.
+class JsonLines : public recipes::TrainObserver {
+ public:
+  void on_plan(const TrainPlan& p) override {
+    print({{"kind", "plan"}, {"run", p.run_id}, {"folder", p.run_folder}, {"model", p.model}, {"trainable", p.trainable_values}, {"frozen", p.frozen_values},
+           {"adapted_layers", p.adapted_layers}, {"steps", p.steps}, {"exact_steps", p.exact_steps}, {"resumed_from", p.resumed_from}, {"memory_peak", p.memory.peak()},
+           {"memory_available", p.available_memory}, {"memory_advice", p.memory_advice}, {"notes", p.notes}, {"config", p.resolved}});
+  }
+  void on_step(const StepReport& r) override {
+    print({{"kind", "step"}, {"step", r.step}, {"steps", r.steps}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed}, {"grad_norm", r.grad_norm},
+           {"learning_rate", r.learning_rate}, {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}, {"seconds_left", r.seconds_left}});
+  }
+  void on_validation(const ValidationReport& r) override {
+    print({{"kind", "validation"}, {"step", r.step}, {"loss", r.loss}, {"accuracy", r.accuracy}, {"best", r.best}});
+  }
+  void on_event(int64_t step, const std::string& kind, const std::string& text) override {
+    print({{"kind", "event"}, {"step", step}, {"event", kind}, {"text", text}});
+  }
+  static void print(const nlohmann::ordered_json& json) {
+    fmt::print("{}\n", json.dump());
+    std::fflush(stdout);
+  }
+};
+
+void print_summary(const TrainSummary& s, const std::string& file, const std::string& base) {
+  fmt::print("\n{} after {} steps, {} ({} tokens, {:.0f} tok/s, first step after {:.1f} s, peak {:.2f} GiB)\n", s.status, s.step, duration(s.seconds), thousands(s.tokens),
+             s.tokens_per_second, s.seconds_to_first_step, gib(s.peak_memory));
+  fmt::print("loss {:.4f} → {:.4f}{}{}\n", s.first_loss, s.last_loss, s.best_validation ? fmt::format(", best validation {:.4f} at step {}", *s.best_validation, s.best_step) : "",
+             s.skipped ? fmt::format(", {} updates skipped, {} rollbacks", s.skipped, s.rollbacks) : "");
+  fmt::print("curve {}\n", s.curve);
+  if (s.status == "interrupted") fmt::print("continue with: hone train {} --resume\n", file);
+  else fmt::print("try it with:   hone run {} --adapter {} \"your prompt\"\n", base, s.best_folder);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Action& action) {
+  struct Arguments {
+    std::string file;
+    std::vector<std::string> overrides;
+    bool json = false;
+    recipes::TrainOptions options;
+  };
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("train", "Fine-tune a model as a YAML file says");
+  verb->add_option("file", a->file, "configuration (docs/config.md)")->required();
+  verb->add_option("overrides", a->overrides, "key=value settings that override the file");
+  verb->add_flag("--dry-run", a->options.dry_run, "show the resolved configuration, the plan and the first sample, then stop");
+  verb->add_flag("--resume", a->options.resume, "continue from the newest whole checkpoint");
+  verb->add_flag("--overwrite", a->options.overwrite, "start again in a folder that holds a run");
+  verb->add_flag("--json", a->json, "one JSON object per line");
+  verb->callback([a, &action] {
+    action = [a] {
+      watch_signals();
+      a->options.interrupted = interrupted;
+      const recipes::Config config = recipes::load_config(a->file, a->overrides);
+      if (a->json) {
+        JsonLines observer;
+        const TrainSummary s = recipes::train_model(config, a->options, observer);
+        if (!a->options.dry_run)
+          JsonLines::print({{"kind", "summary"}, {"status", s.status}, {"steps", s.step}, {"first_loss", s.first_loss}, {"last_loss", s.last_loss}, {"skipped", s.skipped},
+                            {"rollbacks", s.rollbacks}, {"best_validation_loss", s.best_validation ? nlohmann::ordered_json(*s.best_validation) : nullptr}, {"tokens", s.tokens},
+                            {"seconds", s.seconds}, {"tokens_per_second", s.tokens_per_second}, {"seconds_to_first_step", s.seconds_to_first_step},
+                            {"peak_memory", s.peak_memory}, {"best", s.best_folder}, {"curve", s.curve}});
+        return s.status == "interrupted" ? 130 : 0;
+      }
+      Console observer(a->options.dry_run);
+      const TrainSummary s = recipes::train_model(config, a->options, observer);
+      if (a->options.dry_run) return 0;
+      print_summary(s, a->file, config.model.base);
+      return s.status == "interrupted" ? 130 : 0;
+    };
+  });
+}
+
+}  // namespace hone::apps

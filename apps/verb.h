@@ -1,0 +1,28 @@
+// One file per verb; each adds its subcommand and what it does.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <string>
+
+namespace hone::apps {
+
+/// The verb that was chosen sets `action`; main() runs it and returns its exit code.
+using Action = std::function<int()>;
+
+void add_train(CLI::App& app, Action& action);
+void add_run(CLI::App& app, Action& action);
+void add_eval(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
+void add_runs(CLI::App& app, Action& action);
+void add_config(CLI::App& app, Action& action);
+
+/// Makes Ctrl-C and SIGTERM ask politely: interrupted() turns true, and a second Ctrl-C ends the process at once.
+void watch_signals();
+bool interrupted();
+
+/// Whether standard output is a terminal that takes colours (NO_COLOR respected).
+bool colours();
+
+}  // namespace hone::apps

@@ -1,0 +1,335 @@
+// The training recipe, top to bottom: model, data, plan, loop, results.
+#include "recipes/train.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "base/error.h"
+#include "optim/adamw.h"
+#include "optim/schedule.h"
+#include "recipes/chat_encoder.h"
+#include "recipes/run_folder.h"
+#include "recipes/train_plan.h"
+#include "recipes/tuned_model.h"
+#include "train/checkpoint.h"
+#include "train/step.h"
+
+namespace hone::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kSkipsBeforeRollback = 3, kMaxRollbacks = 2;
+constexpr double kSmoothing = 0.9;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+optim::Schedule schedule_of(const Config& config, int64_t steps) {
+  optim::Schedule schedule;
+  schedule.kind = config.schedule.type == "linear"     ? optim::ScheduleKind::kLinear
+                  : config.schedule.type == "constant" ? optim::ScheduleKind::kConstant
+                                                       : optim::ScheduleKind::kCosine;
+  schedule.total_steps = steps;
+  schedule.warmup_steps = config.schedule.warmup_steps > 0
+                              ? config.schedule.warmup_steps
+                              : static_cast<int64_t>(std::ceil(config.schedule.warmup_ratio * static_cast<double>(steps)));
+  schedule.min_ratio = config.schedule.min_ratio;
+  return schedule;
+}
+
+optim::AdamW optimizer_of(const Config& config, const train::Parameters& parameters) {
+  std::vector<optim::Parameter> list;
+  for (const auto& leaf : parameters) {
+    const bool matrix = leaf->value.shape().rank() == 2, is_b = leaf->name.ends_with("lora_B.weight");
+    list.push_back({leaf->name, leaf->value, is_b ? static_cast<float>(config.lora.plus_ratio) : 1.0f,
+                    matrix ? static_cast<float>(config.optimizer.weight_decay) : 0.0f});
+  }
+  return optim::AdamW(std::move(list), {static_cast<float>(config.optimizer.beta1), static_cast<float>(config.optimizer.beta2),
+                                        static_cast<float>(config.optimizer.eps)});
+}
+
+// The loop and what it carries from step to step.
+class Training {
+ public:
+  Training(const Config& config, const TrainOptions& options, TrainObserver& observer, Clock::time_point begun)
+      : config_(config), options_(options), observer_(observer), begun_(begun), files_(open_model(config.model.base, config.model.chat_template)),
+        loader_(config.data, std::make_shared<ChatEncoder>(files_)), model_(load_trainable(config, files_)), parameters_(model_.parameters()),
+        optimizer_(optimizer_of(config, parameters_)) {}
+
+  TrainSummary run() {
+    total_ = planned_steps(config_, loader_);
+    schedule_ = schedule_of(config_, total_.steps);
+    TrainPlan plan = make_plan(config_, files_, model_, loader_, total_);
+    if (options_.dry_run) {
+      observer_.on_plan(plan);
+      return {};
+    }
+    refuse_if_too_large(plan);
+    const fs::path folder = config_.training.output_dir;
+    const train::RunLock lock(folder);
+    train::CheckpointStore checkpoints(folder, config_.training.keep_checkpoints);
+    checkpoints_ = &checkpoints;
+    start_or_resume(folder, plan);
+    RunFolder record(folder, plan.resolved, state_.step);
+    record_ = &record;
+    plan.run_id = record.id();
+    plan.run_folder = folder.string();
+    plan.resumed_from = state_.step;
+    observer_.on_plan(plan);
+    try {
+      if (state_.step == 0) checkpoints.save(state_, parameters_, optimizer_);  // also shows now that saving works
+      TrainSummary summary = loop();
+      summary.curve = record.finish(summary);
+      return summary;
+    } catch (const Error& error) {
+      record.fail(state_.step, error.message());
+      throw;
+    }
+  }
+
+ private:
+  void start_or_resume(const fs::path& folder, TrainPlan& plan) {
+    const auto found = checkpoints_->newest_good();
+    if (!found) return;
+    if (options_.overwrite) {
+      for (const char* name : {"checkpoints", "best", "last"}) fs::remove_all(folder / name);
+      *checkpoints_ = train::CheckpointStore(folder, config_.training.keep_checkpoints);
+      return;
+    }
+    if (!options_.resume)
+      throw Error(ErrorCode::kInvalidInput, folder.string(), "holds a run already",
+                  "add --resume to continue it, --overwrite to start again, or choose another training.output_dir");
+    if (fs::exists(folder / "config.yaml")) {
+      const Config before = load_config(folder / "config.yaml", {});
+      if (const std::string difference = resume_difference(before, config_); !difference.empty())
+        throw Error(ErrorCode::kInvalidInput, folder.string(), fmt::format("the run was started with another configuration ({})", difference),
+                    "resume with the same settings, or start a new run with --overwrite");
+    }
+    for (const std::string& damaged : found->damaged) plan.notes.push_back("passed over " + damaged);
+    state_ = train::CheckpointStore::load(found->folder, parameters_, optimizer_);
+    loader_.restore(state_.loader);
+  }
+
+  bool interrupted() const { return options_.interrupted && options_.interrupted(); }
+
+  bool finished(const data::StepBatch& next) const {
+    if (config_.training.max_steps > 0 && state_.step >= config_.training.max_steps) return true;
+    if (config_.training.epochs <= 0) return false;
+    return total_.exact ? state_.step >= total_.steps : static_cast<double>(next.epoch) >= config_.training.epochs;
+  }
+
+  TrainSummary loop() {
+    TrainSummary summary;
+    summary.status = "done";
+    summary.first_loss = NAN;
+    int64_t saved_at = state_.step;
+    for (;;) {
+      data::StepBatch batch = loader_.next();
+      if (finished(batch)) break;
+      const bool complete = take_step(batch);
+      if (!complete) {  // interrupted within the step: nothing of it remains
+        summary.status = "interrupted";
+        break;
+      }
+      if (std::isnan(summary.first_loss)) {
+        summary.first_loss = state_.smoothed_loss;
+        summary.seconds_to_first_step = seconds_since(begun_);
+      }
+      if (time_to_validate(batch)) validate();
+      if (state_.step % config_.training.save_steps == 0) {
+        save();
+        saved_at = state_.step;
+      }
+      if (config_.early_stop && state_.since_best >= config_.patience) {
+        summary.status = "stopped early";
+        event("early stop", fmt::format("no new best loss in {} {}", config_.patience, has_validation() ? "evaluations" : "steps"));
+        break;
+      }
+      if (interrupted()) {
+        summary.status = "interrupted";
+        break;
+      }
+    }
+    if (summary.status != "interrupted" && has_validation() && validated_at_ != state_.step) validate();
+    if (state_.step != saved_at) save();
+    if (summary.status == "interrupted") event("interrupted", fmt::format("saved at step {}; continue with --resume", state_.step));
+    write_tuned("last");
+    if (!has_validation()) write_tuned("best");
+    finish(summary);
+    return summary;
+  }
+
+  // One optimizer step; false when it was interrupted and undone.
+  bool take_step(const data::StepBatch& batch) {
+    const auto start = Clock::now();
+    train::clear_gradients(model_);
+    train::StepOptions step;
+    step.seed = static_cast<uint64_t>(config_.training.seed);
+    step.step = static_cast<uint32_t>(state_.step);
+    step.checkpointing = config_.training.gradient_checkpointing;
+    step.interrupted = [this] { return interrupted(); };
+    const train::LossSum loss = train::accumulate_gradients(model_, batch, step);
+    if (loss.tokens != batch.supervised && interrupted()) return false;
+    std::vector<Tensor> gradients;
+    for (const auto& leaf : parameters_) gradients.push_back(leaf->grad);
+    const double norm = optim::global_norm(gradients), rate = config_.training.learning_rate * schedule_.factor(state_.step);
+    if (std::isfinite(loss.mean()) && std::isfinite(norm)) {
+      const double limit = config_.optimizer.max_grad_norm;
+      const double clip = limit > 0 && norm > limit ? limit / norm : 1;
+      optimizer_.step(gradients, static_cast<float>(rate), static_cast<float>(clip));
+      state_.smoothed_loss = state_.step == 0 || std::isnan(state_.smoothed_loss)
+                                 ? loss.mean()
+                                 : kSmoothing * state_.smoothed_loss + (1 - kSmoothing) * loss.mean();
+      state_.skipped_in_row = 0;
+      if (!has_validation()) consider_best(state_.smoothed_loss, state_.step + 1);
+    } else {
+      skip(batch, loss.mean(), norm);
+    }
+    ++state_.step;
+    state_.tokens += batch.tokens;
+    state_.supervised += batch.supervised;
+    state_.loader = loader_.state();
+    const double seconds = seconds_since(start);
+    state_.seconds += seconds;
+    session_seconds_ += seconds;
+    session_tokens_ += batch.tokens;
+    report(batch, loss.mean(), norm, rate, static_cast<double>(batch.tokens) / seconds);
+    return true;
+  }
+
+  void report(const data::StepBatch& batch, double loss, double norm, double rate, double speed) {
+    StepReport r;
+    r.step = state_.step;
+    r.steps = config_.training.max_steps > 0 ? std::min(config_.training.max_steps, std::max(total_.steps, r.step)) : std::max(total_.steps, r.step);
+    r.epoch = total_.per_epoch > 0 ? static_cast<double>(r.step) / static_cast<double>(total_.per_epoch) : static_cast<double>(batch.epoch);
+    r.loss = loss;
+    r.smoothed = state_.smoothed_loss;
+    r.grad_norm = norm;
+    r.learning_rate = rate;
+    r.tokens_per_second = speed;
+    r.memory = train::resident_memory();
+    ++session_steps_;
+    r.seconds_left = session_seconds_ / static_cast<double>(session_steps_) * static_cast<double>(r.steps - r.step);
+    record_->add(r);
+    observer_.on_step(r);
+  }
+
+  // A step whose loss or gradient is not finite changes nothing; three in a row bring the last good weights back.
+  void skip(const data::StepBatch& batch, double loss, double norm) {
+    ++state_.skipped;
+    ++state_.skipped_in_row;
+    std::string rows;
+    for (const auto& micro : batch.micro_batches)
+      for (size_t i = 0; i < micro.sources.size() && rows.size() < 400; ++i) rows += (rows.empty() ? "" : ", ") + loader_.describe(micro.sources[i]);
+    event("skipped", fmt::format("loss {} and gradient norm {} are not both finite; rows: {}", loss, norm, rows));
+    if (state_.skipped_in_row < kSkipsBeforeRollback) return;
+    const auto good = checkpoints_->newest_good();
+    if (!good || state_.rollbacks >= kMaxRollbacks)
+      throw Error(ErrorCode::kInvalidInput, config_.training.output_dir,
+                  fmt::format("training diverges: {} updates in a row were not finite, after {} rollbacks; rows of the last: {}", kSkipsBeforeRollback, state_.rollbacks, rows),
+                  "lower training.learning_rate, or look at these rows");
+    const train::TrainState before = train::CheckpointStore::load(good->folder, parameters_, optimizer_);
+    state_.smoothed_loss = before.smoothed_loss;
+    state_.skipped_in_row = 0;
+    ++state_.rollbacks;
+    event("rollback", fmt::format("weights and moments of step {} are back after {} updates in a row that were not finite; rows: {}", before.step, kSkipsBeforeRollback, rows));
+  }
+
+  bool has_validation() { return !config_.data.validation.empty() || config_.data.validation_share > 0; }
+
+  bool time_to_validate(const data::StepBatch& batch) {
+    if (!has_validation()) return false;
+    return config_.training.eval_steps > 0 ? state_.step % config_.training.eval_steps == 0 : batch.last_in_epoch;
+  }
+
+  bool consider_best(double loss, int64_t step) {
+    const bool better = std::isfinite(loss) && (!state_.has_best || loss < state_.best_loss);
+    if (!better) {
+      ++state_.since_best;
+      return false;
+    }
+    state_.has_best = true;
+    state_.best_loss = loss;
+    state_.best_step = step;
+    state_.since_best = 0;
+    return true;
+  }
+
+  void validate() {
+    validated_at_ = state_.step;
+    const auto rows = loader_.validation();
+    if (!rows) return;
+    const train::LossSum sum = train::evaluate(model_, *rows, options_.interrupted);
+    if (interrupted()) return;
+    ValidationReport r{state_.step, sum.mean(), sum.accuracy(), false};
+    r.best = consider_best(r.loss, state_.step);
+    record_->add(r);
+    observer_.on_validation(r);
+    if (r.best) write_tuned("best");
+  }
+
+  void save() {
+    const fs::path folder = checkpoints_->save(state_, parameters_, optimizer_);
+    event("checkpoint", folder.string());
+  }
+
+  // RUN/best or RUN/last: replaced as a whole.
+  void write_tuned(const std::string& name) {
+    const fs::path target = fs::path(config_.training.output_dir) / name, fresh = target.string() + ".partial";
+    fs::remove_all(fresh);
+    fs::create_directory(fresh);
+    save_tuned(fresh, model_, config_, config_.model.base);
+    train::replace_folder(fresh, target);
+  }
+
+  void event(const std::string& kind, const std::string& text) {
+    record_->add_event(state_.step, kind, text);
+    observer_.on_event(state_.step, kind, text);
+  }
+
+  void finish(TrainSummary& s) {
+    s.step = state_.step;
+    s.skipped = state_.skipped;
+    s.rollbacks = state_.rollbacks;
+    s.last_loss = state_.smoothed_loss;
+    if (std::isnan(s.first_loss)) s.first_loss = s.last_loss;
+    if (has_validation() && state_.has_best) s.best_validation = state_.best_loss;
+    s.best_step = has_validation() ? state_.best_step : state_.step;
+    s.tokens = state_.tokens;
+    s.seconds = state_.seconds;
+    s.tokens_per_second = session_seconds_ > 0 ? static_cast<double>(session_tokens_) / session_seconds_ : 0;
+    s.peak_memory = train::peak_resident_memory();
+    s.best_folder = (fs::path(config_.training.output_dir) / "best").string();
+  }
+
+  const Config& config_;
+  const TrainOptions& options_;
+  TrainObserver& observer_;
+  Clock::time_point begun_;
+  ModelFiles files_;
+  data::Loader loader_;
+  models::CausalLm model_;
+  train::Parameters parameters_;
+  optim::AdamW optimizer_;
+  optim::Schedule schedule_;
+  PlannedSteps total_;
+  train::TrainState state_;
+  train::CheckpointStore* checkpoints_ = nullptr;
+  RunFolder* record_ = nullptr;
+  int64_t validated_at_ = -1, session_steps_ = 0, session_tokens_ = 0;
+  double session_seconds_ = 0;
+};
+
+}  // namespace
+
+TrainSummary train_model(const Config& config, const TrainOptions& options, TrainObserver& observer) {
+  const auto begun = Clock::now();
+  if (config.data.datasets.empty())
+    throw Error(ErrorCode::kInvalidInput, "data.datasets", "no training data is named", "add data: path/to/rows.jsonl to the YAML file, or data=rows.jsonl to the command");
+  return Training(config, options, observer, begun).run();
+}
+
+}  // namespace hone::recipes
