@@ -107,9 +107,15 @@ TEST_F(OrderTest, WeightsAreEpochsPerEpoch) {
     for (const auto& [row, n] : visits(order)) {
       of_dataset[row.first] += n;
       total[row] += n;
-      if (row.first == 0) EXPECT_EQ(n, 1);
-      if (row.first == 1) EXPECT_EQ(n, 2);
-      if (row.first == 2) EXPECT_EQ(n, 1);
+      if (row.first == 0) {
+        EXPECT_EQ(n, 1);
+      }
+      if (row.first == 1) {
+        EXPECT_EQ(n, 2);
+      }
+      if (row.first == 2) {
+        EXPECT_EQ(n, 1);
+      }
     }
     EXPECT_EQ(of_dataset, (std::map<uint32_t, int>{{0, 100}, {1, 80}, {2, 20}, {3, 15}}));
   }
@@ -174,7 +180,9 @@ TEST_F(SplitTest, AddingAndRemovingRowsMovesNoOther) {
   const auto after = validation(more, 3, 0.1);
   for (int i = 0; i < 1000; ++i) {
     const auto& row = rows[static_cast<size_t>(i)];
-    if (i % 3 != 0) EXPECT_EQ(after.contains(row), before.contains(row)) << row;
+    if (i % 3 != 0) {
+      EXPECT_EQ(after.contains(row), before.contains(row)) << row;
+    }
   }
 }
 
