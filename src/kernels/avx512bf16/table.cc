@@ -1,0 +1,39 @@
+// The simd kernels compiled for avx512bf16. Everything but the table is in the anonymous namespace: no symbol of this file may be
+// taken for another instruction set's.
+#include "kernels/avx512bf16/table.h"
+
+#include <immintrin.h>
+
+#include "kernels/scratch.h"
+#include "quant/bf16.h"
+#include "quant/blocks.h"
+#include "quant/codec.h"
+#include "quant/nf4.h"
+#define HONE_SIMD_BF16
+
+namespace hone::kernels {
+namespace {
+
+using namespace hone::quant;
+
+#include "kernels/simd/vec_avx512.inc"
+#include "kernels/simd/rows.inc"
+#include "kernels/simd/gemm.inc"
+#include "kernels/simd/elementwise.inc"
+#include "kernels/simd/attention.inc"
+
+KernelTable make_table() {
+  KernelTable table = kernels(Isa::kScalar);
+  table.isa = Isa::kAvx512Bf16;
+#include "kernels/simd/table.inc"
+  return table;
+}
+
+}  // namespace
+
+const KernelTable& avx512bf16_table() {
+  static const KernelTable table = make_table();
+  return table;
+}
+
+}  // namespace hone::kernels

@@ -1,0 +1,297 @@
+// Every kernel of every instruction set this machine has, against the scalar reference: odd sizes, unaligned rows, all types.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "kernels/table.h"
+#include "quant/bf16.h"
+#include "quant/nf4.h"
+
+namespace hone::kernels {
+namespace {
+
+ThreadPool& pool() {
+  static ThreadPool two(2);
+  return two;
+}
+
+std::vector<Isa> fast_isas() {
+  std::vector<Isa> isas;
+  for (const Isa isa : available_isas())
+    if (isa != Isa::kScalar) isas.push_back(isa);
+  return isas;
+}
+
+// A matrix with storage of its own, rows `gap` bytes further apart than they need to be.
+struct Owned {
+  std::vector<unsigned char> bytes;
+  quant::Nf4State nf4;
+  Matrix matrix;
+};
+
+float value(const Rng& rng, int64_t i) { return rng.normal(static_cast<uint64_t>(i)); }
+
+Owned random_matrix(DType type, int64_t rows, int64_t cols, uint32_t stream, int64_t gap = 0) {
+  const Rng rng{7, stream, 0};
+  Owned m;
+  if (type == DType::kNF4) {
+    std::vector<float> x(static_cast<size_t>(rows * cols));
+    for (size_t i = 0; i < x.size(); ++i) x[i] = value(rng, static_cast<int64_t>(i));
+    m.bytes.resize((x.size() + 1) / 2);
+    m.nf4 = quant::nf4_quantize(x.data(), static_cast<int64_t>(x.size()), m.bytes.data());
+    m.matrix = {m.bytes.data(), type, rows, cols, 0, nullptr};
+    return m;
+  }
+  const int64_t stride = row_bytes(type, cols) + gap;
+  m.bytes.resize(static_cast<size_t>(stride * rows + 64));
+  for (int64_t r = 0; r < rows; ++r) {
+    unsigned char* row = m.bytes.data() + r * stride;
+    if (type == DType::kF32 || type == DType::kBF16) {
+      for (int64_t c = 0; c < cols; ++c) {
+        const float v = value(rng, r * cols + c);
+        const BF16 half = to_bf16(v);
+        if (type == DType::kF32) std::memcpy(row + 4 * c, &v, 4);
+        else std::memcpy(row + 2 * c, &half, 2);
+      }
+      continue;
+    }
+    // Any bytes are valid codes; scales and minima must be ordinary F16 numbers.
+    for (int64_t i = 0; i < row_bytes(type, cols); ++i) row[i] = static_cast<unsigned char>(rng.bits(static_cast<uint64_t>(r * 100000 + i)));
+    const auto& t = traits(type);
+    for (int64_t b = 0; b < cols / t.block_elements; ++b) {
+      const F16 d = to_f16(0.01f + 0.001f * static_cast<float>(b % 7)), minimum = to_f16(-0.05f);
+      unsigned char* block = row + b * t.block_bytes;
+      if (type == DType::kQ6_K) std::memcpy(block + 208, &d, 2);
+      else std::memcpy(block, &d, 2);
+      if (type == DType::kQ4_1 || type == DType::kQ5_1 || type == DType::kQ4_K || type == DType::kQ5_K) std::memcpy(block + 2, &minimum, 2);
+    }
+  }
+  m.matrix = {m.bytes.data(), type, rows, cols, gap ? stride : 0, nullptr};
+  return m;
+}
+
+Matrix of(const Owned& m) {
+  Matrix copy = m.matrix;
+  if (copy.type == DType::kNF4) copy.nf4 = &m.nf4;
+  return copy;
+}
+
+// |a − b| ≤ bound · scale, where scale is the reference's largest magnitude.
+void expect_close(const std::vector<float>& a, const std::vector<float>& b, float bound) {
+  ASSERT_EQ(a.size(), b.size());
+  float scale = 1e-6f;
+  for (const float x : b) scale = std::max(scale, std::abs(x));
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], bound * scale) << "element " << i;
+}
+
+std::vector<float> run(const KernelTable& k, Gemm g) {
+  std::vector<float> c(static_cast<size_t>(g.m * g.n), 0.5f);
+  g.c = c.data();
+  g.c_type = DType::kF32;
+  g.ldc = g.n;
+  k.gemm(g, pool());
+  return c;
+}
+
+struct Case { int64_t m, n, k; };
+constexpr Case kCases[] = {{1, 64, 256}, {3, 33, 512}, {5, 7, 256}, {12, 32, 256}, {13, 97, 768}, {64, 256, 512}, {37, 300, 1280}, {130, 16, 256}};
+
+TEST(Gemm, EveryWeightTypeInBothDirections) {
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+                             DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4})
+      for (const auto& [m, n, k] : kCases)
+        for (const bool transposed : {true, false})
+          for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
+            if (type == DType::kF16) continue;  // its random bytes are made by random_matrix for blocks only
+            const int64_t cols = transposed ? k : (n + 255) / 256 * 256;
+            if (!transposed && n != cols) continue;
+            SCOPED_TRACE(fmt::format("{} {} ({}, {}, {}) transposed {} {}", name(isa), name(type), m, n, k, transposed, precision == Precision::kF32 ? "f32" : "bf16"));
+            const Owned a = random_matrix(DType::kF32, m, k, 1, 4), b = random_matrix(type, transposed ? n : k, cols, 2);
+            Gemm g;
+            g.m = m;
+            g.n = n;
+            g.products[0] = {of(a), false, of(b), transposed, 1};
+            g.precision = precision;
+            expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), precision == Precision::kF32 ? 2e-6f : m <= 4 ? 2e-2f : 3e-6f);  // few rows are not rounded to bf16
+          }
+}
+
+TEST(Gemm, TwoProductsBiasAccumulateAndTransposedA) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : kCases) {
+      SCOPED_TRACE(fmt::format("{} ({}, {}, {})", name(isa), m, n, k));
+      const Owned a = random_matrix(DType::kBF16, k, m, 1, 6), b = random_matrix(DType::kF32, k, n, 2), a2 = random_matrix(DType::kF32, m, 9, 3),
+                  b2 = random_matrix(DType::kF32, n, 9, 4), bias = random_matrix(DType::kF32, 1, n, 5);
+      Gemm g;
+      g.m = m;
+      g.n = n;
+      g.count = 2;
+      g.products[0] = {of(a), true, of(b), false, 0.5f};
+      g.products[1] = {of(a2), false, of(b2), true, 2};
+      g.accumulate = true;
+      g.bias = reinterpret_cast<const float*>(bias.bytes.data());
+      g.precision = Precision::kF32;
+      expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 2e-6f);
+    }
+}
+
+TEST(Gemm, LongSumsPassThroughSeveralChunks) {
+  for (const Isa isa : fast_isas()) {
+    const Owned a = random_matrix(DType::kBF16, 40, 9000, 1), b = random_matrix(DType::kBF16, 70, 9000, 2);
+    Gemm g;
+    g.m = 40;
+    g.n = 70;
+    g.products[0] = {of(a), false, of(b), true, 1};
+    expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 1e-5f);
+  }
+}
+
+TEST(Gemm, DoesNotDependOnTheNumberOfThreads) {
+  ThreadPool one(1), three(3);
+  const Owned a = random_matrix(DType::kBF16, 50, 512, 1), b = random_matrix(DType::kQ4_1, 200, 512, 2);
+  for (const Isa isa : fast_isas()) {
+    Gemm g;
+    g.m = 50;
+    g.n = 200;
+    g.products[0] = {of(a), false, of(b), true, 1};
+    std::vector<float> x(10000), y(10000);
+    g.ldc = 200;
+    g.c = x.data();
+    kernels(isa).gemm(g, one);
+    g.c = y.data();
+    kernels(isa).gemm(g, three);
+    EXPECT_EQ(std::memcmp(x.data(), y.data(), x.size() * 4), 0) << name(isa);
+  }
+}
+
+struct Heads { int64_t heads, kv_heads, head_dim, value_dim; std::vector<int32_t> segments; bool cached; };
+
+TEST(Attention, ForwardAndBackward) {
+  const Heads kShapes[] = {{3, 1, 64, 64, {0, 5, 6, 130}, false}, {4, 2, 24, 20, {0, 100}, false}, {2, 2, 16, 16, {0, 1, 50}, false}, {4, 4, 40, 16, {0, 3}, true}};
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kF32, DType::kBF16})
+      for (const Heads& s : kShapes) {
+        SCOPED_TRACE(fmt::format("{} {} heads {} of {}", name(isa), name(type), s.heads, s.head_dim));
+        const int64_t queries = s.segments.back(), past = s.cached ? 70 : 0, keys = queries + past;
+        std::vector<int32_t> k_begin = s.segments;
+        if (s.cached) k_begin = {0, static_cast<int32_t>(keys)};
+        const Owned q = random_matrix(type, queries, s.heads * s.head_dim, 1), k = random_matrix(type, keys, s.kv_heads * s.head_dim, 2),
+                    v = random_matrix(type, keys, s.kv_heads * s.value_dim, 3), dout = random_matrix(type, queries, s.heads * s.value_dim, 4);
+        AttentionShape shape;
+        shape.segments = static_cast<int64_t>(s.segments.size()) - 1;
+        shape.q_begin = s.segments.data();
+        shape.k_begin = k_begin.data();
+        shape.heads = s.heads;
+        shape.kv_heads = s.kv_heads;
+        shape.head_dim = s.head_dim;
+        shape.value_dim = s.value_dim;
+        shape.q_stride = s.heads * s.head_dim;
+        shape.k_stride = s.kv_heads * s.head_dim;
+        shape.v_stride = s.kv_heads * s.value_dim;
+        shape.out_stride = s.heads * s.value_dim;
+        shape.scale = 0.2f;
+        shape.type = type;
+        struct Result { std::vector<unsigned char> out, dq, dk, dv; std::vector<float> lse; };
+        const auto compute = [&](Isa which) {
+          Result r;
+          r.out.resize(dout.bytes.size());
+          r.dq.resize(q.bytes.size());
+          r.dk.resize(k.bytes.size());
+          r.dv.resize(v.bytes.size());
+          r.lse.resize(static_cast<size_t>(queries * s.heads));
+          const KernelTable& table = kernels(which);
+          table.attention(shape, q.bytes.data(), k.bytes.data(), v.bytes.data(), r.out.data(), r.lse.data(), pool());
+          table.attention_backward(shape, q.bytes.data(), k.bytes.data(), v.bytes.data(), r.out.data(), r.lse.data(), dout.bytes.data(), r.dq.data(),
+                                   r.dk.data(), r.dv.data(), pool());
+          return r;
+        };
+        const auto floats = [&](const std::vector<unsigned char>& bytes, int64_t count) {
+          std::vector<float> x(static_cast<size_t>(count));
+          const Matrix m{bytes.data(), type, 1, count, 0, nullptr};
+          kernels(Isa::kScalar).decode(m, x.data(), DType::kF32, pool());
+          return x;
+        };
+        const Result fast = compute(isa), slow = compute(Isa::kScalar);
+        const float bound = type == DType::kF32 ? 1e-5f : 2e-2f;
+        expect_close(fast.lse, slow.lse, bound);
+        expect_close(floats(fast.out, queries * shape.out_stride), floats(slow.out, queries * shape.out_stride), bound);
+        expect_close(floats(fast.dq, queries * shape.q_stride), floats(slow.dq, queries * shape.q_stride), bound);
+        expect_close(floats(fast.dk, keys * shape.k_stride), floats(slow.dk, keys * shape.k_stride), bound);
+        expect_close(floats(fast.dv, keys * shape.v_stride), floats(slow.dv, keys * shape.v_stride), bound);
+      }
+}
+
+// Runs `call` on both tables and compares the floats it returns.
+template <class Call>
+void compare(float bound, Call call) {
+  for (const Isa isa : fast_isas()) {
+    SCOPED_TRACE(name(isa));
+    expect_close(call(kernels(isa)), call(kernels(Isa::kScalar)), bound);
+  }
+}
+
+TEST(Elementwise, NormsActivationsRopeAndLoss) {
+  for (const int64_t cols : {1, 15, 64, 576, 1001}) {
+    const Owned x = random_matrix(DType::kF32, 9, cols, 1), dy = random_matrix(DType::kF32, 9, cols, 2), w = random_matrix(DType::kF32, 1, cols, 3);
+    const auto* weight = reinterpret_cast<const float*>(w.bytes.data());
+    const auto n = static_cast<size_t>(9 * cols);
+    compare(2e-6f, [&](const KernelTable& k) {
+      std::vector<float> out(3 * n + 9 + static_cast<size_t>(cols), 0.25f);
+      k.rms_norm(9, cols, x.bytes.data(), DType::kF32, weight, 1e-5f, out.data(), out.data() + n, pool());
+      k.rms_norm_backward(9, cols, x.bytes.data(), dy.bytes.data(), DType::kF32, weight, out.data() + n, out.data() + n + 9, true, out.data() + 2 * n + 9, pool());
+      return out;
+    });
+    compare(2e-6f, [&](const KernelTable& k) {
+      std::vector<float> out(4 * n);
+      k.swiglu(9 * cols, x.bytes.data(), dy.bytes.data(), out.data(), DType::kF32, pool());
+      k.swiglu_backward(9 * cols, x.bytes.data(), dy.bytes.data(), x.bytes.data(), out.data() + n, out.data() + 2 * n, DType::kF32, pool());
+      k.axpby(9 * cols, 0.3f, x.bytes.data(), DType::kF32, 0, out.data() + 3 * n, DType::kF32, pool());
+      k.axpby(9 * cols, 0.3f, x.bytes.data(), DType::kF32, 2, out.data() + 3 * n, DType::kF32, pool());
+      return out;
+    });
+    compare(2e-6f, [&](const KernelTable& k) {
+      std::vector<float> out(n + 9), state(3 * n, 0.1f);
+      std::memcpy(out.data(), x.bytes.data(), 4 * n);
+      std::vector<int32_t> labels(9);
+      for (size_t i = 0; i < 9; ++i) labels[i] = static_cast<int32_t>(static_cast<int64_t>(i) % cols);
+      std::vector<uint8_t> correct(9);
+      k.cross_entropy(9, cols, out.data(), labels.data(), 0.5f, true, out.data() + n, correct.data(), pool());
+      for (const uint8_t c : correct) out.push_back(c);
+      k.adamw(9 * cols, state.data(), out.data(), state.data() + n, state.data() + 2 * n, 0.01f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 0.1f, 0.01f, pool());
+      out.insert(out.end(), state.begin(), state.end());
+      return out;
+    });
+  }
+  const Owned x = random_matrix(DType::kBF16, 7, 3 * 80, 1), angles = random_matrix(DType::kF32, 7, 64, 2);
+  const auto* cos = reinterpret_cast<const float*>(angles.bytes.data());
+  const std::vector<int32_t> positions = {0, 1, 2, 3, 6, 5, 4};
+  for (const bool interleaved : {false, true})
+    compare(1e-2f, [&](const KernelTable& k) {
+      std::vector<uint16_t> y(7 * 240);
+      k.rope(7, 3, 80, 64, x.bytes.data(), 240, y.data(), 240, DType::kBF16, positions.data(), cos, cos + 32, interleaved, 1, pool());
+      std::vector<float> out;
+      for (const uint16_t bits : y) out.push_back(to_float(BF16{bits}));
+      return out;
+    });
+}
+
+TEST(Decode, EveryTypeIsExact) {
+  for (const DType type : {DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4}) {
+    SCOPED_TRACE(name(type));
+    const Owned m = random_matrix(type, 3, 512, 1);
+    compare(1e-6f, [&](const KernelTable& k) {
+      std::vector<float> out(3 * 512 + 2 * 512);
+      const int32_t ids[] = {2, 0};
+      k.decode(of(m), out.data(), DType::kF32, pool());
+      k.gather_rows(of(m), ids, 2, out.data() + 3 * 512, DType::kF32, pool());
+      return out;
+    });
+  }
+}
+
+}  // namespace
+}  // namespace hone::kernels
