@@ -8,12 +8,33 @@ namespace hone::models {
 
 std::string_view name(Family family) {
   switch (family) {
-    case Family::kLlama: return "llama";
-    case Family::kQwen2: return "qwen2";
-    case Family::kQwen3: return "qwen3";
-    case Family::kDeepseek2: return "deepseek2";
+    case Family::kLlama:
+      return "llama";
+    case Family::kQwen2:
+      return "qwen2";
+    case Family::kQwen3:
+      return "qwen3";
+    case Family::kDeepseek2:
+      return "deepseek2";
   }
   return "unknown";
+}
+
+void check_config(const ModelConfig& c, const std::string& where) {
+  auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::kInvalidInput, where, what, "the file is damaged, or was edited by hand: download it again");
+  };
+  if (c.heads % c.kv_heads != 0)
+    refuse(fmt::format("{} query heads cannot share {} key heads evenly", c.heads, c.kv_heads));
+  if (c.rope.dim < 2 || c.rope.dim % 2 != 0)
+    refuse(fmt::format("{} elements of a head cannot be rotated in pairs", c.rope.dim));
+  if (!c.moe) return;
+  const MoeConfig& m = *c.moe;
+  if (m.n_routed_experts % m.n_group != 0)
+    refuse(fmt::format("{} experts do not form {} equal groups", m.n_routed_experts, m.n_group));
+  if (m.top_k > m.n_routed_experts / m.n_group * m.topk_group)
+    refuse(fmt::format("{} groups of {} experts cannot supply {} per token", m.topk_group,
+                       m.n_routed_experts / m.n_group, m.top_k));
 }
 
 float attention_scale(const ModelConfig& config) {

@@ -39,6 +39,7 @@ struct MlaConfig {
   int64_t q_lora_rank = 0;  // 0: queries have no latent
   int64_t kv_lora_rank = 0;
   int64_t qk_nope_head_dim = 0, qk_rope_head_dim = 0, v_head_dim = 0;
+  float norm_eps = 1e-6f;   // of the latents' norms: fixed by the architecture, whatever rms_norm_eps says
 };
 
 /// Mixture of experts (deepseek2).
@@ -64,6 +65,7 @@ struct ModelConfig {
   float rms_eps = 1e-6f;
   bool tied_head = false;
   bool qk_norm = false;
+  std::optional<bool> qkv_bias, output_bias, mlp_bias;  // whether those layers have one; unset: the file's tensors tell
   RopeConfig rope;
   std::optional<MlaConfig> mla;
   std::optional<MoeConfig> moe;
@@ -79,6 +81,10 @@ ModelConfig config_from_json(const nlohmann::json& json, const std::string& wher
 
 /// From GGUF metadata, and from tensors where the format keeps facts there.
 ModelConfig config_from_gguf(const io::Gguf& gguf);
+
+/// Throws Error{kInvalidInput} naming `where` unless the numbers fit each other: heads share keys evenly, rotated sizes are
+/// even, experts form whole groups that can supply top_k. Both readers above call it.
+void check_config(const ModelConfig& config, const std::string& where);
 
 /// Softmax scale of attention scores: 1/√(query size), times DeepSeek's yarn correction.
 float attention_scale(const ModelConfig& config);

@@ -43,7 +43,7 @@ constexpr int64_t kMany = 1 << 20;
 
 RopeConfig rope(const io::Gguf& gguf, const Keys& keys, Family family, int64_t head_dim) {
   RopeConfig r;
-  r.theta = keys.real("rope.freq_base", 1, 1e12, 10000.0);
+  r.theta = keys.real("rope.freq_base", 1 + 1e-6, 1e12, 10000.0);
   r.dim = keys.count("rope.dimension_count", 2, head_dim, head_dim);
   // llama files hold query and key rows reordered for neighbouring pairs; deepseek2 was trained with them.
   r.interleaved = family == Family::kLlama || family == Family::kDeepseek2;
@@ -139,15 +139,13 @@ ModelConfig config_from_gguf(const io::Gguf& gguf) {
   if (c.family != Family::kDeepseek2 && keys.count("expert_count", 0, 65536, 0) > 0)
     throw Error(ErrorCode::kUnsupported, gguf.path().string(), fmt::format("{} with experts is not supported", architecture),
                 "use a dense model, or one of the deepseek2 family");
-  if (c.heads % c.kv_heads != 0)
-    throw Error(ErrorCode::kInvalidInput, gguf.path().string(),
-                fmt::format("{} query heads cannot share {} key heads evenly", c.heads, c.kv_heads));
   c.rope = rope(gguf, keys, c.family, c.mla ? c.mla->qk_rope_head_dim : c.head_dim);
   c.vocab_size = gguf.tensor("token_embd.weight").size(0);
   c.tied_head = !gguf.has("output.weight");
   c.bos_id = gguf.find_int("tokenizer.ggml.bos_token_id").value_or(-1);
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})
     if (const auto id = gguf.find_int(key)) c.eos_ids.push_back(*id);
+  check_config(c, gguf.path().string());
   return c;
 }
 

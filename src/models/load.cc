@@ -132,7 +132,7 @@ class CausalLm::Loader {
     a.value_dim = mla.v_head_dim;
     a.latent_dim = mla.kv_lora_rank;
     a.scale = attention_scale(config_);
-    a.norm_eps = config_.rms_eps;
+    a.norm_eps = mla.norm_eps;
     if (mla.q_lora_rank > 0) {
       a.q_a = linear(prefix + "q_a_proj");
       a.q_a_norm = vector(prefix + "q_a_layernorm.weight");
