@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   hone::apps::add_train(app, action);
   hone::apps::add_eval(app, action);
   hone::apps::add_run(app, action);
+  hone::apps::add_export(app, action);
   hone::apps::add_runs(app, action);
   hone::apps::add_config(app, action);
   try {

@@ -1,0 +1,14 @@
+// Ollama's Modelfile for a tuned model.
+#pragma once
+
+#include <string>
+
+#include "recipes/model_files.h"
+
+namespace hone::recipes {
+
+/// FROM, ADAPTER (when not empty), TEMPLATE in Ollama's language and the PARAMETER stop lines. The template is read off the
+/// model's own chat template by rendering marked messages through it. Throws Error{kUnsupported} when that cannot be done.
+std::string modelfile(const ModelFiles& files, const std::string& from, const std::string& adapter);
+
+}  // namespace hone::recipes
