@@ -54,7 +54,7 @@ void add_eval(CLI::App& app, Action& action) {
   verb->add_option("--adapter", a->adapter, "a run's folder (its best is taken) or an adapter; without: the base model");
   verb->add_option("--data", a->options.data, "rows to evaluate on; default: data.validation");
   verb->add_option("--limit", a->options.limit, "answer at most so many rows");
-  verb->add_option("--max-tokens", a->options.max_tokens, "per answer")->check(CLI::Range(1, 100000));
+  verb->add_option("--max-tokens", a->options.max_tokens, "per answer; default: half again as many as the longest expected answer has")->check(CLI::Range(1, 100000));
   verb->add_flag("--no-answers", a->no_answers, "the loss only");
   verb->add_flag("--show", a->show, "print every answer beside the expected one");
   verb->add_flag("--json", a->json, "one JSON object");

@@ -1,5 +1,6 @@
 #include "recipes/evaluate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -82,6 +83,11 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
     infer::GenerateOptions generate;
     generate.sampler.temperature = 0;
     generate.max_tokens = options.max_tokens;
+    if (options.max_tokens == 0) {
+      int64_t longest = 0;
+      for (const Question& q : questions) longest = std::max<int64_t>(longest, static_cast<int64_t>(files.tokenizer.encode(q.expected).size()));
+      generate.max_tokens = longest + longest / 2 + 4;
+    }
     generate.stop_ids = files.stop_ids;
     std::vector<std::string> found, expected;
     for (const Question& q : questions) {

@@ -16,7 +16,7 @@ struct EvaluateOptions {
   std::filesystem::path tuned;   // a run's folder or an adapter; empty: the base model
   std::string data;              // rows to evaluate on; empty: the configuration's validation files
   int64_t limit = 0;             // answers to generate at most; 0: all rows
-  int64_t max_tokens = 128;      // per answer
+  int64_t max_tokens = 0;        // per answer; 0: half again as many as the longest expected answer has
   bool answers = true;           // generate and compare answers, besides the loss
   std::function<bool()> interrupted;
 };
