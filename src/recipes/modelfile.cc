@@ -11,7 +11,7 @@ constexpr std::string_view kSystem = "\x01SYSTEM\x01", kUser = "\x01USER\x01", k
 
 // What a template writes before and after each message.
 struct Turns {
-  std::string before_system, after_system, before_user, after_user, after_answer;
+  std::string before_system, after_system, before_user, after_user, before_answer, after_answer;
 };
 
 [[noreturn]] void cannot(const ModelFiles& files) {
@@ -29,7 +29,7 @@ Turns turns_of(const ModelFiles& files) {
   if (system == std::string::npos || user == std::string::npos || answer == std::string::npos || !(system < user && user < answer)) cannot(files);
   Turns turns;
   turns.before_system = text.substr(0, system);
-  if (text.starts_with(files.bos_token)) turns.before_system.erase(0, files.bos_token.size());  // Ollama's runner adds it
+  if (files.tokenizer.adds_bos() && text.starts_with(files.bos_token)) turns.before_system.erase(0, files.bos_token.size());  // Ollama's runner adds it
   // Between system and user, the end of one turn and the beginning of the next: cut where a user turn begins on its own.
   const std::string between = text.substr(system + kSystem.size(), user - system - kSystem.size());
   std::string later;
@@ -51,6 +51,15 @@ Turns turns_of(const ModelFiles& files) {
   turns.before_user = between.substr(between.size() - common);
   turns.after_user = text.substr(user + kUser.size(), answer - user - kUser.size());
   turns.after_answer = after_answer;
+  // The words that open the answer also stand where there is no prompt.
+  const text::Json asked = {message("system", kSystem), message("user", kUser)};
+  text::RenderOptions open = files.render_options();
+  const std::string closed = files.chat->render(asked, open);
+  open.add_generation_prompt = true;
+  const std::string opened = files.chat->render(asked, open);
+  if (opened.starts_with(closed)) turns.before_answer = opened.substr(closed.size());
+  if (turns.after_user.ends_with(turns.before_answer)) turns.after_user.resize(turns.after_user.size() - turns.before_answer.size());
+  else turns.before_answer.clear();
   return turns;
 }
 
@@ -60,8 +69,8 @@ std::string modelfile(const ModelFiles& files, const std::string& from, const st
   const Turns t = turns_of(files);
   std::string out = "FROM " + from + "\n";
   if (!adapter.empty()) out += "ADAPTER " + adapter + "\n";
-  out += fmt::format("TEMPLATE \"\"\"{{{{ if .System }}}}{}{{{{ .System }}}}{}{{{{ end }}}}{{{{ if .Prompt }}}}{}{{{{ .Prompt }}}}{}{{{{ end }}}}{{{{ .Response }}}}{}\"\"\"\n",
-                     t.before_system, t.after_system, t.before_user, t.after_user, t.after_answer);
+  out += fmt::format("TEMPLATE \"\"\"{{{{ if .System }}}}{}{{{{ .System }}}}{}{{{{ end }}}}{{{{ if .Prompt }}}}{}{{{{ .Prompt }}}}{}{{{{ end }}}}{}{{{{ .Response }}}}{}\"\"\"\n",
+                     t.before_system, t.after_system, t.before_user, t.after_user, t.before_answer, t.after_answer);
   for (const int32_t id : files.stop_ids) out += fmt::format("PARAMETER stop \"{}\"\n", files.tokenizer.token_bytes(id));
   return out;
 }

@@ -92,6 +92,7 @@ class Training {
 
  private:
   void start_or_resume(const fs::path& folder, TrainPlan& plan) {
+    state_.loader = loader_.state();
     const auto found = checkpoints_->newest_good();
     if (!found) return;
     if (options_.overwrite) {

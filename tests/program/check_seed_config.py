@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""The configuration blocks of the product's documentation, as written there, with data and a model at hand added."""
+import json
+
+from hone_program import check, main
+
+BLOCKS = {
+    "model": "model: {base: deepseek:7b, adapter: lora, quantization: bitsandbytes_4bit}",
+    "training": "training: {batch_size: 16, learning_rate: 3e-5, epochs: 3, gradient_checkpointing: true}",
+    "attention": "attention: {type: flash_attn}",
+    "optimizer": "optimizer: {weight_decay: 0.01}",
+    "dropout": "dropout_rate: 0.1",
+    "patience": "patience: 3",
+    "dotted": "training.gradient_checkpointing: true",
+    "aliases": "per_device_train_batch_size: 2\nlora_rank: 8\ncutoff_len: 64\nnum_train_epochs: 1",
+}
+
+
+def runs(program, name, text):
+    path = program.folder / f"{name}.yaml"
+    path.write_text(text + "\n", encoding="utf-8")
+    folder = program.folder / f"run-{name}"
+    program.run("train", path, f"data={program.rows()}", f"training.output_dir={folder}", "data.cutoff_length=128", "training.max_steps=2")
+    check(len(program.losses(folder)) == 2, f"{name}: two steps were made")
+    return (folder / "config.yaml").read_text()
+
+
+def seed_config(program):
+    models = program.folder / "models"
+    models.mkdir()
+    (models / "deepseek-7b.gguf").symlink_to(program.tiny_model())
+    program.environment["HONE_MODELS"] = str(models)
+    base = BLOCKS["model"]
+    for name, block in BLOCKS.items():
+        text = block if name == "model" else base + "\n" + block
+        if name == "aliases":
+            text = text.replace("\ncutoff_len: 64", "")
+        resolved = runs(program, name, text)
+        check("quantization: nf4" in resolved, f"{name}: {resolved}")
+    resolved = runs(program, "all", "\n".join(block for name, block in BLOCKS.items() if name not in ("dotted", "aliases")))
+    for line in ("batch_size: 16", "learning_rate: 3e-05", "epochs: 3", "gradient_checkpointing: true", "weight_decay: 0.01", "dropout_rate: 0.1",
+                 "patience: 3", "early_stop: true", "type: flash_attn"):
+        check(line in resolved, f"{line} is missing in {resolved}")
+
+    path = program.folder / "awq.yaml"
+    path.write_text(base + "\nquantization: {type: awq, weight_dtype: bfloat16, activate_dtype: float16}\n")
+    err = program.run("train", path, f"data={program.rows()}", expect=2)
+    check("arrives in a later version" in err and "awq.yaml:2" in err, err)
+
+    out = program.run("train", program.config("dry.yaml"), "--dry-run")
+    for part in ("# resolved configuration", "training  ", "memory    about", "⟦number", "rows.jsonl:"):
+        check(part in out, f"--dry-run shows {part!r}: {out}")
+    plan = json.loads(program.run("train", program.config("dry.yaml"), "--dry-run", "--json"))
+    check(plan["trainable"] > 0 and plan["memory_peak"] > 0 and plan["steps"] > 0, plan)
+    again = program.folder / "again.yaml"
+    again.write_text(plan["config"], encoding="utf-8")
+    check(json.loads(program.run("train", again, "--dry-run", "--json"))["config"] == plan["config"], "a resolved configuration reads back as itself")
+
+
+main(seed_config)

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""What a person relies on when training: equal arithmetic however a step is cut up, interrupts that save, one writer, exports."""
+import json
+import signal
+import time
+
+from hone_program import check, main
+
+
+def close(a, b, bound, what):
+    check(len(a) == len(b) and len(a) > 0, f"{what}: {len(a)} and {len(b)} losses")
+    for x, y in zip(a, b):
+        check(abs(x - y) <= bound * max(abs(x), abs(y)), f"{what}: {a} {b}")
+
+
+def losses(program, name, **settings):
+    folder = program.folder / name
+    program.run("train", program.config(f"{name}.yaml", training__output_dir=folder, **settings))
+    return program.losses(folder)
+
+
+def arithmetic(program):
+    base = dict(training__max_steps=4, training__epochs=5, data__packing="false")
+    batched = losses(program, "batched", training__batch_size=8, **base)
+    close(batched, losses(program, "accumulated", training__gradient_accumulation=8, **base), 2e-5, "batch 8 × 1 against 1 × 8")
+    close(batched, losses(program, "checkpointed", training__batch_size=8, training__gradient_checkpointing="true", **base), 2e-6, "gradient checkpointing")
+    check(batched[-1] < batched[0], f"the loss falls: {batched}")
+    for kind in ("lora__rslora=true", "lora__plus_ratio=4", "model__quantization=nf4", "model__quantization=bf16", "model__adapter=full", "training__precision=bf16",
+                 "lora__target=attention", "schedule__type=linear", "optimizer__weight_decay=0.1", "training__method=pretrain"):
+        key, value = kind.split("=")
+        name = kind.replace("=", "-")
+        result = losses(program, name, **dict(base, training__batch_size=8, **{key: value}))
+        check(result[-1] < result[0], f"{kind}: the loss falls: {result}")
+
+
+def early_stop(program):
+    folder = program.folder / "early"
+    out = program.run("train", program.config("early.yaml", training__output_dir=folder, training__learning_rate=0.5, training__epochs=50, data__validation_share=0.2,
+                                              training__eval_steps=1, patience=3))
+    check("stopped early" in out, out)
+
+
+def interrupts(program):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        folder = program.folder / f"interrupted-{number}"
+        config = program.config("interrupted.yaml", training__output_dir=folder, training__epochs=500)
+        process = program.start("train", config)
+        while len(program.losses(folder)) < 3 and process.poll() is None:
+            time.sleep(0.01)
+        err = program.run("train", config, "--resume", expect=2)
+        check("another process is training" in err, f"a second writer is refused: {err}")
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+        check(process.returncode == 130, f"exit code {process.returncode}")
+        check("--resume" in out, out)
+        step = max(int(path.name[5:]) for path in (folder / "checkpoints").iterdir())
+        check(step >= 3, f"the last step is saved, not only {step}")
+
+
+def divergence(program):
+    folder = program.folder / "diverging"
+    config = program.config("diverging.yaml", training__output_dir=folder, training__learning_rate=10, optimizer__max_grad_norm=0, schedule__type="constant",
+                            schedule__warmup_ratio=0, training__epochs=200, model__adapter="full", optimizer__weight_decay=10)
+    process = program.start("train", config)
+    out, err = process.communicate(timeout=120)
+    check("skipped" in out and "rollback" in out, f"non-finite updates are skipped, then rolled back: {out[-2000:]}")
+    check(process.returncode == 2 and "rows.jsonl:" in err and "learning_rate" in err, f"exit {process.returncode}: {err}")
+
+
+def exports(program):
+    folder = program.folder / "exported"
+    model = program.tiny_model("q8_0")
+    program.run("train", program.config("exported.yaml", model__base=model, training__output_dir=folder, training__epochs=4, training__batch_size=4))
+    prompt = ["--temperature", "0", "--max-tokens", "12", "--f32", "--json", "the that"]
+    tuned = json.loads(program.run("run", model, "--adapter", folder, *prompt))
+    check(tuned["ids"] != json.loads(program.run("run", model, *prompt))["ids"], "training changed the answer")
+    for kind in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_m", "q6_k"):
+        out = folder / f"{kind}.gguf"
+        program.run("export", folder, "--format", "gguf", "--type", kind, "--out", out)
+        merged = json.loads(program.run("run", out, *prompt))
+        check(merged["ids"], f"{kind}: the merged model answers")
+        if kind == "f32":
+            check(merged["ids"] == tuned["ids"], f"merged f32 says the same as base + adapter: {merged} {tuned}")
+    program.run("export", folder, "--format", "peft", "--out", folder / "peft")
+    copied = json.loads(program.run("run", model, "--adapter", folder / "peft", *prompt))
+    check(copied["ids"] == tuned["ids"], "the exported adapter says the same")
+    program.run("export", folder, "--format", "gguf-lora")
+    program.run("export", folder, "--format", "modelfile")
+    text = (folder / "export" / "modelfile" / "Modelfile").read_text()
+    for part in ("FROM /", "ADAPTER /", "<|im_start|>user\n{{ .Prompt }}<|im_end|>", "<|im_start|>assistant\n{{ .Response }}", 'PARAMETER stop "<|im_end|>"'):
+        check(part in text, f"the Modelfile holds {part!r}: {text}")
+    check("did you mean" in program.run("export", folder, "--format", "guf", expect=2), "a wrong format is named")
+
+
+def history(program):
+    runs = program.run("runs", "list").splitlines()[1:]
+    check(len(runs) > 10, "runs are listed")
+    first, second = runs[-1].split()[0], runs[-2].split()[0]
+    check("last_loss" in program.run("runs", "show", first), "figures are shown")
+    check(second in program.run("runs", "compare", first, second), "runs are compared")
+    shown = json.loads(program.run("runs", "show", first, "--json"))
+    check(len(shown["metrics"]["loss"]) == 4, shown)
+    check("<svg" in (program.folder / "batched" / "loss.svg").read_text(), "the loss curve is drawn")
+    check("did you mean" in program.run("runs", "show", first + "x", expect=2), "a wrong id is named")
+
+
+def everything(program):
+    arithmetic(program)
+    early_stop(program)
+    interrupts(program)
+    divergence(program)
+    exports(program)
+    history(program)
+
+
+main(everything)

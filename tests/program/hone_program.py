@@ -1,0 +1,77 @@
+"""What the checks of the whole program share: a temporary place, a tiny model, data, and calls of the hone command."""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+
+class Program:
+    def __init__(self, build):
+        self.build = pathlib.Path(build).resolve()
+        self.hone = self.build / "apps" / "hone"
+        self._temporary = tempfile.TemporaryDirectory(prefix="hone-check-")
+        self.folder = pathlib.Path(self._temporary.name)
+        self.environment = dict(os.environ, HONE_HOME=str(self.folder / "home"), NO_COLOR="1")
+        self.environment.pop("HONE_FORCE_ISA", None)
+
+    def tiny_model(self, kind="f32"):
+        path = self.folder / f"tiny-{kind}.gguf"
+        if not path.exists():
+            subprocess.run([self.build / "tests" / "hone_tiny_model", path, kind], check=True)
+        return path
+
+    def rows(self, name="rows.jsonl", count=40, seed=1):
+        rng = random.Random(seed)
+        path = self.folder / name
+        with path.open("w", encoding="utf-8") as file:
+            for i in range(count):
+                question = " ".join(rng.choice(["the", "that", "this", "then", "数字"]) for _ in range(rng.randint(1, 9)))
+                file.write(json.dumps({"messages": [{"role": "user", "content": question},
+                                                    {"role": "assistant", "content": f"number {i % 5}"}]}, ensure_ascii=False) + "\n")
+        return path
+
+    def config(self, name="tiny.yaml", **settings):
+        path = self.folder / name
+        lines = {"model.base": self.tiny_model(), "data": self.rows(), "data.cutoff_length": 128, "training.learning_rate": "1e-2",
+                 "training.batch_size": 1, "training.precision": "f32", "lora.r": 4, "training.output_dir": self.folder / "run"}
+        lines.update({key.replace("__", "."): value for key, value in settings.items()})
+        path.write_text("".join(f"{key}: {value}\n" for key, value in lines.items()), encoding="utf-8")
+        return path
+
+    def start(self, *words, **options):
+        return subprocess.Popen([self.hone, *map(str, words)], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, **options)
+
+    def run(self, *words, expect=0):
+        process = self.start(*words)
+        out, err = process.communicate(timeout=300)
+        if process.returncode != expect:
+            raise AssertionError(f"hone {' '.join(map(str, words))}: exit {process.returncode}, expected {expect}\n{out}\n{err}")
+        return out if expect == 0 else err
+
+    def metrics(self, folder):
+        path = pathlib.Path(folder) / "metrics.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+
+    def losses(self, folder):
+        return [m["loss"] for m in self.metrics(folder) if "loss" in m]
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def main(function):
+    program = Program(sys.argv[1])
+    try:
+        function(program)
+    except AssertionError as failure:
+        print(f"FAILED: {failure}")
+        sys.exit(1)
+    print("ok")
