@@ -9,7 +9,7 @@ namespace hone::infer {
 
 void check(const SamplerOptions& o) {
   auto require = [](bool ok, const char* option, auto value, const char* expected) {
-    if (!ok) throw Error(ErrorCode::kInvalidInput, option, fmt::format("expected {}, found {}", expected, value));
+    if (!ok) throw Error(ErrorCode::kInvalidInput, option, fmt::format("expected {}, found {}", expected, value), "hone run --help lists the sampling options");
   };
   require(o.temperature >= 0 && o.temperature <= 100, "temperature", o.temperature, "0 to 100");
   require(o.top_k >= 0, "top_k", o.top_k, "0 (no limit) or more");
