@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The configuration blocks of the product's documentation, as written there, with data and a model at hand added."""
 import json
+import pathlib
 
 from hone_program import check, main
 
@@ -54,6 +55,8 @@ def seed_config(program):
     check(plan["trainable"] > 0 and plan["memory_peak"] > 0 and plan["steps"] > 0, plan)
     again = program.folder / "again.yaml"
     again.write_text(plan["config"], encoding="utf-8")
+    documented = (pathlib.Path(__file__).parents[2] / "docs" / "config.md").read_text(encoding="utf-8")
+    check(documented.endswith(program.run("config", "--markdown")), "docs/config.md is what hone config --markdown prints")
     check(json.loads(program.run("train", again, "--dry-run", "--json"))["config"] == plan["config"], "a resolved configuration reads back as itself")
 
 
