@@ -40,6 +40,12 @@ int nearest_code(const float* values, int n, float x) {
   return x - values[above - 1] <= values[above] - x ? above - 1 : above;
 }
 
+// bitsandbytes finds a second-level code in a table over 65536 even steps of [−1, 1]: x is rounded to that grid first.
+float on_grid(float x) {
+  const auto step = static_cast<int>((x + 1.0f) * 0.5f * 65535.0f + 0.5f);
+  return static_cast<float>(step / 65535.0 * 2 - 1);
+}
+
 }  // namespace
 
 const float kNf4Values[16] = {-1.0f,
@@ -92,10 +98,10 @@ Nf4State nf4_quantize(const float* x, int64_t n, uint8_t* codes) {
     float largest = 0;
     for (int64_t b = first; b < last; ++b) largest = std::max(largest, std::abs(absmax[static_cast<size_t>(b)] - state.offset));
     state.nested_absmax.push_back(largest);
-    const float inverse = largest > 0 ? 1.0f / largest : 0;
-    for (int64_t b = first; b < last; ++b)
-      state.absmax_code.push_back(static_cast<uint8_t>(
-          nearest_code(nf4_dynamic_map(), 256, (absmax[static_cast<size_t>(b)] - state.offset) * inverse)));
+    for (int64_t b = first; b < last; ++b) {
+      const float normalized = largest > 0 ? (absmax[static_cast<size_t>(b)] - state.offset) / largest : 0;
+      state.absmax_code.push_back(static_cast<uint8_t>(nearest_code(nf4_dynamic_map(), 256, on_grid(normalized))));
+    }
   }
   return state;
 }
