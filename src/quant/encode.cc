@@ -98,8 +98,8 @@ void search_range(const float* x, int n, int steps, float& scale, float& minimum
       sxq += q * x[i];
     }
     const double determinant = n * sqq - sq * sq;
-    double s = determinant > 0 ? (n * sxq - sq * sx) / determinant : 0, m = determinant > 0 ? (sq * sxq - sqq * sx) / determinant : -low;
-    if (m < 0) {
+    double s = determinant > 0 ? (n * sxq - sq * sx) / determinant : 0, m = determinant > 0 ? (sq * sxq - sqq * sx) / determinant : 0;
+    if (determinant <= 0 || m < 0) {  // all on one step, or better without a minimum
       m = 0;
       s = sqq > 0 ? sxq / sqq : 0;
     }
