@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "kernels/table.h"
@@ -137,6 +139,23 @@ TEST(Gemm, TwoProductsBiasAccumulateAndTransposedA) {
       g.precision = Precision::kF32;
       expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 2e-6f);
     }
+}
+
+// The products of a LoRA layer's backward pass, with bf16 multiplications: dA = dtᵀ·x and dx = dy·W read bf16 rows side by side,
+// at odd sizes, rows further apart than they need to be, an odd summed axis and a last panel that is not full.
+TEST(Gemm, SideBySideRowsOfBf16) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : {Case{16, 576, 37}, Case{577, 16, 130}, Case{7, 33, 1}, Case{61, 97, 515}, Case{49, 5, 64}})
+      for (const float alpha : {1.0f, 0.5f})
+        for (const DType type : {DType::kBF16, DType::kF32}) {
+          SCOPED_TRACE(fmt::format("{} {} ({}, {}, {}) alpha {}", name(isa), name(type), m, n, k, alpha));
+          const Owned a = random_matrix(type, k, m, 1, 6), b = random_matrix(type, k, n, 2, 2);
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.products[0] = {of(a), true, of(b), false, alpha};
+          expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 5e-6f);
+        }
 }
 
 TEST(Gemm, LongSumsPassThroughSeveralChunks) {
@@ -277,6 +296,56 @@ TEST(Elementwise, NormsActivationsRopeAndLoss) {
       for (const uint16_t bits : y) out.push_back(to_float(BF16{bits}));
       return out;
     });
+}
+
+// The random numbers belong to the element, so every instruction set drops the same ones, wherever a range begins.
+TEST(Elementwise, DropoutIsEqual) {
+  const Rng rng{0x123456789ABCDEFu, Rng::kDropout, 77};
+  for (const DType type : {DType::kF32, DType::kBF16})
+    for (const int64_t n : {1, 3, 63, 64, 65, 16384, 33333})
+      for (const uint64_t first : {0ull, 1ull, 6ull, 0xFFFFFFFFFFull})
+        for (const float p : {0.0f, 0.1f, 0.75f}) {
+          const Owned x = random_matrix(type, 1, n, 1);
+          std::vector<float> expected(static_cast<size_t>(n)), y(expected.size());
+          kernels(Isa::kScalar).dropout(n, x.bytes.data(), expected.data(), type, p, rng, first, pool());
+          for (const Isa isa : fast_isas()) {
+            std::fill(y.begin(), y.end(), 0.0f);
+            kernels(isa).dropout(n, x.bytes.data(), y.data(), type, p, rng, first, pool());
+            ASSERT_EQ(std::memcmp(y.data(), expected.data(), y.size() * 4), 0) << name(isa) << " n " << n << " first " << first << " p " << p;
+          }
+        }
+  // A dropped element is zero even where x is not finite.
+  std::vector<float> x(1000, std::numeric_limits<float>::infinity()), y(1000);
+  for (const Isa isa : fast_isas()) {
+    kernels(isa).dropout(1000, x.data(), y.data(), DType::kF32, 0.5f, rng, 0, pool());
+    EXPECT_GT(std::count(y.begin(), y.end(), 0.0f), 400) << name(isa);
+    EXPECT_EQ(std::count_if(y.begin(), y.end(), [](float v) { return std::isnan(v); }), 0) << name(isa);
+  }
+}
+
+TEST(Elementwise, AdamwIsEqualAndSumOfSquaresIsWide) {
+  for (const int64_t n : {1, 17, 16384, 50001}) {
+    const Owned g = random_matrix(DType::kF32, 1, n, 1), start = random_matrix(DType::kF32, 1, n, 2);
+    const auto* grad = reinterpret_cast<const float*>(g.bytes.data());
+    const auto updated = [&](Isa isa) {
+      std::vector<float> state(static_cast<size_t>(3 * n), 0.0f);
+      std::memcpy(state.data(), start.bytes.data(), static_cast<size_t>(4 * n));
+      for (int step = 1; step <= 3; ++step)
+        kernels(isa).adamw(n, state.data(), grad, state.data() + n, state.data() + 2 * n, 1e-2f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.7f,
+                           1 - std::pow(0.9f, static_cast<float>(step)), 1 - std::pow(0.99f, static_cast<float>(step)), pool());
+      return state;
+    };
+    const std::vector<float> expected = updated(Isa::kScalar);
+    const double sum = kernels(Isa::kScalar).sum_squares(n, grad, pool());
+    for (const Isa isa : fast_isas()) {
+      const std::vector<float> state = updated(isa);
+      EXPECT_EQ(std::memcmp(state.data(), expected.data(), state.size() * 4), 0) << name(isa) << " n " << n;
+      EXPECT_NEAR(kernels(isa).sum_squares(n, grad, pool()), sum, 1e-13 * sum) << name(isa) << " n " << n;
+      std::vector<float> broken(grad, grad + n);
+      broken.back() = std::numeric_limits<float>::quiet_NaN();
+      EXPECT_TRUE(std::isnan(kernels(isa).sum_squares(n, broken.data(), pool()))) << name(isa);
+    }
+  }
 }
 
 TEST(Decode, EveryTypeIsExact) {
