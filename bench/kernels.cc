@@ -28,6 +28,13 @@ struct Options {
   int repetitions = 15;
 };
 
+// Times that a thread of this process lost its processor to another.
+int64_t interruptions() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  return use.ru_nivcsw;
+}
+
 struct Runner {
   Options options;
   const kernels::KernelTable& table = kernels::kernels();
@@ -39,19 +46,23 @@ struct Runner {
   void time(const std::string& label, double operations, double bytes, double peak, Call call) const {
     if (label.find(options.part) == std::string::npos) return;
     call();
+    const int64_t before = interruptions();
     std::vector<double> seconds;
     for (int i = 0; i < options.repetitions; ++i) {
       const auto begin = std::chrono::steady_clock::now();
       call();
       seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
     }
+    const int64_t lost = interruptions() - before;
     std::sort(seconds.begin(), seconds.end());
     const double median = seconds[seconds.size() / 2], best = seconds[0];
     fmt::print("{:44} {:9.3f} ms (best {:9.3f})", label, median * 1e3, best * 1e3);
     if (operations > 0) fmt::print("  {:7.1f} GFLOP/s", operations / median * 1e-9);
     if (operations > 0 && peak > 0) fmt::print("  {:5.1f} % of peak", 100 * operations / median * 1e-9 / peak);
     if (bytes > 0) fmt::print("  {:6.1f} GB/s", bytes / median * 1e-9);
-    fmt::print("\n");
+    // Either sign of another program on the machine makes the line unfit for a comparison. Neither sign proves that there was none.
+    const bool disturbed = median > 1.2 * best || lost > 2 * options.repetitions;
+    fmt::print("{}\n", disturbed ? "  disturbed: measure again" : "");
   }
   double peak_of(Precision p) const { return p == Precision::kBF16 && peak_bf16 > 0 ? peak_bf16 : peak_f32; }
 };
@@ -232,22 +243,6 @@ void passes(const Runner& run) {
   if (sum < 0) fmt::print("{}\n", sum);
 }
 
-// Processor seconds of this process, all threads.
-double processor_seconds() {
-  rusage use{};
-  getrusage(RUSAGE_SELF, &use);
-  return static_cast<double>(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + 1e-6 * static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
-}
-
-// The share of the processors this process gets while every thread computes: below 1 another program is running, and the
-// times above tell about it as much as about the kernels.
-double processor_share(ThreadPool& pool, Isa isa) {
-  const double used = processor_seconds();
-  const auto begin = std::chrono::steady_clock::now();
-  peak_gflops(isa, false, pool);
-  return (processor_seconds() - used) / (std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() * pool.size());
-}
-
 void run_all(const Options& options) {
   const Runner run{options};
   fmt::print("{}, {} threads, {}: peak f32 {:.0f}, bf16 {:.0f} GFLOP/s\n", cpu_model(), run.pool.size(), hone::name(run.table.isa),
@@ -273,8 +268,6 @@ void run_all(const Options& options) {
   attention(run, "smollm2", 2048, 9, 3, 64);
   attention(run, "llama7b", 512, 32, 32, 128);
   passes(run);
-  const double share = processor_share(run.pool, run.table.isa);
-  fmt::print("share of the processors at the end: {:.0f} %{}\n", 100 * share, share < 0.95 ? " - the machine is busy: repeat these measurements" : "");
 }
 
 }  // namespace
