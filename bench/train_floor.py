@@ -25,7 +25,7 @@ with (work / "text.jsonl").open("w") as file:
 
 
 def peer(mode):
-    out = subprocess.run([python, script, "--shape", "smollm2-135m", "--mode", mode, "--batch", "1", "--seq", "512", "--steps", "5"], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run([python, script, "--shape", "smollm2-135m", "--mode", mode, "--batch", "1", "--seq", "512", "--steps", "4"], check=True, capture_output=True, text=True).stdout
     result = json.loads(out.strip().splitlines()[-1])
     return result["tok_s"], result["peak_rss_gib"], result["first_step_s"]
 

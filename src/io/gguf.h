@@ -28,6 +28,7 @@ class Gguf {
   static Gguf open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_->path(); }
+  void drop_pages() const { file_->drop_pages(); }
   uint32_t version() const { return version_; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
 

@@ -20,6 +20,8 @@ class MappedFile {
   const std::byte* data() const { return data_; }
   size_t size() const { return size_; }
   const std::filesystem::path& path() const { return path_; }
+  /// Gives the pages read so far back to the system; they are read again when touched.
+  void drop_pages() const;
 
  private:
   MappedFile() = default;

@@ -22,6 +22,7 @@ class Safetensors {
   static Safetensors open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return file_->path(); }
+  void drop_pages() const { file_->drop_pages(); }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool has(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
   std::vector<std::string> names() const;

@@ -47,6 +47,7 @@ class CausalLm::Loader {
     if (positions <= 0) positions = std::min<int64_t>(config_.max_positions, kDefaultPositions);
     model_.rope_ = rope_table(config_, positions);
     release_cached_memory();
+    if (options_.base != BaseFormat::kAsStored || options_.train_all) source_.drop_pages();
     return std::move(model_);
   }
 

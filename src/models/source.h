@@ -23,6 +23,8 @@ class ModelSource {
   virtual bool has(std::string_view name) const = 0;
   /// The weight, mapped where the file holds it as it is; throws Error naming the file when it is missing.
   virtual Tensor tensor(std::string_view name) const = 0;
+  /// Gives mapped pages back to the system, once their content has been copied elsewhere.
+  virtual void drop_pages() const = 0;
   /// Null unless the model is one GGUF file.
   virtual const io::Gguf* gguf() const { return nullptr; }
 

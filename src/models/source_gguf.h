@@ -10,6 +10,7 @@ class GgufSource : public ModelSource {
   explicit GgufSource(const std::filesystem::path& path);
   bool has(std::string_view name) const override;
   Tensor tensor(std::string_view name) const override;
+  void drop_pages() const override { gguf_.drop_pages(); }
   const io::Gguf* gguf() const override { return &gguf_; }
 
  private:

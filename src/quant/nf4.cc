@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/thread_pool.h"
+
 namespace hone::quant {
 namespace {
 
@@ -77,18 +79,21 @@ float Nf4State::absmax(int64_t block) const {
 Nf4State nf4_quantize(const float* x, int64_t n, uint8_t* codes) {
   const int64_t blocks = (n + kNf4Block - 1) / kNf4Block;
   std::vector<float> absmax(static_cast<size_t>(blocks));
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t begin = block * kNf4Block, end = std::min(n, begin + kNf4Block);
-    float largest = 0;
-    for (int64_t i = begin; i < end; ++i) largest = std::max(largest, std::abs(x[i]));
-    absmax[static_cast<size_t>(block)] = largest;
-    const float inverse = largest > 0 ? 1.0f / largest : 0;
-    for (int64_t i = begin; i < end; ++i) {
-      const auto code = static_cast<uint8_t>(nearest_code(kNf4Values, 16, x[i] * inverse));
-      if (i % 2 == 0) codes[i / 2] = static_cast<uint8_t>(code << 4);
-      else codes[i / 2] |= code;
+  // A block's codes fill whole bytes, so blocks can be coded in parallel.
+  ThreadPool::global().ranges(blocks, 512, [&](int64_t first, int64_t last) {
+    for (int64_t block = first; block < last; ++block) {
+      const int64_t begin = block * kNf4Block, end = std::min(n, begin + kNf4Block);
+      float largest = 0;
+      for (int64_t i = begin; i < end; ++i) largest = std::max(largest, std::abs(x[i]));
+      absmax[static_cast<size_t>(block)] = largest;
+      const float inverse = largest > 0 ? 1.0f / largest : 0;
+      for (int64_t i = begin; i < end; ++i) {
+        const auto code = static_cast<uint8_t>(nearest_code(kNf4Values, 16, x[i] * inverse));
+        if (i % 2 == 0) codes[i / 2] = static_cast<uint8_t>(code << 4);
+        else codes[i / 2] |= code;
+      }
     }
-  }
+  });
   Nf4State state;
   double sum = 0;
   for (float a : absmax) sum += a;
