@@ -2,7 +2,8 @@
 """Writes train.jsonl and heldout.jsonl: short complaints in Chinese and English with a triage decision as one line of JSON.
 
 The rows are put together here from symptoms, persons and circumstances; nobody's data is in them, and they are no medical
-advice. A held-out row never repeats a training row's complaint, and its combination of symptom and circumstance is new.
+advice. A held-out row never repeats a training row's complaint, but its symptom may occur in training with another person or time:
+the score shows that format and labels were learned.
 """
 import json
 import pathlib
