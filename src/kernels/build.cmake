@@ -7,5 +7,5 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/avx512/table.cc
     PROPERTIES COMPILE_OPTIONS "${hone_isa_debug};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mf16c;-mprefer-vector-width=512")
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/avx512bf16/table.cc
-    PROPERTIES COMPILE_OPTIONS "${hone_isa_debug};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mfma;-mf16c;-mprefer-vector-width=512")
+    PROPERTIES COMPILE_OPTIONS "${hone_isa_debug};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512bf16;-mavx512vnni;-mavx512vbmi;-mfma;-mf16c;-mprefer-vector-width=512")
 endif()

@@ -23,6 +23,7 @@ struct Matrix {
   int64_t rows = 0, cols = 0;
   int64_t row_stride = 0;  // bytes from one row to the next; 0 means dense. NF4 must be dense.
   const quant::Nf4State* nf4 = nullptr;
+  const float* row_scale = nullptr;  // I8: (rows)
 };
 
 /// One product alpha · op(A) · op(B), op(A) is (M,K), op(B) is (K,N). A is F32 or BF16; B may be quantised.
@@ -34,14 +35,20 @@ struct Product {
   float alpha = 1;
 };
 
-/// Precision of the multiplications; accumulation is always f32.
-enum class Precision : uint8_t { kF32, kBF16 };
+/// Precision of the multiplications; accumulation is always f32 (within a block of int8: exact, in i32).
+/// kInt8 concerns products whose B is I8 and whose A is not transposed; the others multiply as kBF16 does. A (times the scales
+/// of B's rows, when those lie along the sum) is quantised on the fly, one scale per row and block of kInt8Block elements of
+/// the sum: q = round(a · 127 / max|a|), ties to even. Instruction sets without int8 products (has_int8) multiply as kBF16 does.
+enum class Precision : uint8_t { kF32, kBF16, kInt8 };
+inline constexpr int64_t kInt8Block = 128;
+inline constexpr int kMaxProducts = 8;
 
 /// C = (accumulate ? C : 0) + Σ products + bias, rounded once to C's type.
-/// The second product (K2 may differ) is how LoRA's thin product shares the pass: y = x·Wᵀ + (s·x·Aᵀ)·Bᵀ.
+/// Further products (their K may differ) are how LoRA's thin product shares the pass, y = x·Wᵀ + (s·x·Aᵀ)·Bᵀ, and how the
+/// gradient of an input that several layers read is one sum. An I8 product with B transposed, if any, comes first.
 struct Gemm {
   int64_t m = 0, n = 0;
-  Product products[2];
+  Product products[kMaxProducts];
   int count = 1;              // products used
   void* c = nullptr;
   DType c_type = DType::kF32;  // F32 or BF16
@@ -68,6 +75,7 @@ struct AttentionShape {
 
 struct KernelTable {
   Isa isa;
+  bool has_int8;  // Precision::kInt8 multiplies bytes
 
   /// See Gemm. Also serves M = 1 (decoding one token) at memory speed.
   void (*gemm)(const Gemm&, ThreadPool&);

@@ -20,6 +20,7 @@ enum class BaseFormat {
   kAsStored,  // the file's own bytes, mapped: F32, F16, BF16 or GGUF blocks
   kBF16,      // plain weights rounded to BF16 on load
   kF32,       // everything decoded to F32
+  kInt8,      // bytes with a scale per row, head included; with BF16 activations their products are made in int8
   kNF4,       // quantised on load, with double quantisation; embedding, head, norms and router excepted
 };
 

@@ -5,6 +5,7 @@
 #include "models/causal_lm.h"
 #include "models/rope_table.h"
 #include "quant/codec.h"
+#include "quant/int8.h"
 #include "quant/nf4.h"
 
 namespace hone::models {
@@ -29,6 +30,25 @@ Tensor nf4_quantized(const Tensor& weight) {
   return Tensor::nf4(weight.shape(), codes, state);
 }
 
+// Rows are decoded a few at a time, so that the matrix never exists in F32.
+Tensor int8_quantized(const Tensor& weight) {
+  const int64_t rows = weight.size(0), cols = weight.size(1);
+  auto codes = Storage::allocate(static_cast<size_t>(rows * cols)), scales = Storage::allocate(static_cast<size_t>(rows) * sizeof(float));
+  const kernels::Matrix stored = ops::matrix(weight);
+  constexpr int64_t kRows = 16;
+  ThreadPool::global().ranges(rows, kRows, [&](int64_t begin, int64_t end) {
+    std::vector<float> values(static_cast<size_t>(kRows * cols));
+    kernels::Matrix part = stored;
+    part.rows = end - begin;
+    part.data = static_cast<const std::byte*>(stored.data) + begin * row_bytes(stored.type, cols);
+    ops::kernels_for(weight).decode(part, values.data(), DType::kF32, ThreadPool::global());
+    for (int64_t r = begin; r < end; ++r)
+      reinterpret_cast<float*>(scales->data())[r] =
+          quant::int8_quantize_row(values.data() + (r - begin) * cols, cols, reinterpret_cast<int8_t*>(codes->data()) + r * cols);
+  });
+  return Tensor::int8(weight.shape(), codes, scales);
+}
+
 }  // namespace
 
 class CausalLm::Loader {
@@ -42,7 +62,10 @@ class CausalLm::Loader {
     for (int64_t layer = 0; layer < config_.layers; ++layer) model_.blocks_.push_back(block(layer));
     model_.final_norm_ = vector("model.norm.weight");
     const bool own_head = !config_.tied_head && source_.has("lm_head.weight");
-    model_.head_ = own_head ? table("lm_head.weight") : model_.embedding_;
+    if (options_.base == BaseFormat::kInt8 && !options_.train_all)
+      model_.head_ = own(int8_quantized(source_.tensor(own_head ? "lm_head.weight" : "model.embed_tokens.weight")), "lm_head.weight", false);
+    else
+      model_.head_ = own_head ? table("lm_head.weight") : model_.embedding_;
     int64_t positions = options_.max_positions;
     if (positions <= 0) positions = std::min<int64_t>(config_.max_positions, kDefaultPositions);
     model_.rope_ = rope_table(config_, positions);
@@ -76,12 +99,14 @@ class CausalLm::Loader {
         if (plain(stored.dtype())) return own(decoded(stored, DType::kBF16), name, stored.dtype() == DType::kBF16);
         break;
       case BaseFormat::kAsStored:
+      case BaseFormat::kInt8:
       case BaseFormat::kNF4: break;
     }
     return own(stored, name, true);
   }
 
   Variable matrix(const std::string& name) {
+    if (options_.base == BaseFormat::kInt8 && !options_.train_all) return own(int8_quantized(source_.tensor(name)), name, false);
     if (options_.base == BaseFormat::kNF4 && !options_.train_all) return own(nf4_quantized(source_.tensor(name)), name, false);
     return table(name);
   }

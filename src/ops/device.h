@@ -23,10 +23,15 @@ inline kernels::Precision precision_of(DType activation) {
   return activation == DType::kBF16 ? kernels::Precision::kBF16 : kernels::Precision::kF32;
 }
 
+/// The products of activations with a weight: in bytes where the weight is int8 and the activations are BF16.
+inline kernels::Precision precision_of(DType activation, const Tensor& weight) {
+  return activation == DType::kBF16 && weight.dtype() == DType::kI8 ? kernels::Precision::kInt8 : precision_of(activation);
+}
+
 /// (rows, cols) of any tensor: the last axis, and everything before it.
 inline kernels::Matrix matrix(const Tensor& t) {
   const int64_t cols = t.shape()[-1];
-  return {t.raw(), t.dtype(), cols ? t.elements() / cols : 0, cols, 0, t.nf4_state()};
+  return {t.raw(), t.dtype(), cols ? t.elements() / cols : 0, cols, 0, t.nf4_state(), t.row_scales()};
 }
 
 /// Throws (a bug, not bad input) unless t is an activation of `cols` columns.

@@ -90,7 +90,7 @@ void check_weight(const Tensor& x, const Variable& weight, const Lora* lora) {
 
 // One linear layer on plain tensors: y (T, N) into `out`; returns u when there is a LoRA.
 Tensor forward_into(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias, const Lora* lora) {
-  Call call(out, matrix(x).rows, weight.size(0), precision_of(x.dtype()));
+  Call call(out, matrix(x).rows, weight.size(0), precision_of(x.dtype(), weight));
   call.product(matrix(x), false, matrix(weight), true);
   Tensor u;
   if (lora) {
@@ -105,7 +105,7 @@ Tensor forward_into(const Tensor& out, const Tensor& x, const Tensor& weight, co
 // dx (+)= dy·W + du·A for one linear layer; du undefined without LoRA.
 void input_gradient_into(const Tensor& dx, bool add, const Tensor& dy, const Tensor& weight, const Lora* lora,
                          const Tensor& du) {
-  Call call(dx, matrix(dy).rows, weight.size(1), precision_of(dy.dtype()));
+  Call call(dx, matrix(dy).rows, weight.size(1), precision_of(dy.dtype(), weight));
   call.product(matrix(dy), false, matrix(weight), false);
   if (lora && lora->dropout == 0) call.product(matrix(du), false, matrix(lora->a.value()), false);
   if (add) call.accumulate();

@@ -58,7 +58,7 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
     head.products[0] = {matrix(part), false, matrix(weight.value()), true, 1};
     head.c = z.raw_mutable();
     head.ldc = vocab;
-    head.precision = precision_of(type);
+    head.precision = precision_of(type, weight.value());
     k.gemm(head, threads());
     k.cross_entropy(n, vocab, z.data_mutable<float>(), targets.data() + begin, scale, gradient, losses.data() + begin,
                     correct.data() + begin, threads());
@@ -71,7 +71,7 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
     back.c = dpart.raw_mutable();
     back.c_type = type;
     back.ldc = cols;
-    back.precision = precision_of(type);
+    back.precision = precision_of(type, weight.value());
     k.gemm(back, threads());
     if (train_head) {
       kernels::Gemm dw;

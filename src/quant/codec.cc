@@ -110,6 +110,7 @@ void decode_row(DType type, const void* data, int64_t n, float* out) {
     case DType::kQ5_K: decode_blocks<BlockQ5_K>(data, n, kSuperBlock, out); return;
     case DType::kQ6_K: decode_blocks<BlockQ6_K>(data, n, kSuperBlock, out); return;
     case DType::kI32:
+    case DType::kI8:
     case DType::kNF4: break;
   }
   HONE_CHECK(false, "decode_row of {}", name(type));

@@ -11,7 +11,7 @@ constexpr DTypeTraits kTraits[] = {
     {DType::kI32, "I32", 1, 4, false},      {DType::kQ8_0, "Q8_0", 32, 34, true},  {DType::kQ4_0, "Q4_0", 32, 18, true},
     {DType::kQ4_1, "Q4_1", 32, 20, true},   {DType::kQ5_0, "Q5_0", 32, 22, true},  {DType::kQ5_1, "Q5_1", 32, 24, true},
     {DType::kQ4_K, "Q4_K", 256, 144, true}, {DType::kQ5_K, "Q5_K", 256, 176, true}, {DType::kQ6_K, "Q6_K", 256, 210, true},
-    {DType::kNF4, "NF4", 2, 1, true},
+    {DType::kNF4, "NF4", 2, 1, true},       {DType::kI8, "I8", 1, 1, true},
 };
 }  // namespace
 

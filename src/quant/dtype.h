@@ -10,6 +10,7 @@ enum class DType : uint8_t {
   kF32, kF16, kBF16, kI32,
   kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ4_K, kQ5_K, kQ6_K,  // GGUF blocks along a row
   kNF4,  // bitsandbytes NF4: blocks of 64 along the flattened matrix; scales live in quant::Nf4State
+  kI8,   // signed bytes with one F32 scale per row, kept beside them
 };
 
 struct DTypeTraits {

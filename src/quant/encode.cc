@@ -238,6 +238,7 @@ void encode_row(DType type, const float* x, int64_t n, void* out) {
     case DType::kQ5_K: encode_blocks<BlockQ5_K, 256>(x, n, out); return;
     case DType::kQ6_K: encode_blocks<BlockQ6_K, 256>(x, n, out); return;
     case DType::kI32:
+    case DType::kI8:
     case DType::kNF4: break;
   }
   throw Error(ErrorCode::kInternal, "encode_row", fmt::format("rows of {} are not encoded here", name(type)));

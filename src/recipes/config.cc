@@ -96,7 +96,7 @@ void resolve(Config& c, const std::string& where) {
   if (c.training.learning_rate == 0) c.training.learning_rate = c.model.adapter == "full" ? 2e-5 : 1e-4;
   if (c.training.method == "pretrain") c.data.train_on = data::TrainOn::kAll;
   if (c.model.quantization == "auto" && !c.quantization.weight_dtype.empty()) c.model.quantization = c.quantization.weight_dtype;
-  need(c.model.adapter != "full" || c.model.quantization != "nf4", "model.adapter", "full fine-tuning cannot train nf4 weights", "use adapter: lora, or quantization: none");
+  need(c.model.adapter != "full" || (c.model.quantization != "nf4" && c.model.quantization != "int8"), "model.adapter", "full fine-tuning cannot train nf4 or int8 weights", "use adapter: lora, or quantization: none");
   need(c.quantization.double_quant, "quantization.double_quant", "nf4 without double quantisation is not offered", "leave it at true: it costs no accuracy that could be measured");
   need(c.training.epochs > 0 || c.training.max_steps > 0, "training.epochs", "there is nothing to do: epochs and max_steps are both 0", "set one of them");
   c.data.seed = static_cast<uint64_t>(c.training.seed);

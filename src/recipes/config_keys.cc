@@ -179,11 +179,11 @@ std::vector<Key> make_table() {
   const Words quantization = {{"auto", "auto"}, {"none", "auto"}, {"gguf", "auto"}, {"bf16", "bf16"}, {"bfloat16", "bf16"},
                               {"f32", "f32"}, {"float32", "f32"}, {"nf4", "nf4"}, {"4bit", "nf4"}, {"bnb_4bit", "nf4"},
                               {"bitsandbytes_4bit", "nf4"}, {"awq", "awq"}, {"gptq", "gptq"}, {"qat", "qat"},
-                              {"bitsandbytes_8bit", "8bit"}, {"8bit", "8bit"}};
+                              {"int8", "int8"}, {"8bit", "int8"}, {"bitsandbytes_8bit", "int8"}};
   const auto quantization_of = [quantization](const YAML::Node& node, Where where) {
     const std::string found = read_word(node, where, quantization);
-    if (found == "awq" || found == "gptq" || found == "qat" || found == "8bit")
-      later(where, fmt::format("quantization \"{}\"", node.Scalar()), "use nf4 (4 bits, double quantisation), bf16, or a GGUF model's own blocks");
+    if (found == "awq" || found == "gptq" || found == "qat")
+      later(where, fmt::format("quantization \"{}\"", node.Scalar()), "use nf4 (4 bits, double quantisation), int8, bf16, or a GGUF model's own blocks");
     return found;
   };
   std::vector<Key> keys;
@@ -199,7 +199,7 @@ std::vector<Key> make_table() {
          }
        },
        [](const Config& c) { return c.model.adapter; }});
-  add({"model.quantization", {"quantization_method", "load_in"}, "the frozen base: auto (as stored), bf16, f32, nf4", false,
+  add({"model.quantization", {"quantization_method", "load_in"}, "the frozen base: auto (as stored), bf16, f32, nf4, or int8 (fastest: products in bytes)", false,
        [quantization_of](Config& c, const YAML::Node& node, Where where) { c.model.quantization = quantization_of(node, where); },
        [](const Config& c) { return c.model.quantization; }});
   add(text("model.chat_template", {"template", "chat_template"}, FIELD(model.chat_template), "a Jinja file or a known name; empty: the model's own"));
@@ -276,7 +276,7 @@ std::vector<Key> make_table() {
   const auto dtype = [](Where where, const YAML::Node& node) {
     return read_word(node, where, {{"bfloat16", "bf16"}, {"bf16", "bf16"}, {"float16", "f16"}, {"f16", "f16"}, {"float32", "f32"}, {"f32", "f32"}});
   };
-  add({"quantization.type", {}, "nf4 or none, the same as model.quantization", false,
+  add({"quantization.type", {}, "nf4, int8 or none, the same as model.quantization", false,
        [quantization_of](Config& c, const YAML::Node& node, Where where) { c.quantization.type = c.model.quantization = quantization_of(node, where); },
        [](const Config& c) { return c.quantization.type; }});
   add({"quantization.weight_dtype", {}, "bfloat16 or float32 weights when they are not quantised", false,

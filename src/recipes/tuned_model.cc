@@ -19,6 +19,7 @@ models::LoadOptions load_options(const Config& config) {
   options.train_all = config.model.adapter == "full";
   if (config.model.quantization == "bf16") options.base = models::BaseFormat::kBF16;
   if (config.model.quantization == "f32") options.base = models::BaseFormat::kF32;
+  if (config.model.quantization == "int8") options.base = models::BaseFormat::kInt8;
   if (config.model.quantization == "nf4") options.base = models::BaseFormat::kNF4;
   return options;
 }

@@ -96,6 +96,17 @@ Tensor Tensor::nf4(Shape shape, std::shared_ptr<Storage> codes, std::shared_ptr<
   return t;
 }
 
+Tensor Tensor::int8(Shape shape, std::shared_ptr<Storage> codes, std::shared_ptr<Storage> row_scales) {
+  HONE_CHECK(shape.rank() == 2 && codes && codes->bytes() >= storage_bytes(shape, DType::kI8), "too few codes for {}", shape.str());
+  HONE_CHECK(row_scales && row_scales->bytes() >= static_cast<size_t>(shape[0]) * sizeof(float), "too few scales for {}", shape.str());
+  Tensor t;
+  t.shape_ = shape;
+  t.type_ = DType::kI8;
+  t.storage_ = std::move(codes);
+  t.row_scales_ = std::move(row_scales);
+  return t;
+}
+
 size_t Tensor::bytes() const { return storage_bytes(shape_, type_); }
 
 void* Tensor::raw_mutable() const {
@@ -114,7 +125,7 @@ Tensor Tensor::reshape(Shape shape) const {
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
   HONE_CHECK(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "rows [{}, {}) of {}", begin, end,
              shape_.str());
-  HONE_CHECK(type_ != DType::kNF4, "row views of NF4 are not supported");
+  HONE_CHECK(type_ != DType::kNF4 && type_ != DType::kI8, "row views of {} are not supported", name(type_));
   const size_t stride = shape_[0] ? bytes() / static_cast<size_t>(shape_[0]) : 0;
   Tensor t = *this;
   t.offset_ += stride * static_cast<size_t>(begin);

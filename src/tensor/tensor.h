@@ -76,6 +76,9 @@ class Tensor {
   /// An NF4 matrix: codes of ceil(elements / 2) bytes and their scales.
   static Tensor nf4(Shape shape, std::shared_ptr<Storage> codes, std::shared_ptr<const quant::Nf4State> state);
 
+  /// A matrix of signed bytes and the F32 scale of each of its rows.
+  static Tensor int8(Shape shape, std::shared_ptr<Storage> codes, std::shared_ptr<Storage> row_scales);
+
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
   int64_t size(int axis) const { return shape_[axis]; }
@@ -84,6 +87,8 @@ class Tensor {
   Device device() const { return Device::kCpu; }
   size_t bytes() const;
   const quant::Nf4State* nf4_state() const { return nf4_.get(); }
+  /// One per row of an int8 matrix, else null.
+  const float* row_scales() const { return row_scales_ ? reinterpret_cast<const float*>(row_scales_->data()) : nullptr; }
   long owners() const { return storage_.use_count(); }
   bool writable() const { return storage_ && storage_->writable(); }
 
@@ -103,6 +108,7 @@ class Tensor {
  private:
   std::shared_ptr<Storage> storage_;
   std::shared_ptr<const quant::Nf4State> nf4_;
+  std::shared_ptr<Storage> row_scales_;
   size_t offset_ = 0;
   Shape shape_;
   DType type_ = DType::kF32;

@@ -141,6 +141,52 @@ TEST(Gemm, TwoProductsBiasAccumulateAndTransposedA) {
     }
 }
 
+// A matrix of bytes with a scale per row; the reference quantises A in blocks exactly as the fast kernels do.
+TEST(Gemm, Int8InBothDirectionsWithALowRankProduct) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : {Case{12, 32, 128}, Case{13, 97, 768}, Case{64, 256, 576}, Case{37, 301, 1283}, Case{130, 17, 30}, Case{5, 5, 3}})
+      for (const bool transposed : {true, false})
+        for (const DType type : {DType::kF32, DType::kBF16}) {
+          if (!kernels(isa).has_int8) continue;
+          SCOPED_TRACE(fmt::format("{} {} ({}, {}, {}) transposed {}", name(isa), name(type), m, n, k, transposed));
+          const int64_t rows = transposed ? n : k, cols = transposed ? k : n;
+          std::vector<int8_t> codes(static_cast<size_t>(rows * cols));
+          std::vector<float> scales(static_cast<size_t>(rows));
+          const Rng rng{7, 9, 0};
+          for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int8_t>(rng.bits(i) % 255 - 127);
+          for (size_t i = 0; i < scales.size(); ++i) scales[i] = 0.01f + 0.02f * rng.uniform(i);
+          const Owned a = random_matrix(type, m, k, 1, 4), low = random_matrix(type, m, 16, 3), high = random_matrix(DType::kF32, transposed ? n : 16, transposed ? 16 : n, 4);
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.count = 2;
+          g.products[0] = {of(a), false, {codes.data(), DType::kI8, rows, cols, 0, nullptr, scales.data()}, transposed, 0.5f};
+          g.products[1] = {of(low), false, of(high), transposed, 2};
+          g.accumulate = true;
+          g.precision = Precision::kInt8;
+          expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 1e-5f);
+        }
+}
+
+TEST(Gemm, Int8KeepsNonFiniteInput) {
+  for (const Isa isa : fast_isas())
+    for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      std::vector<float> a(16 * 256, 1.0f), scales(32, 1.0f);
+      std::vector<int8_t> codes(32 * 256, 1);
+      a[5 * 256 + 200] = bad;
+      Gemm g;
+      g.m = 16;
+      g.n = 32;
+      g.products[0] = {{a.data(), DType::kF32, 16, 256, 0, nullptr, nullptr}, false, {codes.data(), DType::kI8, 32, 256, 0, nullptr, scales.data()}, true, 1};
+      g.precision = Precision::kInt8;
+      const auto c = run(kernels(isa), g);
+      for (int64_t j = 0; j < 32; ++j) {
+        EXPECT_FALSE(std::isfinite(c[static_cast<size_t>(5 * 32 + j)])) << name(isa);
+        EXPECT_FLOAT_EQ(c[static_cast<size_t>(4 * 32 + j)], 256) << name(isa);
+      }
+    }
+}
+
 // The products of a LoRA layer's backward pass, with bf16 multiplications: dA = dtᵀ·x and dx = dy·W read bf16 rows side by side,
 // at odd sizes, rows further apart than they need to be, an odd summed axis and a last panel that is not full.
 TEST(Gemm, SideBySideRowsOfBf16) {

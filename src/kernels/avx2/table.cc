@@ -17,6 +17,7 @@ using namespace hone::quant;
 
 #include "kernels/simd/vec_avx2.inc"
 #include "kernels/simd/rows.inc"
+#include "kernels/simd/int8.inc"
 #include "kernels/simd/gemm.inc"
 #include "kernels/simd/elementwise.inc"
 #include "kernels/simd/attention.inc"

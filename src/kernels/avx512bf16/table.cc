@@ -10,6 +10,7 @@
 #include "quant/codec.h"
 #include "quant/nf4.h"
 #define HONE_SIMD_BF16
+#define HONE_SIMD_INT8
 
 namespace hone::kernels {
 namespace {
@@ -18,6 +19,7 @@ using namespace hone::quant;
 
 #include "kernels/simd/vec_avx512.inc"
 #include "kernels/simd/rows.inc"
+#include "kernels/simd/int8.inc"
 #include "kernels/simd/gemm.inc"
 #include "kernels/simd/elementwise.inc"
 #include "kernels/simd/attention.inc"

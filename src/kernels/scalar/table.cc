@@ -34,6 +34,11 @@ void read_row(const Matrix& m, int64_t r, float* out) {
     return;
   }
   const int64_t stride = m.row_stride ? m.row_stride : row_bytes(m.type, m.cols);
+  if (m.type == DType::kI8) {
+    const auto* q = static_cast<const int8_t*>(m.data) + r * stride;
+    for (int64_t c = 0; c < m.cols; ++c) out[c] = static_cast<float>(q[c]) * m.row_scale[r];
+    return;
+  }
   quant::decode_row(m.type, static_cast<const std::byte*>(m.data) + r * stride, m.cols, out);
 }
 
@@ -41,6 +46,22 @@ std::vector<float> read_all(const Matrix& m) {
   std::vector<float> values(at(m.rows * m.cols));
   for (int64_t r = 0; r < m.rows; ++r) read_row(m, r, values.data() + r * m.cols);
   return values;
+}
+
+// The values that int8 products use in place of A (m, k), in place: see Precision::kInt8. `by` (k) scales A first, or is null.
+void round_to_int8_blocks(std::vector<float>& a, int64_t m, int64_t k, const float* by) {
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t begin = 0; begin < k; begin += kInt8Block) {
+      float* block = a.data() + i * k + begin;
+      const int64_t n = std::min(kInt8Block, k - begin);
+      float top = 0;
+      for (int64_t l = 0; l < n; ++l) {
+        if (by) block[l] *= by[begin + l];
+        if (!(std::abs(block[l]) <= top)) top = std::abs(block[l]);
+      }
+      const float inverse = top > 1e-35f ? 127 / top : 0;
+      for (int64_t l = 0; l < n; ++l) block[l] = std::nearbyint(block[l] * inverse) * (top / 127);
+    }
 }
 
 // C = (C) + Σ alpha · op(A)·op(B) + bias
@@ -56,7 +77,12 @@ void gemm(const Gemm& g, ThreadPool& pool) {
     HONE_CHECK((p.a_transposed ? p.a.cols : p.a.rows) == g.m && (p.b_transposed ? p.b.rows : p.b.cols) == g.n &&
                    (p.b_transposed ? p.b.cols : p.b.rows) == o.k,
                "gemm ({}, {}): A ({}, {}), B ({}, {})", g.m, g.n, p.a.rows, p.a.cols, p.b.rows, p.b.cols);
-    if (g.precision == Precision::kBF16)
+    if (g.precision == Precision::kInt8 && p.b.type == DType::kI8 && !p.a_transposed) {
+      round_to_int8_blocks(o.a, g.m, o.k, p.b_transposed ? nullptr : p.b.row_scale);
+      if (!p.b_transposed)  // the scales are in A now
+        for (int64_t r = 0; r < p.b.rows; ++r)
+          for (int64_t c = 0; c < p.b.cols; ++c) o.b[at(r * p.b.cols + c)] = static_cast<const int8_t*>(p.b.data)[r * (p.b.row_stride ? p.b.row_stride : p.b.cols) + c];
+    } else if (g.precision != Precision::kF32)
       for (auto* v : {&o.a, &o.b})
         for (float& x : *v) x = to_float(to_bf16(x));
     operands.push_back(std::move(o));
@@ -331,7 +357,7 @@ void decode(const Matrix& x, void* out, DType type, ThreadPool& pool) {
 
 const KernelTable& scalar_table() {
   static constexpr KernelTable table{
-      Isa::kScalar, gemm,      gather_rows, scatter_add_rows, rms_norm,  rms_norm_backward,  rope,
+      Isa::kScalar, /*has_int8=*/true, gemm,      gather_rows, scatter_add_rows, rms_norm,  rms_norm_backward,  rope,
       swiglu,       swiglu_backward, axpby, dropout,          attention, attention_backward, cross_entropy,
       adamw,        sum_squares,     decode};
   return table;
