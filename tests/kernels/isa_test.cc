@@ -204,6 +204,23 @@ TEST(Gemm, SideBySideRowsOfBf16) {
         }
 }
 
+// x·Aᵀ and dy·B of a LoRA layer: few columns, bf16 rows that are read where they lie.
+TEST(Gemm, ThinColumns) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : {Case{512, 16, 576}, Case{5, 16, 64}, Case{11, 8, 30}, Case{13, 64, 130}, Case{49, 33, 2}, Case{25, 3, 31}})
+      for (const bool transposed : {true, false})
+        for (const int64_t gap : {0, 4, 6}) {
+          SCOPED_TRACE(fmt::format("{} ({}, {}, {}) transposed {} gap {}", name(isa), m, n, k, transposed, gap));
+          const Owned a = random_matrix(DType::kBF16, m, k, 1, gap), b = random_matrix(DType::kF32, transposed ? n : k, transposed ? k : n, 2);
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.products[0] = {of(a), false, of(b), transposed, 0.5f};
+          g.accumulate = gap == 4;
+          expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 3e-6f);
+        }
+}
+
 TEST(Gemm, LongSumsPassThroughSeveralChunks) {
   for (const Isa isa : fast_isas()) {
     const Owned a = random_matrix(DType::kBF16, 40, 9000, 1), b = random_matrix(DType::kBF16, 70, 9000, 2);

@@ -18,6 +18,8 @@ using namespace hone::quant;
 #include "kernels/simd/vec_avx2.inc"
 #include "kernels/simd/rows.inc"
 #include "kernels/simd/int8.inc"
+#include "kernels/simd/pack.inc"
+#include "kernels/simd/thin.inc"
 #include "kernels/simd/gemm.inc"
 #include "kernels/simd/elementwise.inc"
 #include "kernels/simd/attention.inc"
