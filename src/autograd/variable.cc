@@ -54,6 +54,12 @@ Variable Variable::reshape(Shape shape) const {
   return v;
 }
 
+Tensor Saved::get() const {
+  if (!recipe_) return value_;
+  if (!recipe_->made.defined()) recipe_->made = recipe_->make();
+  return recipe_->made.reshape(shape_);
+}
+
 bool Gradients::needed(int i) const {
   const auto& edge = node_.inputs[static_cast<size_t>(i)];
   return edge.node || edge.leaf;

@@ -21,6 +21,13 @@ struct Leaf {
 
 class Node;
 
+/// How to make an op's output again from what its backward pass keeps anyway (norms, activations: cheap, and as large as what
+/// the wide products keep). The first backward pass that asks keeps the result for the others; the op's own drops it.
+struct Recipe {
+  std::function<Tensor()> make;
+  Tensor made;
+};
+
 /// A tensor plus its place in the graph; copies share both. One without a place is a constant.
 class Variable {
  public:
@@ -37,6 +44,8 @@ class Variable {
   bool requires_grad() const { return node_ != nullptr || leaf_ != nullptr; }
   /// Null unless this is a leaf.
   const std::shared_ptr<Leaf>& leaf() const { return leaf_; }
+  /// Attaches a way to make the value again; see Saved.
+  void set_recipe(std::shared_ptr<Recipe> recipe) { recipe_ = std::move(recipe); }
   /// The same value as a constant.
   Variable detach() const { return Variable(value_); }
   /// The same values in another shape, at the same place in the graph.
@@ -44,6 +53,7 @@ class Variable {
 
  private:
   friend class Node;
+  friend class Saved;
   friend std::vector<Variable> record(const char*, const std::vector<Variable>&, std::vector<Tensor>,
                                       std::function<void(std::vector<Tensor>&, class Gradients&)>);
   friend void backward(const Variable&, Tensor);
@@ -51,6 +61,22 @@ class Variable {
   std::shared_ptr<Node> node_;
   int output_ = 0;  // which output of node_
   std::shared_ptr<Leaf> leaf_;
+  std::shared_ptr<Recipe> recipe_;
+};
+
+/// An input that a backward pass will need: its recipe when it has one, else the tensor itself.
+class Saved {
+ public:
+  Saved() = default;
+  explicit Saved(const Variable& v) : recipe_(v.recipe_), shape_(v.shape()) {
+    if (!recipe_) value_ = v.value();
+  }
+  Tensor get() const;
+
+ private:
+  std::shared_ptr<Recipe> recipe_;
+  Tensor value_;
+  Shape shape_;
 };
 
 /// Where an op's backward function puts the gradients of its inputs.

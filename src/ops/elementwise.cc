@@ -35,14 +35,24 @@ Variable swiglu(const Variable& gate, const Variable& up) {
              up.shape().str());
   Tensor y = Tensor::empty(gate.shape(), type);
   kernels_for(y).swiglu(y.elements(), gate.value().raw(), up.value().raw(), y.raw_mutable(), type, threads());
-  return autograd::record("swiglu", {gate, up}, y,
-                          [gate = gate.value(), up = up.value()](std::vector<Tensor>& dy, autograd::Gradients& out) {
+  auto recipe = std::make_shared<autograd::Recipe>();
+  Variable result = autograd::record("swiglu", {gate, up}, y,
+                          [gate = gate.value(), up = up.value(), recipe](std::vector<Tensor>& dy, autograd::Gradients& out) {
+                            recipe->made = {};
                             Tensor dgate = Tensor::empty(gate.shape(), gate.dtype()), dup = Tensor::empty(up.shape(), up.dtype());
                             kernels_for(gate).swiglu_backward(gate.elements(), gate.raw(), up.raw(), dy[0].raw(),
                                                               dgate.raw_mutable(), dup.raw_mutable(), gate.dtype(), threads());
                             if (out.needed(0)) out.add(0, dgate);
                             if (out.needed(1)) out.add(1, dup);
                           });
+  if (!result.requires_grad()) return result;
+  recipe->make = [gate = gate.value(), up = up.value()] {
+    Tensor again = Tensor::empty(gate.shape(), gate.dtype());
+    kernels_for(again).swiglu(again.elements(), gate.raw(), up.raw(), again.raw_mutable(), gate.dtype(), threads());
+    return again;
+  };
+  result.set_recipe(std::move(recipe));
+  return result;
 }
 
 Variable dropout(const Variable& x, float p, const Rng& rng, uint64_t first) {

@@ -150,18 +150,19 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
   const bool has_lora = lora != nullptr;
   return autograd::record(
       "linear", inputs, y,
-      [x = x.value(), w = weight.value(), u, low = has_lora ? *lora : Lora{}, has_lora](std::vector<Tensor>& grads,
-                                                                                        autograd::Gradients& out) {
-        const Tensor dy = as_type(grads[0], x.dtype());
+      [saved = autograd::Saved(x), w = weight.value(), u, low = has_lora ? *lora : Lora{}, has_lora](std::vector<Tensor>& grads,
+                                                                                                     autograd::Gradients& out) {
+        const Tensor input = saved.get();
+        const Tensor dy = as_type(grads[0], input.dtype());
         const Lora* low_rank = has_lora ? &low : nullptr;
         Tensor du;
-        if (has_lora) du = LoraPass{low}.backward(x, u, dy, out.leaf(3), out.leaf(4));
-        if (Tensor dw = out.leaf(1); dw.defined()) weight_gradient(dw, dy, x);
+        if (has_lora) du = LoraPass{low}.backward(input, u, dy, out.leaf(3), out.leaf(4));
+        if (Tensor dw = out.leaf(1); dw.defined()) weight_gradient(dw, dy, input);
         if (Tensor dbias = out.leaf(2); dbias.defined()) bias_gradient(dbias, dy);
         if (!out.needed(0)) return;
         Tensor dx = out.waiting(0);
-        const bool add = dx.defined() && dx.dtype() == x.dtype();
-        if (!add) dx = Tensor::empty(x.shape(), x.dtype());
+        const bool add = dx.defined() && dx.dtype() == input.dtype();
+        if (!add) dx = Tensor::empty(input.shape(), input.dtype());
         input_gradient_into(dx, add, dy, w, low_rank, du);
         if (!add) out.add(0, dx);
       });

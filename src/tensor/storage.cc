@@ -1,6 +1,10 @@
-// The recycling allocator: freed blocks are kept by size class, so a training step allocates nothing once the first step
-// has run.
+// The recycling allocator: freed blocks are kept by size class, so that steps of one length allocate nothing after the first.
+// Steps of other lengths need other classes: what is kept never makes the whole larger than the peak of what was in use (plus
+// an eighth); beyond it, kept blocks go back to the heap, which joins and splits them.
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <map>
@@ -27,6 +31,35 @@ struct Pool {
   std::map<size_t, std::vector<void*>> free_blocks;
   MemoryUse use{};
 
+  // Large blocks come from the heap and stay in it: giving pages back between steps would fault them in again.
+  Pool() {
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  }
+
+  // A kept block of `capacity` or little more, or null; sets `capacity` to its size.
+  void* take(size_t& capacity) {
+    for (auto at = free_blocks.lower_bound(capacity); at != free_blocks.end() && at->first <= capacity + capacity / 4; ++at) {
+      if (at->second.empty()) continue;
+      void* block = at->second.back();
+      at->second.pop_back();
+      capacity = at->first;
+      use.cached -= capacity;
+      return block;
+    }
+    return nullptr;
+  }
+
+  // Gives kept blocks back, largest first, until `capacity` more fit below the limit.
+  void make_room(size_t capacity) {
+    const size_t peak = std::max(use.peak, use.in_use + capacity), limit = peak + peak / 8;
+    for (auto at = free_blocks.rbegin(); at != free_blocks.rend() && use.in_use + use.cached + capacity > limit; ++at)
+      for (; !at->second.empty() && use.in_use + use.cached + capacity > limit; at->second.pop_back()) {
+        std::free(at->second.back());
+        use.cached -= at->first;
+      }
+  }
+
   static Pool& instance() {
     static Pool* pool = new Pool;  // never destroyed: tensors with static lifetime may outlive it otherwise
     return *pool;
@@ -38,21 +71,18 @@ struct Pool {
 std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
   std::shared_ptr<Storage> storage(new Storage);
   if (bytes > SIZE_MAX / 2) throw Error(ErrorCode::kOutOfMemory, "tensor", fmt::format("{} bytes requested", bytes));
-  const size_t capacity = size_class(bytes);
+  size_t capacity = size_class(bytes);
   Pool& pool = Pool::instance();
   std::lock_guard guard(pool.lock);
-  auto& blocks = pool.free_blocks[capacity];
-  if (!blocks.empty()) {
-    storage->data_ = static_cast<std::byte*>(blocks.back());
-    blocks.pop_back();
-    pool.use.cached -= capacity;
-  } else {
-    void* block = std::aligned_alloc(kAlignment, (capacity + kAlignment - 1) / kAlignment * kAlignment);
+  void* block = pool.take(capacity);
+  if (!block) {
+    pool.make_room(capacity);
+    block = std::aligned_alloc(kAlignment, (capacity + kAlignment - 1) / kAlignment * kAlignment);
     if (!block)
       throw Error(ErrorCode::kOutOfMemory, "tensor", fmt::format("the system has no {} more bytes", capacity),
                   "use a smaller batch, a shorter cut-off length or gradient_checkpointing: true");
-    storage->data_ = static_cast<std::byte*>(block);
   }
+  storage->data_ = static_cast<std::byte*>(block);
   storage->bytes_ = bytes;
   storage->capacity_ = capacity;
   pool.use.in_use += capacity;
@@ -97,6 +127,7 @@ void release_cached_memory() {
     for (void* block : blocks) std::free(block);
   pool.free_blocks.clear();
   pool.use.cached = 0;
+  malloc_trim(0);
 }
 
 }  // namespace hone
