@@ -35,7 +35,7 @@ class Shape {
 
 enum class Device : uint8_t { kCpu };
 
-/// A block of bytes: taken from the recycling allocator (64-byte aligned), or borrowed from an owner such as a file mapping.
+/// A block of bytes: taken from the arena (64-byte aligned), or borrowed from an owner such as a file mapping.
 class Storage {
  public:
   static std::shared_ptr<Storage> allocate(size_t bytes);
@@ -56,11 +56,11 @@ class Storage {
   std::shared_ptr<const void> owner_;
 };
 
-/// Bytes held by the recycling allocator: in use now, highest so far, and kept for reuse.
+/// Bytes of tensors: in use now, highest so far, and free within the arena.
 struct MemoryUse { size_t in_use, peak, cached; };
 MemoryUse memory_use();
 void reset_peak_memory();
-/// Gives cached blocks back to the operating system.
+/// Gives the arena's free pages back to the operating system.
 void release_cached_memory();
 
 /// A handle; copies share storage.
