@@ -30,8 +30,12 @@ TEST(Arena, BlocksNeverOverlapAndFreedNeighboursJoin) {
     ASSERT_EQ(reinterpret_cast<size_t>(block) % Arena::kAlignment, 0u);
     std::memset(block, static_cast<int>(bytes & 0xFF), bytes);
     const auto next = live.lower_bound(block);
-    if (next != live.end()) ASSERT_LE(block + bytes, next->first);
-    if (next != live.begin()) ASSERT_LE(std::prev(next)->first + std::prev(next)->second, block);
+    if (next != live.end()) {
+      ASSERT_LE(block + bytes, next->first);
+    }
+    if (next != live.begin()) {
+      ASSERT_LE(std::prev(next)->first + std::prev(next)->second, block);
+    }
     live.emplace(block, bytes);
   }
   for (const auto& [block, bytes] : live) arena.free(block, bytes);
