@@ -41,6 +41,13 @@ int combining_class(int32_t c) {
   return value && !in(kUnordered, static_cast<uint32_t>(c)) ? value : 0;
 }
 
+// Letters whose compatibility forms came after the reference's tables.
+bool undecomposed(uint32_t c) {
+  constexpr Range kLater[] = {{0x32FF, 0x32FF},   {0xA7F2, 0xA7F4},   {0xAB69, 0xAB69},   {0x10781, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA},
+                              {0x11938, 0x11938}, {0x1E030, 0x1E06D}, {0x1F16C, 0x1F16C}, {0x1FBF0, 0x1FBF9}};
+  return in(kLater, c);
+}
+
 // Decomposes, orders the marks, composes. Marks are sorted rather than exchanged pair by pair, so that a run of a million of
 // them takes no quadratic time.
 std::string form_of(std::string_view text, Normalization form) {
@@ -50,9 +57,14 @@ std::string form_of(std::string_view text, Normalization form) {
   std::vector<int32_t> points;
   points.reserve(text.size());
   for (size_t at = 0; at < text.size(); at += utf8_length(text.substr(at))) {
+    const uint32_t c = utf8_code_point(text.substr(at));
+    if (undecomposed(c) && form != Normalization::kNfc) {
+      points.push_back(static_cast<int32_t>(c));
+      continue;
+    }
     int32_t expanded[32];
     int boundary = 0;
-    const auto n = utf8proc_decompose_char(static_cast<int32_t>(utf8_code_point(text.substr(at))), expanded, std::size(expanded),
+    const auto n = utf8proc_decompose_char(static_cast<int32_t>(c), expanded, std::size(expanded),
                                            static_cast<utf8proc_option_t>(options), &boundary);
     HONE_CHECK(n >= 0 && n <= static_cast<ptrdiff_t>(std::size(expanded)), "utf8proc: {}", utf8proc_errmsg(n));
     points.insert(points.end(), expanded, expanded + n);
@@ -128,15 +140,26 @@ MappedText strip(const MappedText& in, bool left, bool right) {
   return in.slice(begin, end);
 }
 
+// utf8proc knows Unicode 15; these came later.
+uint32_t lower_case(uint32_t c) {
+  if (c >= 0x10D50 && c <= 0x10D65) return c + 0x20;
+  if (c >= 0x16EA0 && c <= 0x16EB8) return c + 0x1B;
+  constexpr uint32_t kLater[][2] = {{0x1C89, 0x1C8A}, {0xA7CB, 0x264},  {0xA7CC, 0xA7CD}, {0xA7CE, 0xA7CF},
+                                    {0xA7D2, 0xA7D3}, {0xA7D4, 0xA7D5}, {0xA7DA, 0xA7DB}, {0xA7DC, 0x19B}};
+  for (const auto& [upper, lower] : kLater)
+    if (c == upper) return lower;
+  return static_cast<uint32_t>(utf8proc_tolower(static_cast<int32_t>(c)));
+}
+
 MappedText lowercase(const MappedText& in) {
   MappedBuilder out(in);
   size_t kept = 0;
   for (size_t at = 0; at < in.text.size();) {
     const size_t n = utf8_length(std::string_view(in.text).substr(at));
-    const auto c = static_cast<int32_t>(utf8_code_point(std::string_view(in.text).substr(at)));
+    const uint32_t c = utf8_code_point(std::string_view(in.text).substr(at));
     std::string lower;
     if (c == 0x130) lower = "i\xCC\x87";  // the one character whose lower case is two (SpecialCasing.txt)
-    else if (const int32_t l = utf8proc_tolower(c); l != c) append_utf8(lower, static_cast<uint32_t>(l));
+    else if (const uint32_t l = lower_case(c); l != c) append_utf8(lower, l);
     if (!lower.empty()) {
       out.keep(kept, at);
       out.put(lower, at, at + n);

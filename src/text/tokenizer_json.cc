@@ -15,6 +15,13 @@ using nlohmann::json;
 
 constexpr int64_t kMaxVocabulary = 8 << 20;
 
+// Punctuation of Unicode 8 and before, as in the reference's unicode_categories, and ASCII's.
+constexpr const char* kPunctuation =
+    R"((?![\x{61D}\x{9FD}\x{A76}\x{C77}\x{C84}\x{1B4E}-\x{1B4F}\x{1B7D}-\x{1B7F}\x{2E43}-\x{2E4F}\x{2E52}-\x{2E5D}\x{10D6E}\x{10EAD}\x{10F55}-\x{10F59})"
+    R"(\x{10F86}-\x{10F89}\x{113D4}-\x{113D8}\x{1144B}-\x{1144F}\x{1145A}-\x{1145D}\x{11660}-\x{1166C}\x{116B9}\x{1183B}\x{11944}-\x{11946}\x{119E2})"
+    R"(\x{11A3F}-\x{11A46}\x{11A9A}-\x{11AA2}\x{11B00}-\x{11B09}\x{11BE1}\x{11C41}-\x{11C45}\x{11C70}-\x{11C71}\x{11EF7}-\x{11EF8}\x{11F43}-\x{11F4F})"
+    R"(\x{11FFF}\x{12FF1}-\x{12FF2}\x{16D6D}-\x{16D6F}\x{16E97}-\x{16E9A}\x{16FE2}\x{1E5FF}\x{1E95E}-\x{1E95F}])\p{P}|[$+<=>^`|~\x{166D}\x{111C9}])";
+
 using NameIndex = std::unordered_map<std::string_view, int32_t>;
 
 class JsonReader {
@@ -145,7 +152,7 @@ class JsonReader {
     } else if (type == "Digits") {
       split_at(flag(p, "individual_digits", false, part) ? R"(\p{N})" : R"(\p{N}+)", SplitBehavior::kIsolated);
     } else if (type == "Punctuation") {
-      split_at(R"(\p{P}|[$+<=>^`|~])", member(p, "behavior").is_null() ? SplitBehavior::kIsolated : behavior(text(p, "behavior", part), part));
+      split_at(kPunctuation, member(p, "behavior").is_null() ? SplitBehavior::kIsolated : behavior(text(p, "behavior", part), part));
     } else if (type == "Whitespace") {
       split_at(fmt::format("[{0}]+|[^{0}\\s]+", kRustWord).c_str(), SplitBehavior::kRemoved, /*invert=*/true);
     } else if (type == "WhitespaceSplit") {
