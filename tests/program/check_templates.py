@@ -49,6 +49,9 @@ def main():
     sources = {name: source(name, golden) for name in {case["template"] for case in golden["cases"]}}
     golden["templates"] = {name: text for name, text in sources.items() if text is not None}
     golden["cases"] = [case for case in golden["cases"] if case["template"] in golden["templates"]]
+    for case in golden["cases"]:
+        case["messages"] = golden["conversations"][case["name"]]
+        case["tools"] = golden["tools"] if "tool" in case["name"] else None
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "families.json"
         file.write_text(json.dumps(golden, ensure_ascii=False), encoding="utf-8")

@@ -80,7 +80,7 @@ def cases(name, source, twin, setting):
     for conversation, messages in CONVERSATIONS.items():
         for prompt in (False, True):
             tools = TOOLS if "tool" in conversation else None
-            case = {"template": name, "name": conversation, "messages": messages, "add_generation_prompt": prompt, "tools": tools, "bos_token": bos, "eos_token": eos, "extra": extra, "tokenizer": tokenizer}
+            case = {"template": name, "name": conversation, "add_generation_prompt": prompt, "bos_token": bos, "eos_token": eos, "extra": extra, "tokenizer": tokenizer}
             try:
                 case["text"], _ = render(source, messages, prompt, tools, bos_token=bos, eos_token=eos, **extra)
                 if not prompt:
@@ -105,8 +105,8 @@ def main():
     smollm2 = gguf.GGUFReader(sys.argv[2]).fields["tokenizer.chat_template"].contents()
     every += cases("smollm2", smollm2, None, ("<|im_start|>", "<|im_end|>", "smollm", CHATML))
     metadata = next(pathlib.Path(sys.argv[1]).glob("trl-*.dist-info")).name
-    golden = {"transformers": transformers.__version__, "jinja2": jinja2.__version__, "trl": metadata.split("-")[1].removesuffix(".dist"), "cases": every}
-    (HERE / "families.json").write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    golden = {"transformers": transformers.__version__, "jinja2": jinja2.__version__, "trl": metadata.split("-")[1].removesuffix(".dist"), "conversations": CONVERSATIONS, "tools": TOOLS, "cases": every}
+    (HERE / "families.json").write_text(json.dumps(golden, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
 
 main()

@@ -22,7 +22,6 @@ from tokenizers import Tokenizer
 import texts
 
 HERE = pathlib.Path(__file__).parent
-README = (HERE.parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
 BULK = {"seed": 20, "count": 3000, "block": 250}
 GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 LLAMA3 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -80,10 +79,15 @@ BYTE_LEVEL = {
 PLAIN_ADDED = ["<think>", "</think>", "<tool_call>"]
 
 
+def sentences():
+    random = texts.Random(3)
+    return [" ".join(random.pick(texts.WORDS) + random.pick(["", "", "", ",", ".", "ing", "s", "ed"]) for _ in range(12)) for _ in range(600)]
+
+
 def corpus():
     lines = [text for text in texts.CORE if len(text) > 8] * 3
     lines += [text.decode("utf-8", "replace") for text in texts.generated(7, 400)]
-    return lines + README
+    return lines + sentences()
 
 
 def byte_level_model():
@@ -160,7 +164,7 @@ def write_sentencepiece():
     """A model as Llama 2's was made, in the two layouts that transformers writes and as GGUF."""
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "corpus"
-        lines = [line.replace("\n", " ").replace("\0", "") for line in texts.CORE[:44] + README * 20]  # few enough characters for a small model
+        lines = [line.replace("\n", " ").replace("\0", "") for line in texts.CORE[:44] + sentences()]  # few enough characters for a small model
         source.write_text("\n".join(lines), encoding="utf-8")
         sentencepiece.SentencePieceTrainer.train(
             input=str(source), model_prefix=folder + "/m", model_type="bpe", vocab_size=1000, byte_fallback=True, normalization_rule_name="identity",
