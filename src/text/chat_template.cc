@@ -99,28 +99,52 @@ std::vector<Extent> extents(const Text& text, size_t messages) {
   return result;
 }
 
-// The first end-of-turn token of `text`, from its beginning to its end; white space may stand before it, and other text
-// when `anywhere`. 0 when there is none.
-size_t end_of_turn(std::string_view text, const std::string& eos_token, bool anywhere) {
-  for (size_t at = 0; at < text.size(); ++at) {
-    const std::string_view rest = text.substr(at);
-    if (!eos_token.empty() && rest.starts_with(eos_token)) return at + eos_token.size();
-    constexpr std::pair<std::string_view, std::string_view> kMarks[] = {
-        {"<|", "|>"}, {"<｜", "｜>"}, {"</s", ">"}, {"<end_of_turn", ">"}};
-    for (const auto& [open, close] : kMarks) {
-      if (!rest.starts_with(open)) continue;
-      const size_t end = rest.find(close, open.size());
-      if (end != std::string_view::npos) return at + end + close.size();
-    }
-    if (!anywhere && text[at] != '\n' && text[at] != ' ') return 0;
+// Where a mark such as "<|im_end|>" that begins at text[at] ends; 0 when none begins there.
+size_t mark_end(std::string_view text, size_t at, const std::string& eos_token) {
+  const std::string_view rest = text.substr(at);
+  if (!eos_token.empty() && rest.starts_with(eos_token)) return at + eos_token.size();
+  constexpr std::pair<std::string_view, std::string_view> kMarks[] = {{"<|", "|>"}, {"<｜", "｜>"}, {"</s", ">"}, {"<end_of_turn", ">"}};
+  for (const auto& [open, close] : kMarks) {
+    if (!rest.starts_with(open)) continue;
+    const size_t end = rest.find(close, open.size());
+    if (end != std::string_view::npos) return at + end + close.size();
   }
   return 0;
+}
+
+// The end-of-turn token that follows an answer's words, with white space before it: from the beginning of `text` to its end.
+size_t end_of_turn(std::string_view text, const std::string& eos_token) {
+  const size_t at = text.find_first_not_of(" \n");
+  return at == std::string_view::npos ? 0 : mark_end(text, at, eos_token);
+}
+
+// The end of the last mark; 0 when there is none.
+size_t last_mark(std::string_view text, const std::string& eos_token) {
+  size_t last = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = mark_end(text, at, eos_token);
+    if (end) last = end;
+    at = end ? end : at + 1;
+  }
+  return last;
+}
+
+bool calls_tools(const Json& message) {
+  const auto calls = message.find("tool_calls");
+  return calls != message.end() && calls->is_array() && !calls->empty();
 }
 
 std::string_view common_start(std::string_view a, std::string_view b) {
   size_t n = 0;
   while (n < a.size() && n < b.size() && a[n] == b[n]) ++n;
   return a.substr(0, n);
+}
+
+// How much of `text` is also what `other` begins with, in whole marks and lines.
+size_t opening(std::string_view text, std::string_view other) {
+  std::string_view shared = common_start(text, other);
+  if (shared.size() < other.size() && shared.size() < text.size()) shared = shared.substr(0, shared.find_last_of(">\n: ") + 1);
+  return shared.size();
 }
 
 }  // namespace
@@ -188,9 +212,9 @@ Rendered ChatTemplate::render_for_training(const Json& messages, const RenderOpt
     size_t begin = extent.begin;
     const std::string role = i > 0 && messages[i - 1].is_object() ? messages[i - 1].value("role", "") : "";
     if (!prompts.contains(role)) {
-      const Json before = beginning(messages, i);
       std::string prompt;
       try {
+        const Json before = beginning(messages, i);
         RenderOptions open = options;
         const std::string plain = run(*program_, where_, before, open).text.take_bytes();
         open.add_generation_prompt = true;
@@ -201,15 +225,26 @@ Rendered ChatTemplate::render_for_training(const Json& messages, const RenderOpt
       }
       prompts[role] = prompt;
     }
-    if (const std::string& prompt = prompts[role]; !prompt.empty()) {
-      const size_t at = std::string_view(text).substr(0, extent.begin).rfind(prompt);
-      if (at != std::string::npos && at >= previous_end) begin = at + prompt.size();
+    const std::string& prompt = prompts[role];
+    const size_t at = prompt.empty() ? std::string::npos : std::string_view(text).substr(0, extent.begin).rfind(prompt);
+    if (at != std::string::npos && at >= previous_end) {
+      begin = at + prompt.size();
+    } else if (calls_tools(messages[i])) {
+      // The prompt is not what this turn begins with ("<think>" is put there, or nothing after a tool's answer), but what the
+      // template writes before a tool's name is the assistant's all the same.
+      try {
+        const std::string plain = run(*program_, where_, beginning(messages, i), options).text.take_bytes();
+        const size_t header = opening(text, plain);
+        if (header >= previous_end && header <= extent.begin)
+          begin = header + opening(std::string_view(text).substr(header, extent.begin - header), prompt);
+      } catch (const Error&) {
+      }
     }
     size_t next_begin = text.size();
     for (size_t j = i + 1; j < messages.size(); ++j)
       if (where[j].found() && where[j].begin >= extent.end) next_begin = std::min(next_begin, where[j].begin);
     const std::string_view tail = std::string_view(text).substr(extent.end, next_begin - extent.end);
-    size_t closing = end_of_turn(tail, options.eos_token, /*anywhere=*/false);
+    size_t closing = calls_tools(messages[i]) ? 0 : end_of_turn(tail, options.eos_token);
     if (closing == 0) {
       // Text such as "</tool_call>" stands before it: what also follows when the conversation ends here is of this turn.
       std::string_view own = tail;
@@ -223,7 +258,7 @@ Rendered ChatTemplate::render_for_training(const Json& messages, const RenderOpt
           own = {};
         }
       }
-      closing = end_of_turn(own, options.eos_token, /*anywhere=*/true);
+      closing = last_mark(own, options.eos_token);
     }
     const size_t end = extent.end + closing;
     if (end > begin) result.assistant.emplace_back(begin, end);

@@ -11,6 +11,18 @@
 
 namespace hone::text::jinja {
 
+inline std::vector<ExpressionPtr> operands(ExpressionPtr a) {
+  std::vector<ExpressionPtr> list;
+  list.push_back(std::move(a));
+  return list;
+}
+
+inline std::vector<ExpressionPtr> operands(ExpressionPtr a, ExpressionPtr b) {
+  std::vector<ExpressionPtr> list = operands(std::move(a));
+  list.push_back(std::move(b));
+  return list;
+}
+
 class Parser {
  public:
   explicit Parser(std::vector<LexerToken> tokens) : tokens_(std::move(tokens)) {}

@@ -53,6 +53,7 @@ class Tokenizer {
 
   /// The raw bytes a token stands for within a text (not at its start, where some tokenizers drop a space).
   std::string token_bytes(int32_t id) const;
+  /// By the token as the file spells it. Looks through the whole vocabulary: for loading, not for loops.
   std::optional<int32_t> token_id(std::string_view token) const;
   bool is_special(int32_t id) const;
   int32_t vocab_size() const;

@@ -1,6 +1,7 @@
 // Tokenizers from GGUF metadata.
 #include <algorithm>
-#include <cstdio>
+#include <cmath>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "text/tokenizer_data.h"
@@ -8,7 +9,7 @@
 namespace hone::text {
 namespace {
 
-constexpr int64_t kControl = 3, kUserDefined = 4, kByte = 6;
+constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kByte = 6;
 
 class GgufReader {
  public:
@@ -25,8 +26,8 @@ class GgufReader {
       throw Error(ErrorCode::kUnsupported, where_, fmt::format("tokenizer model \"{}\" is not supported", v_.model),
                   "hone reads gpt2 (byte-level BPE) and llama (SentencePiece-style BPE)");
     for (size_t i = 0; i < v_.types.size(); ++i)
-      if (v_.types[i] == kControl || v_.types[i] == kUserDefined)
-        data_->added.push_back({v_.tokens[i], static_cast<int32_t>(i), v_.types[i] == kControl, false, false, false, false});
+      if (const int64_t type = v_.types[i]; type == kUnknown || type == kControl || type == kUserDefined)
+        data_->added.push_back({v_.tokens[i], static_cast<int32_t>(i), type != kUserDefined, false, false, false, false});
     data_->bos = id("bos", v_.bos);
     data_->eos = id("eos", v_.eos);
     data_->pad = id("pad", v_.pad);
@@ -51,25 +52,29 @@ class GgufReader {
 
   void byte_level() {
     Bpe& bpe = data_->bpe;
-    bpe.byte_token.fill(-1);
-    bpe.ignore_merges = v_.pre == "llama-bpe" || v_.pre == "llama3";
-    data_->splits = gguf_pretokenizer(v_.pre, where_);
-    data_->names = v_.tokens;
+    GgufPre pre = gguf_pretokenizer(v_.pre, where_);
+    bpe.ignore_merges = pre.ignore_merges;
+    data_->pre_steps = std::move(pre.steps);
+    if (pre.nfc) data_->normalizers.push_back({});
+    data_->tokens.resize(v_.tokens.size());
+    data_->names.resize(v_.tokens.size());
+    bpe.vocabulary.reserve(v_.tokens.size());
+    std::unordered_map<std::string_view, int32_t> ids;
+    ids.reserve(v_.tokens.size());
     for (size_t i = 0; i < v_.tokens.size(); ++i) {
-      const std::string bytes = gpt2_bytes(v_.tokens[i]);
-      data_->tokens.push_back(bytes);
-      bpe.vocabulary.emplace(bytes, static_cast<int32_t>(i));
-      if (bytes.size() == 1) bpe.byte_token[static_cast<uint8_t>(bytes[0])] = static_cast<int32_t>(i);
+      data_->add_byte_level_token(v_.tokens[i], static_cast<int32_t>(i));
+      ids.emplace(v_.tokens[i], static_cast<int32_t>(i));
     }
+    bpe.merges.reserve(v_.merges.size());
     for (size_t rank = 0; rank < v_.merges.size(); ++rank) {
-      const std::string& line = v_.merges[rank];
+      const std::string_view line = v_.merges[rank];
       const size_t space = line.find(' ', 1);
-      if (space == std::string::npos || space + 1 >= line.size()) fail(fmt::format("merge {} (\"{}\") is not two tokens", rank, line));
-      const std::string left = gpt2_bytes(line.substr(0, space)), right = gpt2_bytes(line.substr(space + 1));
-      const auto a = bpe.vocabulary.find(left), b = bpe.vocabulary.find(right), whole = bpe.vocabulary.find(left + right);
-      if (a == bpe.vocabulary.end() || b == bpe.vocabulary.end() || whole == bpe.vocabulary.end())
+      if (space == std::string_view::npos || space + 1 >= line.size()) fail(fmt::format("merge {} (\"{}\") is not two tokens", rank, line));
+      const std::string_view left = line.substr(0, space), right = line.substr(space + 1);
+      const auto a = ids.find(left), b = ids.find(right), whole = ids.find(std::string(left) + std::string(right));
+      if (a == ids.end() || b == ids.end() || whole == ids.end())
         fail(fmt::format("merge {} (\"{}\") names a token that is not in the vocabulary", rank, line));
-      bpe.merges.emplace(Bpe::pair(a->second, b->second), Bpe::Merge{static_cast<int32_t>(rank), whole->second});
+      bpe.merges.set(a->second, b->second, {static_cast<int32_t>(rank), whole->second});
     }
   }
 
@@ -77,56 +82,48 @@ class GgufReader {
   // therefore given to all splits of each token, by falling score.
   void sentencepiece() {
     if (v_.scores.size() != v_.tokens.size()) fail(fmt::format("{} tokens but {} scores", v_.tokens.size(), v_.scores.size()));
+    if (std::any_of(v_.scores.begin(), v_.scores.end(), [](double score) { return std::isnan(score); })) fail("a score is not a number");
     Bpe& bpe = data_->bpe;
     bpe.byte_level = false;
     bpe.byte_fallback = true;
     bpe.fuse_unknown = true;
-    bpe.byte_token.fill(-1);
     bpe.unknown = id("unknown", v_.unk);
-    data_->metaspace = true;
-    data_->prefix_space = v_.add_space_prefix.value_or(true);
-    data_->decode_strips_space = data_->prefix_space;
-    data_->names = v_.tokens;
+    if (v_.add_space_prefix.value_or(true)) {
+      data_->normalizers.push_back({NormalizeStep::Kind::kPrepend, {}, {}, "▁", false, false});
+      data_->decoded_beginning = TokenizerData::Beginning::kOneSpace;
+    }
+    data_->normalizers.push_back({NormalizeStep::Kind::kReplace, {}, std::make_shared<Pattern>(Pattern::literal(" ", where_)), "▁", false, false});
+    data_->tokens.resize(v_.tokens.size());
+    data_->names.resize(v_.tokens.size());
     for (size_t i = 0; i < v_.tokens.size(); ++i) {
       const std::string& token = v_.tokens[i];
       const int64_t type = v_.types.empty() ? 1 : v_.types[i];
-      data_->tokens.push_back(plain_text(token, type));
-      if (type == kByte) bpe.byte_token[static_cast<uint8_t>(data_->tokens.back()[0])] = static_cast<int32_t>(i);
-      else if (type != kControl) bpe.vocabulary.emplace(token, static_cast<int32_t>(i));
+      const int byte = type == kByte ? byte_of_name(token) : -1;
+      if (type == kByte && byte < 0) fail(fmt::format("byte token \"{}\" is not <0xNN>", token));
+      if (type != kControl) {
+        data_->add_character_token(token, static_cast<int32_t>(i), byte);
+      } else {
+        data_->names[i] = data_->tokens[i] = token;
+      }
     }
     std::vector<int32_t> order;
-    for (const auto& [token, index] : bpe.vocabulary) order.push_back(index);
+    for (const auto& [token, index] : bpe.vocabulary)
+      if (const int64_t type = v_.types.empty() ? 1 : v_.types[static_cast<size_t>(index)]; type == kNormal) order.push_back(index);
     std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
       const double x = v_.scores[static_cast<size_t>(a)], y = v_.scores[static_cast<size_t>(b)];
       return x != y ? x > y : a < b;
     });
+    // Equal scores have equal rank: the leftmost of their merges comes first.
+    int32_t place = 0;
     for (size_t rank = 0; rank < order.size(); ++rank) {
+      if (rank > 0 && v_.scores[static_cast<size_t>(order[rank])] != v_.scores[static_cast<size_t>(order[rank - 1])]) ++place;
       const std::string_view token = v_.tokens[static_cast<size_t>(order[rank])];
       for (size_t cut = 1; cut < token.size() && token.size() <= 256; ++cut) {
         const auto a = bpe.vocabulary.find(token.substr(0, cut)), b = bpe.vocabulary.find(token.substr(cut));
         if (a != bpe.vocabulary.end() && b != bpe.vocabulary.end())
-          bpe.merges.emplace(Bpe::pair(a->second, b->second), Bpe::Merge{static_cast<int32_t>(rank), order[rank]});
+          bpe.merges.set(a->second, b->second, {place, order[rank]});
       }
     }
-  }
-
-  // "▁word" → " word"; "<0x0A>" → its byte
-  std::string plain_text(const std::string& token, int64_t type) const {
-    if (type == kByte) {
-      unsigned byte = 0;
-      if (std::sscanf(token.c_str(), "<0x%2X>", &byte) != 1) fail(fmt::format("byte token \"{}\" is not <0xNN>", token));
-      return std::string(1, static_cast<char>(byte));
-    }
-    std::string text;
-    for (size_t at = 0; at < token.size();) {
-      if (token.compare(at, 3, "\xE2\x96\x81") == 0) {
-        text += ' ';
-        at += 3;
-      } else {
-        text += token[at++];
-      }
-    }
-    return text;
   }
 
   const GgufVocab& v_;

@@ -1,8 +1,7 @@
 // Tokenizers from Hugging Face's tokenizer.json (the format of the `tokenizers` library), with what tokenizer_config.json adds.
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -16,6 +15,15 @@ using nlohmann::json;
 
 constexpr int64_t kMaxVocabulary = 8 << 20;
 
+// Punctuation of Unicode 8 and before, as in the reference's unicode_categories, and ASCII's.
+constexpr const char* kPunctuation =
+    R"((?![\x{61D}\x{9FD}\x{A76}\x{C77}\x{C84}\x{1B4E}-\x{1B4F}\x{1B7D}-\x{1B7F}\x{2E43}-\x{2E4F}\x{2E52}-\x{2E5D}\x{10D6E}\x{10EAD}\x{10F55}-\x{10F59})"
+    R"(\x{10F86}-\x{10F89}\x{113D4}-\x{113D8}\x{1144B}-\x{1144F}\x{1145A}-\x{1145D}\x{11660}-\x{1166C}\x{116B9}\x{1183B}\x{11944}-\x{11946}\x{119E2})"
+    R"(\x{11A3F}-\x{11A46}\x{11A9A}-\x{11AA2}\x{11B00}-\x{11B09}\x{11BE1}\x{11C41}-\x{11C45}\x{11C70}-\x{11C71}\x{11EF7}-\x{11EF8}\x{11F43}-\x{11F4F})"
+    R"(\x{11FFF}\x{12FF1}-\x{12FF2}\x{16D6D}-\x{16D6F}\x{16E97}-\x{16E9A}\x{16FE2}\x{1E5FF}\x{1E95E}-\x{1E95F}])\p{P}|[$+<=>^`|~\x{166D}\x{111C9}])";
+
+using NameIndex = std::unordered_map<std::string_view, int32_t>;
+
 class JsonReader {
  public:
   JsonReader(const json& root, std::string where) : root_(root), where_(std::move(where)), data_(std::make_shared<TokenizerData>()) {}
@@ -23,15 +31,17 @@ class JsonReader {
   std::shared_ptr<TokenizerData> read() {
     data_->where = where_;
     data_->bpe.byte_level = false;
-    data_->bpe.byte_token.fill(-1);
     if (!root_.is_object()) bad("", "is not a JSON object");
     normalizer(member(root_, "normalizer"), "normalizer");
     pre_tokenizer(member(root_, "pre_tokenizer"), "pre_tokenizer");
-    model(member(root_, "model"));
-    added_tokens(member(root_, "added_tokens"));
+    const NameIndex index = model(member(root_, "model"));
+    added_tokens(member(root_, "added_tokens"), index);
     decoder(member(root_, "decoder"));
     post_processor(member(root_, "post_processor"), "post_processor");
     data_->finish();
+    for (const auto* ids : {&data_->prefix_tokens, &data_->suffix_tokens})
+      for (const int32_t value : *ids)
+        if (static_cast<size_t>(value) >= data_->tokens.size()) bad("post_processor", fmt::format("adds token {} to a vocabulary of {}", value, data_->tokens.size()));
     return data_;
   }
 
@@ -125,40 +135,50 @@ class JsonReader {
   void pre_tokenizer(const json& p, const std::string& part, int depth = 0) {
     if (p.is_null()) return;
     if (depth > 8) bad(part, "sequences nest too deep");
+    if (data_->bpe.byte_level) unsupported(part, "a step after ByteLevel");
     const std::string type = text(p, "type", part);
     const auto split_at = [&](const char* regex, SplitBehavior how, bool invert = false) {
-      data_->splits.push_back({std::make_shared<Pattern>(regex, where_ + ": " + part), how, invert});
+      data_->pre_steps.push_back(PreStep::split(regex, where_ + ": " + part, how, invert));
     };
     if (type == "Sequence") {
       for (const json& child : list(p, "pretokenizers", part)) pre_tokenizer(child, part, depth + 1);
     } else if (type == "Split") {
-      data_->splits.push_back({pattern(p, part), behavior(text(p, "behavior", part), part), flag(p, "invert", false, part)});
+      data_->pre_steps.push_back({PreStep::Kind::kSplit, pattern(p, part), behavior(text(p, "behavior", part), part), flag(p, "invert", false, part),
+                                  PreStep::Prefix::kNever});
     } else if (type == "ByteLevel") {
       data_->bpe.byte_level = true;
-      data_->prefix_space = flag(p, "add_prefix_space", true, part);
+      if (flag(p, "add_prefix_space", true, part)) data_->pre_steps.push_back({PreStep::Kind::kSpace, {}, {}, false, {}});
       if (flag(p, "use_regex", true, part)) split_at(kGpt2Pattern, SplitBehavior::kIsolated);
     } else if (type == "Digits") {
       split_at(flag(p, "individual_digits", false, part) ? R"(\p{N})" : R"(\p{N}+)", SplitBehavior::kIsolated);
     } else if (type == "Punctuation") {
-      split_at(R"(\p{P}|[$+<=>^`|~])", SplitBehavior::kIsolated);
+      split_at(kPunctuation, member(p, "behavior").is_null() ? SplitBehavior::kIsolated : behavior(text(p, "behavior", part), part));
     } else if (type == "Whitespace") {
-      split_at(R"(\w+|[^\w\s]+)", SplitBehavior::kRemoved, /*invert=*/true);
+      split_at(fmt::format("[{0}]+|[^{0}\\s]+", kRustWord).c_str(), SplitBehavior::kRemoved, /*invert=*/true);
     } else if (type == "WhitespaceSplit") {
-      split_at(R"(\s+)", SplitBehavior::kRemoved);
+      split_at(R"(\s)", SplitBehavior::kRemoved);
     } else if (type == "Metaspace") {
-      if (const json& mark = member(p, "replacement"); mark.is_string() && mark != "▁") unsupported(part, "a Metaspace mark other than ▁");
-      data_->metaspace = true;
-      data_->metaspace_split = flag(p, "split", true, part);
-      const json& scheme = member(p, "prepend_scheme");
-      const std::string when = scheme.is_string() ? scheme.get<std::string>() : flag(p, "add_prefix_space", true, part) ? "always" : "never";
-      data_->prefix_space = when != "never";
-      data_->prefix_first_only = when == "first";
+      metaspace(p, part);
     } else {
       unsupported(part, fmt::format("pre-tokenizer {}", type));
     }
   }
 
-  void model(const json& m) {
+  void metaspace(const json& p, const std::string& part) {
+    if (const json& mark = member(p, "replacement"); mark.is_string() && mark != "▁") unsupported(part, "a Metaspace mark other than ▁");
+    const json& scheme = member(p, "prepend_scheme");
+    const std::string when = scheme.is_string() ? scheme.get<std::string>() : flag(p, "add_prefix_space", true, part) ? "always" : "never";
+    PreStep step{PreStep::Kind::kMetaspace, {}, {}, false, PreStep::Prefix::kNever};
+    if (when == "always") step.prefix = PreStep::Prefix::kAlways;
+    else if (when == "first") step.prefix = PreStep::Prefix::kFirst;
+    else if (when != "never") bad(part, fmt::format("unknown prepend_scheme \"{}\"", when));
+    data_->pre_steps.push_back(step);
+    if (flag(p, "split", true, part))
+      data_->pre_steps.push_back({PreStep::Kind::kSplit, std::make_shared<Pattern>(Pattern::literal("▁", where_)), SplitBehavior::kMergedWithNext, false,
+                                  PreStep::Prefix::kNever});
+  }
+
+  NameIndex model(const json& m) {
     const std::string part = "model";
     if (!m.is_object()) bad(part, "is missing");
     const json& type = member(m, "type");
@@ -178,78 +198,54 @@ class JsonReader {
     data_->names.resize(data_->tokens.size());
     std::vector<bool> taken(data_->tokens.size());
     bpe.vocabulary.reserve(vocab.size());
+    NameIndex ids;
+    ids.reserve(vocab.size());
     for (const auto& [token, value] : vocab.items()) {
       const auto at = value.get<size_t>();
       if (taken[at]) bad(part, fmt::format("tokens \"{}\" and \"{}\" share the id {}", data_->names[at], token, at));
       taken[at] = true;
-      data_->names[at] = token;
-      add_token(token, static_cast<int32_t>(at));
+      if (bpe.byte_level) data_->add_byte_level_token(token, static_cast<int32_t>(at));
+      else data_->add_character_token(token, static_cast<int32_t>(at), bpe.byte_fallback ? byte_of_name(token) : -1);
+      ids.emplace(data_->names[at], static_cast<int32_t>(at));
     }
-    merges(list(m, "merges", part));
+    merges(list(m, "merges", part), ids);
     if (const json& unknown = member(m, "unk_token"); unknown.is_string()) {
-      const auto it = vocab.find(unknown.get<std::string>());
-      if (it != vocab.end()) bpe.unknown = it->get<int32_t>();
+      const auto it = ids.find(unknown.get_ref<const std::string&>());
+      if (it != ids.end()) bpe.unknown = it->second;
     }
+    return ids;  // its keys are data_->names, which keep their place until finish()
   }
 
-  void add_token(const std::string& token, int32_t at) {
-    Bpe& bpe = data_->bpe;
-    if (bpe.byte_level) {
-      std::string bytes = gpt2_bytes(token);
-      if (bytes.size() == 1) bpe.byte_token[static_cast<uint8_t>(bytes[0])] = at;
-      bpe.vocabulary.emplace(bytes, at);
-      data_->tokens[static_cast<size_t>(at)] = std::move(bytes);
-      return;
-    }
-    unsigned byte = 0;
-    int used = 0;
-    if (bpe.byte_fallback && token.size() == 6 && std::sscanf(token.c_str(), "<0x%2X>%n", &byte, &used) == 1 && used == 6) {
-      bpe.byte_token[byte] = at;
-      data_->tokens[static_cast<size_t>(at)] = std::string(1, static_cast<char>(byte));
-      return;
-    }
-    bpe.vocabulary.emplace(token, at);
-    std::string plain;
-    for (size_t i = 0; i < token.size();) {
-      const bool mark = token.compare(i, 3, "▁") == 0;
-      plain += mark ? ' ' : token[i];
-      i += mark ? 3 : 1;
-    }
-    data_->tokens[static_cast<size_t>(at)] = std::move(plain);
-  }
-
-  void merges(const json& all) {
+  // Merges name tokens as the file spells them.
+  void merges(const json& all, const NameIndex& ids) {
     Bpe& bpe = data_->bpe;
     bpe.merges.reserve(all.size());
     std::string whole;
     for (size_t rank = 0; rank < all.size(); ++rank) {
       const json& merge = all[rank];
-      std::string left, right;
+      std::string_view left, right;
       if (merge.is_string()) {
-        const auto& line = merge.get_ref<const std::string&>();
+        const std::string_view line = merge.get_ref<const std::string&>();
         const size_t space = line.find(' ', 1);
-        if (space == std::string::npos || space + 1 >= line.size()) bad("model", fmt::format("merge {} (\"{}\") is not two tokens", rank, line));
+        if (space == std::string_view::npos || space + 1 >= line.size()) bad("model", fmt::format("merge {} (\"{}\") is not two tokens", rank, line));
         left = line.substr(0, space);
         right = line.substr(space + 1);
       } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-        left = merge[0].get<std::string>();
-        right = merge[1].get<std::string>();
+        left = merge[0].get_ref<const std::string&>();
+        right = merge[1].get_ref<const std::string&>();
       } else {
         bad("model", fmt::format("merge {} is neither \"left right\" nor a pair", rank));
       }
-      if (bpe.byte_level) {
-        left = gpt2_bytes(left);
-        right = gpt2_bytes(right);
-      }
-      whole = left + right;
-      const auto a = bpe.vocabulary.find(left), b = bpe.vocabulary.find(right), joined = bpe.vocabulary.find(whole);
-      if (a == bpe.vocabulary.end() || b == bpe.vocabulary.end() || joined == bpe.vocabulary.end())
+      whole = left;
+      whole += right;
+      const auto a = ids.find(left), b = ids.find(right), joined = ids.find(whole);
+      if (a == ids.end() || b == ids.end() || joined == ids.end())
         bad("model", fmt::format("merge {} (\"{}\" \"{}\") names a token that is not in the vocabulary", rank, left, right));
-      bpe.merges.emplace(Bpe::pair(a->second, b->second), Bpe::Merge{static_cast<int32_t>(rank), joined->second});
+      bpe.merges.set(a->second, b->second, {static_cast<int32_t>(rank), joined->second});
     }
   }
 
-  void added_tokens(const json& all) {
+  void added_tokens(const json& all, const NameIndex& ids) {
     if (all.is_null()) return;
     const std::string part = "added_tokens";
     if (!all.is_array()) bad(part, "must be a list");
@@ -258,6 +254,8 @@ class JsonReader {
       AddedToken token;
       token.content = text(entry, "content", part);
       token.id = id(member(entry, "id"), part);
+      // A token that the model has already keeps its id there.
+      if (const auto it = ids.find(token.content); it != ids.end()) token.id = it->second;
       if (static_cast<size_t>(token.id) >= data_->tokens.size() + all.size() + 4096)
         bad(part, fmt::format("id {} of \"{}\" is far beyond the vocabulary", token.id, token.content));
       token.special = flag(entry, "special", false, part);
@@ -274,8 +272,9 @@ class JsonReader {
     const json& type = member(d, "type");
     if (type == "Sequence" && member(d, "decoders").is_array())
       for (const json& child : d["decoders"]) decoder(child, depth + 1);
-    if (type == "Strip" && member(d, "content") == " " && member(d, "start") == 1) data_->decode_strips_space = true;
-    if (type == "Metaspace") data_->decode_strips_space = data_->prefix_space;
+    if (type == "Strip" && member(d, "content") == " " && member(d, "start") == 1) data_->decoded_beginning = TokenizerData::Beginning::kOneSpace;
+    if (type == "Metaspace" && member(d, "prepend_scheme") != "never" && member(d, "add_prefix_space") != false)
+      data_->decoded_beginning = TokenizerData::Beginning::kAllSpaces;
   }
 
   void post_processor(const json& p, const std::string& part, int depth = 0) {
@@ -340,8 +339,9 @@ Tokenizer Tokenizer::from_file(const std::filesystem::path& tokenizer_json) {
   data->eos = find("eos_token");
   data->pad = find("pad_token");
   // transformers' llama tokenizers rebuild their post-processor from these two settings.
-  const std::string kind = config.value("tokenizer_class", "");
-  if (kind.starts_with("LlamaTokenizer") && data->prefix_tokens.empty() && config.value("add_bos_token", false) && data->bos >= 0)
+  const json& kind = config.contains("tokenizer_class") ? config["tokenizer_class"] : json();
+  const bool adds_bos = config.contains("add_bos_token") && config["add_bos_token"] == true;
+  if (kind.is_string() && kind.get_ref<const std::string&>().starts_with("LlamaTokenizer") && data->prefix_tokens.empty() && adds_bos && data->bos >= 0)
     data->prefix_tokens.push_back(data->bos);
   return tokenizer;
 }

@@ -1,12 +1,5 @@
 #include "text/unicode.h"
 
-#include <utf8proc.h>
-
-#include <cstdlib>
-#include <memory>
-
-#include "base/error.h"
-
 namespace hone::text {
 namespace {
 
@@ -53,16 +46,20 @@ size_t utf8_bad_length(std::string_view text) {
 std::string utf8_replace_bad(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  while (!text.empty()) {
-    if (const size_t n = utf8_length(text)) {
-      out += text.substr(0, n);
-      text.remove_prefix(n);
+  size_t kept = 0, at = 0;
+  while (at < text.size()) {
+    if (static_cast<uint8_t>(text[at]) < 0x80) {
+      ++at;
+    } else if (const size_t n = utf8_length(text.substr(at))) {
+      at += n;
     } else {
+      out += text.substr(kept, at - kept);
       out += "\xEF\xBF\xBD";
-      text.remove_prefix(utf8_bad_length(text));
+      at += utf8_bad_length(text.substr(at));
+      kept = at;
     }
   }
-  return out;
+  return out += text.substr(kept);
 }
 
 bool utf8_valid(std::string_view text) {
@@ -109,51 +106,9 @@ void append_utf8(std::string& out, uint32_t c) {
   }
 }
 
-MappedText MappedText::identity(std::string text) {
-  MappedText mapped;
-  mapped.text = std::move(text);
-  for (int32_t i = 0; i < static_cast<int32_t>(mapped.text.size()); ++i) {
-    mapped.begin.push_back(i);
-    mapped.end.push_back(i + 1);
-  }
-  return mapped;
-}
-
-MappedText normalize(const MappedText& input, Normalization form) {
-  int options = UTF8PROC_STABLE;
-  if (form == Normalization::kNfc || form == Normalization::kNfkc) options |= UTF8PROC_COMPOSE;
-  else options |= UTF8PROC_DECOMPOSE;
-  if (form == Normalization::kNfkc || form == Normalization::kNfkd) options |= UTF8PROC_COMPAT;
-
-  MappedText out;
-  const std::string& text = input.text;
-  for (size_t at = 0; at < text.size();) {
-    // A run from one ASCII character to before the next: no normalisation form looks across its ends, because no ASCII
-    // character combines with what stands before it.
-    size_t stop = at + 1;
-    while (stop < text.size() && static_cast<uint8_t>(text[stop]) >= 0x80) ++stop;
-    if (stop == at + 1 && static_cast<uint8_t>(text[at]) < 0x80) {
-      out.text += text[at];
-      out.begin.push_back(input.begin[at]);
-      out.end.push_back(input.end[at]);
-      at = stop;
-      continue;
-    }
-    utf8proc_uint8_t* mapped = nullptr;
-    const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at),
-                                     static_cast<utf8proc_ssize_t>(stop - at), &mapped, static_cast<utf8proc_option_t>(options));
-    const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(mapped, &std::free);
-    HONE_CHECK(length >= 0, "utf8proc: {}", utf8proc_errmsg(length));
-    const std::string_view piece(reinterpret_cast<const char*>(mapped), static_cast<size_t>(length));
-    const bool same = piece == std::string_view(text).substr(at, stop - at);
-    for (size_t i = 0; i < piece.size(); ++i) {
-      out.text += piece[i];
-      out.begin.push_back(input.begin[same ? at + i : at]);
-      out.end.push_back(input.end[same ? at + i : stop - 1]);
-    }
-    at = stop;
-  }
-  return out;
+bool is_white_space(uint32_t c) {
+  return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 }  // namespace hone::text

@@ -1,11 +1,10 @@
-// UTF-8 and normalisation.
+// UTF-8.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace hone::text {
 
@@ -21,18 +20,7 @@ size_t utf8_incomplete_tail(std::string_view text);
 /// The code point of the well-formed character at the start of `text`.
 uint32_t utf8_code_point(std::string_view text);
 void append_utf8(std::string& out, uint32_t code_point);
-
-enum class Normalization { kNfc, kNfd, kNfkc, kNfkd };
-
-/// A text after normalisation and where each byte came from: byte i stands for source bytes [begin[i], end[i]).
-struct MappedText {
-  std::string text;
-  std::vector<int32_t> begin, end;
-
-  static MappedText identity(std::string text);
-};
-
-/// Normalises, keeping the map. `input` must be well-formed UTF-8.
-MappedText normalize(const MappedText& input, Normalization form);
+/// Unicode's White_Space property (what Rust's \s means).
+bool is_white_space(uint32_t code_point);
 
 }  // namespace hone::text

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 
 #include "base/error.h"
 #include "text/tokenizer.h"
@@ -19,8 +20,9 @@ Json golden() {
 
 RenderOptions options_of(const Json& test) {
   RenderOptions options;
-  options.bos_token = "<s>";
-  options.eos_token = "</s>";
+  options.bos_token = test.value("bos_token", "<s>");
+  options.eos_token = test.value("eos_token", "</s>");
+  if (test.contains("extra")) options.extra = test["extra"];
   options.add_generation_prompt = test["add_generation_prompt"].get<bool>();
   options.tools = test["tools"];
   return options;
@@ -63,7 +65,32 @@ TEST(ChatTemplate, GenerationBlocksMarkTheAssistant) {
               test["generations"].get<std::vector<std::string>>());
     ++compared;
   }
-  EXPECT_GT(compared, 3);
+  if (!std::getenv("HONE_TEMPLATE_GOLDENS")) { EXPECT_GT(compared, 3); }
+}
+
+// Each family: the learned ranges are the assistant's turns, and the tokens that the mask keeps decode to exactly those.
+TEST(ChatTemplate, LearnsTheAssistantsTurns) {
+  const Json all = golden();
+  std::map<std::string, Tokenizer> tokenizers;
+  for (const Json& test : all["cases"]) {
+    if (!test.contains("learned")) continue;
+    const auto name = test["template"].get<std::string>(), with = test["tokenizer"].get<std::string>();
+    SCOPED_TRACE(name + " / " + test["name"].get<std::string>());
+    const ChatTemplate chat = ChatTemplate::parse(all["templates"][name].get<std::string>(), name);
+    const Rendered rendered = chat.render_for_training(test["messages"], options_of(test));
+    const auto expected = test["learned"].get<std::vector<std::string>>();
+    EXPECT_EQ(learned(rendered), expected);
+    if (!tokenizers.contains(with)) tokenizers.emplace(with, Tokenizer::from_file(HONE_GOLDEN_DIR "/tokenizers/" + with + ".json"));
+    const Tokenizer& tokenizer = tokenizers.at(with);
+    const std::vector<TokenSpan> tokens = tokenizer.encode_spans(rendered.text, {.add_special = false});
+    const std::vector<uint8_t> mask = role_mask(rendered, tokens);
+    std::vector<int32_t> kept;
+    for (size_t i = 0; i < tokens.size(); ++i)
+      if (mask[i]) kept.push_back(tokens[i].id);
+    std::string words;
+    for (const std::string& piece : expected) words += piece;
+    EXPECT_EQ(tokenizer.decode(kept), words);
+  }
 }
 
 std::vector<std::string> learned_of(const std::string& name, const std::string& conversation) {
