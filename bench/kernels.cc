@@ -133,7 +133,7 @@ void linear(const Runner& run, const std::string& name, int64_t m, int64_t n, in
   g.ldc = n;
   g.precision = precision;
   run.time(of + " y", operations, m == 1 ? static_cast<double>(w.bytes.size()) : 0, m == 1 ? 0 : run.peak_of(precision),
-           [&] { run.table.gemm(g, run.pool); });
+           [&] { run.table.gemm(&g, 1, run.pool); });
   if (m == 1) return;
   Gemm back;
   back.m = m;
@@ -144,7 +144,7 @@ void linear(const Runner& run, const std::string& name, int64_t m, int64_t n, in
   back.ldc = k;
   back.precision = precision;
   run.time(of + " dx", 2.0 * static_cast<double>(m * n) * static_cast<double>(k), 0, run.peak_of(precision),
-           [&] { run.table.gemm(back, run.pool); });
+           [&] { run.table.gemm(&back, 1, run.pool); });
 }
 
 // LoRA's own products: t = x·Aᵀ, dt = dy·B, dA = dtᵀ·x, dB = dyᵀ·t.
@@ -162,7 +162,7 @@ void thin(const Runner& run, int64_t m, int64_t n, int64_t k, int64_t r) {
     g.ldc = cols;
     g.accumulate = accumulate;
     run.time(fmt::format("lora {}x{}x{} r{} {}", m, n, k, r, label), 2.0 * static_cast<double>(rows * cols) * static_cast<double>(depth), 0,
-             run.peak_of(Precision::kBF16), [&] { run.table.gemm(g, run.pool); });
+             run.peak_of(Precision::kBF16), [&] { run.table.gemm(&g, 1, run.pool); });
   };
   go("t", m, r, k, {x.get(), false, a.get(), true, 1}, DType::kBF16, false);
   go("dt", m, r, n, {dy.get(), false, b.get(), false, 1}, DType::kBF16, false);

@@ -43,7 +43,7 @@ enum class Precision : uint8_t { kF32, kBF16, kInt8 };
 inline constexpr int64_t kInt8Block = 128;
 inline constexpr int kMaxProducts = 8;
 
-/// C = (accumulate ? C : 0) + Σ products + bias, rounded once to C's type.
+/// C = addend + Σ products + bias, rounded once to C's type.
 /// Further products (their K may differ) are how LoRA's thin product shares the pass, y = x·Wᵀ + (s·x·Aᵀ)·Bᵀ, and how the
 /// gradient of an input that several layers read is one sum. An I8 product with B transposed, if any, comes first.
 struct Gemm {
@@ -54,6 +54,7 @@ struct Gemm {
   DType c_type = DType::kF32;  // F32 or BF16
   int64_t ldc = 0;            // elements between rows of C
   bool accumulate = false;
+  const void* addend = nullptr;  // (M, N) of C's type and stride, added to the result; C itself when accumulating
   const float* bias = nullptr;  // (N) or null
   Precision precision = Precision::kBF16;
 };
@@ -77,8 +78,9 @@ struct KernelTable {
   Isa isa;
   bool has_int8;  // Precision::kInt8 multiplies bytes
 
-  /// See Gemm. Also serves M = 1 (decoding one token) at memory speed.
-  void (*gemm)(const Gemm&, ThreadPool&);
+  /// See Gemm. Also serves M = 1 (decoding one token) at memory speed. Several calls of one height and precision whose results
+  /// do not depend on each other go as one: an A that they share as their first product is packed once. count ≤ kMaxProducts.
+  void (*gemm)(const Gemm* calls, int count, ThreadPool&);
 
   /// out (count, C) = rows ids[i] of `table` (any storage type), converted to the activation type.
   void (*gather_rows)(const Matrix& table, const int32_t* ids, int64_t count, void* out, DType out_type, ThreadPool&);

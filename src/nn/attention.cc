@@ -16,19 +16,20 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, const o
 
 }  // namespace
 
-Variable Attention::forward(const Variable& x, const Sequence& sequence, const ops::RopeTable& rope, const Pass& pass,
-                            KvCache* cache) const {
-  Variable queries = q.forward(x, pass), keys = k.forward(x, pass);
-  const Variable values = v.forward(x, pass);
+Variable Attention::forward(const Variable& addend, const Variable& x, const Sequence& sequence, const ops::RopeTable& rope,
+                            const Pass& pass, KvCache* cache) const {
+  const std::vector<Variable> projected = forward_together({&q, &k, &v}, x, pass);
+  Variable queries = projected[0], keys = projected[1];
+  const Variable values = projected[2];
   if (q_norm.defined()) queries = ops::rms_norm(queries, q_norm, norm_eps);
   if (k_norm.defined()) keys = ops::rms_norm(keys, k_norm, norm_eps);
   queries = ops::rope(queries, heads, rope, sequence.positions);
   keys = ops::rope(keys, kv_heads, rope, sequence.positions);
-  return o.forward(attend(queries, keys, values, {heads, kv_heads, scale}, layer, sequence, cache), pass);
+  return o.forward_onto(addend, attend(queries, keys, values, {heads, kv_heads, scale}, layer, sequence, cache), pass);
 }
 
-Variable LatentAttention::forward(const Variable& x, const Sequence& sequence, const ops::RopeTable& rope, const Pass& pass,
-                                  KvCache* cache) const {
+Variable LatentAttention::forward(const Variable& addend, const Variable& x, const Sequence& sequence,
+                                  const ops::RopeTable& rope, const Pass& pass, KvCache* cache) const {
   const Variable queries =
       q.weight.defined() ? q.forward(x, pass)
                          : q_b.forward(ops::rms_norm(q_a.forward(x, pass), q_a_norm, norm_eps), pass);
@@ -42,7 +43,7 @@ Variable LatentAttention::forward(const Variable& x, const Sequence& sequence, c
 
   const Variable full_q = ops::join_columns({q_parts[0], q_rotated}, heads, {false, false});
   const Variable full_k = ops::join_columns({kv_parts[0], k_rotated}, heads, {false, true});
-  return o.forward(attend(full_q, full_k, kv_parts[1], {heads, heads, scale}, layer, sequence, cache), pass);
+  return o.forward_onto(addend, attend(full_q, full_k, kv_parts[1], {heads, heads, scale}, layer, sequence, cache), pass);
 }
 
 }  // namespace hone::nn

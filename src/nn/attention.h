@@ -18,9 +18,9 @@ struct Attention {
   Linear q, k, v, o;
   Variable q_norm, k_norm;  // (D) F32 or undefined
 
-  /// x (T, C) → (T, C)
-  Variable forward(const Variable& x, const Sequence& sequence, const ops::RopeTable& rope, const Pass& pass,
-                   KvCache* cache) const;
+  /// x (T, C) → (T, C), plus `addend` when it is defined.
+  Variable forward(const Variable& addend, const Variable& x, const Sequence& sequence, const ops::RopeTable& rope,
+                   const Pass& pass, KvCache* cache) const;
 };
 
 /// Multi-head latent attention (DeepSeek-V2, 2024): queries and key/values pass through low-rank latents; one rotary key is
@@ -39,8 +39,8 @@ struct LatentAttention {
   Linear kv_b;              // latent → H·(nope+value)
   Linear o;                 // H·value → C
 
-  Variable forward(const Variable& x, const Sequence& sequence, const ops::RopeTable& rope, const Pass& pass,
-                   KvCache* cache) const;
+  Variable forward(const Variable& addend, const Variable& x, const Sequence& sequence, const ops::RopeTable& rope,
+                   const Pass& pass, KvCache* cache) const;
 };
 
 }  // namespace hone::nn

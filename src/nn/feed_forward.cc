@@ -21,18 +21,19 @@ Variable experts_forward(const Variable& x, const std::vector<int32_t>& begin, c
 
 }  // namespace
 
-Variable SwiGlu::forward(const Variable& x, const Pass& pass) const {
-  const Variable g = gate.forward(x, pass), u = up.forward(x, pass);
-  return down.forward(ops::swiglu(g, u), pass);
+Variable SwiGlu::forward(const Variable& addend, const Variable& x, const Pass& pass) const {
+  const std::vector<Variable> halves = forward_together({&gate, &up}, x, pass);
+  return down.forward_onto(addend, ops::swiglu(halves[0], halves[1]), pass);
 }
 
-Variable MixtureOfExperts::forward(const Variable& x, const Pass& pass) const {
+Variable MixtureOfExperts::forward(const Variable& addend, const Variable& x, const Pass& pass) const {
   const Variable logits = ops::linear(ops::convert(x, DType::kF32), router, Variable{});
   const ops::Assignment assignment = ops::route(logits, routing);
   const Variable rows = ops::dispatch(x, assignment);
   const Variable g = experts_forward(rows, assignment.begin, gate, pass), u = experts_forward(rows, assignment.begin, up, pass);
-  const Variable mixed = ops::combine(experts_forward(ops::swiglu(g, u), assignment.begin, down, pass), assignment);
-  return shared.gate.weight.defined() ? ops::add(mixed, shared.forward(x, pass)) : mixed;
+  Variable y = ops::combine(experts_forward(ops::swiglu(g, u), assignment.begin, down, pass), assignment);
+  if (shared.gate.weight.defined()) y = shared.forward(y, x, pass);
+  return addend.defined() ? ops::add(addend, y) : y;
 }
 
 }  // namespace hone::nn

@@ -11,7 +11,8 @@ namespace hone::nn {
 /// y = down(silu(gate(x)) · up(x)) (Shazeer 2020)
 struct SwiGlu {
   Linear gate, up, down;
-  Variable forward(const Variable& x, const Pass& pass) const;
+  /// x (T, C) → (T, C), plus `addend` when it is defined.
+  Variable forward(const Variable& addend, const Variable& x, const Pass& pass) const;
 };
 
 /// Routed experts plus shared ones that every token passes through.
@@ -20,7 +21,7 @@ struct MixtureOfExperts {
   ops::Routing routing;
   std::vector<Linear> gate, up, down;  // one per routed expert
   SwiGlu shared;                       // undefined weights when the family has none
-  Variable forward(const Variable& x, const Pass& pass) const;
+  Variable forward(const Variable& addend, const Variable& x, const Pass& pass) const;
 };
 
 }  // namespace hone::nn

@@ -9,10 +9,19 @@ ops::Lora Linear::lora(const Pass& pass) const {
   return {lora_a, lora_b, lora_scale, p, rng, pass.first_token * static_cast<uint64_t>(weight.size(1))};
 }
 
-Variable Linear::forward(const Variable& x, const Pass& pass) const {
-  if (!has_lora()) return ops::linear(x, weight, bias);
+Variable Linear::forward(const Variable& x, const Pass& pass) const { return forward_onto({}, x, pass); }
+
+Variable Linear::forward_onto(const Variable& addend, const Variable& x, const Pass& pass) const {
   const ops::Lora low_rank = lora(pass);
-  return ops::linear(x, weight, bias, &low_rank);
+  return ops::linear_onto(addend, x, {weight, bias, has_lora() ? &low_rank : nullptr});
+}
+
+std::vector<Variable> forward_together(std::initializer_list<const Linear*> layers, const Variable& x, const Pass& pass) {
+  std::vector<ops::Lora> loras;
+  for (const Linear* layer : layers) loras.push_back(layer->lora(pass));
+  std::vector<ops::LinearLayer> together;
+  for (const Linear* layer : layers) together.push_back({layer->weight, layer->bias, layer->has_lora() ? &loras[together.size()] : nullptr});
+  return ops::linear_together(x, together);
 }
 
 }  // namespace hone::nn

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "ops/linear.h"
 
@@ -35,6 +37,11 @@ struct Linear {
   /// The adapter as the op wants it for this pass.
   ops::Lora lora(const Pass& pass) const;
   Variable forward(const Variable& x, const Pass& pass) const;
+  /// addend + forward(x), or forward(x) when the addend is undefined.
+  Variable forward_onto(const Variable& addend, const Variable& x, const Pass& pass) const;
 };
+
+/// The outputs of layers that read the same input, in order.
+std::vector<Variable> forward_together(std::initializer_list<const Linear*> layers, const Variable& x, const Pass& pass);
 
 }  // namespace hone::nn

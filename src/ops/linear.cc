@@ -29,7 +29,7 @@ struct Call {
 };
 
 void run(const Call& call) {
-  if (call.gemm.m > 0 && call.gemm.n > 0) kernels::kernels().gemm(call.gemm, threads());
+  if (call.gemm.m > 0 && call.gemm.n > 0) kernels::kernels().gemm(&call.gemm, 1, threads());
 }
 
 // The low-rank half of one linear layer on tensors: what forward computes and what backward adds.
@@ -88,29 +88,24 @@ void check_weight(const Tensor& x, const Variable& weight, const Lora* lora) {
              weight.shape().str());
 }
 
-// One linear layer on plain tensors: y (T, N) into `out`; returns u when there is a LoRA.
-Tensor forward_into(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias, const Lora* lora) {
+// y (T, N) = x·Wᵀ + bias + s·u·Bᵀ of one layer, to be run; computes u first when there is a LoRA.
+Call forward_call(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias, const Lora* lora, Tensor* u) {
   Call call(out, matrix(x).rows, weight.size(0), precision_of(x.dtype(), weight));
   call.product(matrix(x), false, matrix(weight), true);
-  Tensor u;
   if (lora) {
-    u = LoraPass{*lora}.down(x);
-    call.product(matrix(u), false, matrix(lora->b.value()), true, lora->scale);
+    *u = LoraPass{*lora}.down(x);
+    call.product(matrix(*u), false, matrix(lora->b.value()), true, lora->scale);
   }
   if (bias.defined()) call.gemm.bias = bias.data<float>();
-  run(call);
-  return u;
+  return call;
 }
 
-// dx (+)= dy·W + du·A for one linear layer; du undefined without LoRA.
-void input_gradient_into(const Tensor& dx, bool add, const Tensor& dy, const Tensor& weight, const Lora* lora,
-                         const Tensor& du) {
-  Call call(dx, matrix(dy).rows, weight.size(1), precision_of(dy.dtype(), weight));
+// Adds dy·W + du·A of one layer to a sum over layers.
+void add_input_gradient(Call& call, const Tensor& dy, const Tensor& weight, const Lora* lora, const Tensor& du) {
+  const auto precision = precision_of(dy.dtype(), weight);
+  if (precision == kernels::Precision::kInt8) call.gemm.precision = precision;
   call.product(matrix(dy), false, matrix(weight), false);
   if (lora && lora->dropout == 0) call.product(matrix(du), false, matrix(lora->a.value()), false);
-  if (add) call.accumulate();
-  run(call);
-  if (lora && lora->dropout != 0) LoraPass{*lora}.add_dropped_input_gradient(du, dx);
 }
 
 void weight_gradient(const Tensor& dw, const Tensor& dy, const Tensor& x) {
@@ -134,38 +129,83 @@ Tensor as_type(const Tensor& t, DType type) {
 
 }  // namespace
 
+namespace {
+
+// What the backward pass keeps of one layer.
+struct KeptLayer {
+  Tensor weight, u;
+  Lora lora;
+  bool has_lora = false;
+};
+
+// The general form: y_i = x·W_iᵀ + bias_i + LoRA_i, plus `addend` when there is one layer and it is defined.
+std::vector<Variable> project(const Variable& x, const std::vector<LinearLayer>& layers, const Variable& addend, DType out_type) {
+  HONE_CHECK(!layers.empty() && layers.size() <= kMaxTogether, "linear: {} layers together", layers.size());
+  std::vector<Tensor> outputs;
+  std::vector<KeptLayer> kept;
+  std::vector<Gemm> calls;
+  std::vector<Variable> inputs{x, addend};  // then weight, bias, A, B of each layer
+  for (const LinearLayer& layer : layers) {
+    check_weight(x.value(), layer.weight, layer.lora);
+    HONE_CHECK(!layer.bias.defined() || layer.bias.value().elements() == layer.weight.size(0), "linear: bias {}", layer.bias.shape().str());
+    outputs.push_back(Tensor::empty({matrix(x.value()).rows, layer.weight.size(0)}, out_type));
+    KeptLayer k{layer.weight.value(), {}, layer.lora ? *layer.lora : Lora{}, layer.lora != nullptr};
+    calls.push_back(forward_call(outputs.back(), x.value(), k.weight, layer.bias.value(), layer.lora, &k.u).gemm);
+    kept.push_back(std::move(k));
+    inputs.insert(inputs.end(), {layer.weight, layer.bias, kept.back().lora.a, kept.back().lora.b});
+  }
+  if (addend.defined()) {
+    HONE_CHECK(layers.size() == 1 && addend.value().dtype() == out_type && addend.value().elements() == outputs[0].elements(), "linear: addend {} for {}",
+               addend.shape().str(), outputs[0].shape().str());
+    calls[0].addend = addend.value().raw();
+  }
+  if (calls[0].m > 0) kernels::kernels().gemm(calls.data(), static_cast<int>(calls.size()), threads());
+
+  if (!autograd::needs_grad(inputs)) return {outputs.begin(), outputs.end()};
+  return autograd::record("linear", inputs, std::move(outputs), [saved = autograd::Saved(x), kept = std::move(kept)](std::vector<Tensor>& grads, autograd::Gradients& out) {
+    const Tensor input = saved.get();
+    const DType type = input.dtype();
+    if (out.needed(1)) out.add(1, grads[0]);
+    std::vector<Tensor> dys(kept.size()), dus(kept.size());
+    for (size_t i = 0; i < kept.size(); ++i) {
+      if (!grads[i].defined()) continue;  // nothing used this output
+      const int at = static_cast<int>(2 + 4 * i);
+      dys[i] = as_type(grads[i], type);
+      if (kept[i].has_lora) dus[i] = LoraPass{kept[i].lora}.backward(input, kept[i].u, dys[i], out.leaf(at + 2), out.leaf(at + 3));
+      if (Tensor dw = out.leaf(at); dw.defined()) weight_gradient(dw, dys[i], input);
+      if (Tensor dbias = out.leaf(at + 1); dbias.defined()) bias_gradient(dbias, dys[i]);
+    }
+    if (!out.needed(0)) return;
+    Tensor dx = out.waiting(0);
+    const bool add = dx.defined() && dx.dtype() == type;
+    if (!add) dx = Tensor::empty(input.shape(), type);
+    Call sum(dx, matrix(input).rows, input.shape()[-1], precision_of(type));
+    if (add) sum.accumulate();
+    for (size_t i = 0; i < kept.size(); ++i)
+      if (dys[i].defined()) add_input_gradient(sum, dys[i], kept[i].weight, kept[i].has_lora ? &kept[i].lora : nullptr, dus[i]);
+    run(sum);
+    for (size_t i = 0; i < kept.size(); ++i)
+      if (dus[i].defined() && kept[i].lora.dropout != 0) LoraPass{kept[i].lora}.add_dropped_input_gradient(dus[i], dx);
+    if (!add) out.add(0, dx);
+  });
+}
+
+}  // namespace
+
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const Lora* lora) {
   return linear(x, weight, bias, lora, x.value().dtype());
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const Lora* lora, DType out_type) {
-  check_weight(x.value(), weight, lora);
-  HONE_CHECK(!bias.defined() || bias.value().elements() == weight.size(0), "linear: bias {}", bias.shape().str());
-  Tensor y = Tensor::empty({matrix(x.value()).rows, weight.size(0)}, out_type);
-  Tensor u = forward_into(y, x.value(), weight.value(), bias.value(), lora);
+  return project(x, {{weight, bias, lora}}, {}, out_type)[0];
+}
 
-  std::vector<Variable> inputs{x, weight, bias};
-  if (lora) inputs.insert(inputs.end(), {lora->a, lora->b});
-  if (!autograd::needs_grad(inputs)) return y;
-  const bool has_lora = lora != nullptr;
-  return autograd::record(
-      "linear", inputs, y,
-      [saved = autograd::Saved(x), w = weight.value(), u, low = has_lora ? *lora : Lora{}, has_lora](std::vector<Tensor>& grads,
-                                                                                                     autograd::Gradients& out) {
-        const Tensor input = saved.get();
-        const Tensor dy = as_type(grads[0], input.dtype());
-        const Lora* low_rank = has_lora ? &low : nullptr;
-        Tensor du;
-        if (has_lora) du = LoraPass{low}.backward(input, u, dy, out.leaf(3), out.leaf(4));
-        if (Tensor dw = out.leaf(1); dw.defined()) weight_gradient(dw, dy, input);
-        if (Tensor dbias = out.leaf(2); dbias.defined()) bias_gradient(dbias, dy);
-        if (!out.needed(0)) return;
-        Tensor dx = out.waiting(0);
-        const bool add = dx.defined() && dx.dtype() == input.dtype();
-        if (!add) dx = Tensor::empty(input.shape(), input.dtype());
-        input_gradient_into(dx, add, dy, w, low_rank, du);
-        if (!add) out.add(0, dx);
-      });
+std::vector<Variable> linear_together(const Variable& x, const std::vector<LinearLayer>& layers) {
+  return project(x, layers, {}, x.value().dtype());
+}
+
+Variable linear_onto(const Variable& addend, const Variable& x, const LinearLayer& layer) {
+  return project(x, {layer}, addend, x.value().dtype())[0];
 }
 
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,
@@ -175,14 +215,13 @@ Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, co
                  (loras.empty() || loras.size() == experts),
              "grouped_linear: {} weights, {} offsets, {} adapters", experts, begin.size(), loras.size());
   Tensor y = Tensor::empty({x.size(0), weights[0].size(0)}, x.value().dtype());
-  std::vector<Tensor> us(loras.empty() ? 0 : experts);
+  std::vector<Tensor> us(experts);
   for (size_t e = 0; e < experts; ++e) {
     if (begin[e] == begin[e + 1]) continue;
     const Tensor rows = x.value().rows(begin[e], begin[e + 1]);
     const Lora* lora = loras.empty() || !loras[e].a.defined() ? nullptr : &loras[e];
     check_weight(rows, weights[e], lora);
-    Tensor u = forward_into(y.rows(begin[e], begin[e + 1]), rows, weights[e].value(), {}, lora);
-    if (lora) us[e] = u;
+    run(forward_call(y.rows(begin[e], begin[e + 1]), rows, weights[e].value(), {}, lora, &us[e]));
   }
 
   std::vector<Variable> inputs{x};
@@ -201,8 +240,12 @@ Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, co
           const int lora_at = static_cast<int>(1 + experts + 2 * e);
           if (lora) du = LoraPass{*lora}.backward(rows, us[e], dy, out.leaf(lora_at), out.leaf(lora_at + 1));
           if (Tensor dw = out.leaf(static_cast<int>(1 + e)); dw.defined()) weight_gradient(dw, dy, rows);
-          if (dx.defined())
-            input_gradient_into(dx.rows(begin[e], begin[e + 1]), false, dy, weights[e].value(), lora, du);
+          if (!dx.defined()) continue;
+          const Tensor part = dx.rows(begin[e], begin[e + 1]);
+          Call call(part, dy.size(0), x.shape()[-1], precision_of(x.dtype()));
+          add_input_gradient(call, dy, weights[e].value(), lora, du);
+          run(call);
+          if (lora && lora->dropout != 0) LoraPass{*lora}.add_dropped_input_gradient(du, part);
         }
         if (dx.defined()) out.add(0, dx);
       });

@@ -23,6 +23,20 @@ struct Lora {
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const Lora* lora = nullptr);
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const Lora* lora, DType out_type);
 
+/// One of several layers that read the same input.
+struct LinearLayer {
+  Variable weight;  // (N, K)
+  Variable bias;    // (N) F32 or undefined
+  const Lora* lora = nullptr;
+};
+
+/// The same for up to kMaxTogether layers over one x, which is packed once; dx is one sum. → one (T, N) each, of x's type.
+constexpr size_t kMaxTogether = kernels::kMaxProducts / 2;
+std::vector<Variable> linear_together(const Variable& x, const std::vector<LinearLayer>& layers);
+
+/// addend (T, N) + the layer's output, rounded once: a residual connection without a pass of its own.
+Variable linear_onto(const Variable& addend, const Variable& x, const LinearLayer& layer);
+
 /// Mixture of experts: rows [begin[e], begin[e+1]) of x go through weights[e] (and loras[e], when not empty).
 /// x (S, K) sorted by expert → (S, N). begin has weights.size() + 1 entries. Experts without rows cost nothing.
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,

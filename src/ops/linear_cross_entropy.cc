@@ -59,7 +59,7 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
     head.c = z.raw_mutable();
     head.ldc = vocab;
     head.precision = precision_of(type, weight.value());
-    k.gemm(head, threads());
+    k.gemm(&head, 1, threads());
     k.cross_entropy(n, vocab, z.data_mutable<float>(), targets.data() + begin, scale, gradient, losses.data() + begin,
                     correct.data() + begin, threads());
     if (!gradient) continue;
@@ -72,7 +72,7 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
     back.c_type = type;
     back.ldc = cols;
     back.precision = precision_of(type, weight.value());
-    k.gemm(back, threads());
+    k.gemm(&back, 1, threads());
     if (train_head) {
       kernels::Gemm dw;
       dw.m = vocab;
@@ -82,7 +82,7 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
       dw.ldc = cols;
       dw.accumulate = true;
       dw.precision = precision_of(type);
-      k.gemm(dw, threads());
+      k.gemm(&dw, 1, threads());
     }
   }
   for (size_t i = 0; i < rows.size(); ++i) {

@@ -33,7 +33,7 @@ Tensor MergedWeights::f32(const std::string& weight) const {
   g.ldc = g.n;
   g.accumulate = true;
   g.precision = kernels::Precision::kF32;
-  kernels.gemm(g, ThreadPool::global());
+  kernels.gemm(&g, 1, ThreadPool::global());
   return merged;
 }
 

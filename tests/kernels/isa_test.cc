@@ -94,7 +94,7 @@ std::vector<float> run(const KernelTable& k, Gemm g) {
   g.c = c.data();
   g.c_type = DType::kF32;
   g.ldc = g.n;
-  k.gemm(g, pool());
+  k.gemm(&g, 1, pool());
   return c;
 }
 
@@ -166,6 +166,43 @@ TEST(Gemm, Int8InBothDirectionsWithALowRankProduct) {
           g.precision = Precision::kInt8;
           expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 1e-5f);
         }
+}
+
+// Three layers over one input and a thin one, as one group: each result is what its own call gives; one adds to another matrix.
+TEST(Gemm, GroupsShareTheirInput) {
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kQ8_0, DType::kBF16})
+      for (const int64_t m : {3, 61}) {
+        SCOPED_TRACE(fmt::format("{} {} {}", name(isa), name(type), m));
+        const Owned x = random_matrix(DType::kBF16, m, 1280, 1), other = random_matrix(DType::kBF16, m, 640, 8), low = random_matrix(DType::kF32, m, 16, 2);
+        const int64_t widths[] = {300, 64, 16, 97};
+        std::vector<Owned> weights, ups, addends;
+        for (size_t i = 0; i < 4; ++i) {
+          weights.push_back(random_matrix(type, widths[i], i == 3 ? 640 : 1280, static_cast<uint32_t>(10 + i)));
+          ups.push_back(random_matrix(DType::kF32, widths[i], 16, static_cast<uint32_t>(20 + i)));
+          addends.push_back(random_matrix(DType::kF32, m, widths[i], static_cast<uint32_t>(30 + i)));
+        }
+        std::vector<Gemm> calls(4);
+        std::vector<std::vector<float>> results;
+        for (size_t i = 0; i < 4; ++i) results.emplace_back(static_cast<size_t>(m * widths[i]), 0.0f);
+        for (size_t i = 0; i < 4; ++i) {
+          Gemm& g = calls[i];
+          g.m = m;
+          g.n = g.ldc = widths[i];
+          g.count = 2;
+          g.products[0] = {of(i == 3 ? other : x), false, of(weights[i]), true, 1};
+          g.products[1] = {of(low), false, of(ups[i]), true, 0.5f};
+          g.c = results[i].data();
+          if (i == 1) g.addend = addends[i].bytes.data();
+        }
+        kernels(isa).gemm(calls.data(), 4, pool());
+        for (size_t i = 0; i < 4; ++i) {
+          std::vector<float> alone(results[i].size());
+          calls[i].c = alone.data();
+          kernels(Isa::kScalar).gemm(&calls[i], 1, pool());
+          expect_close(results[i], alone, m <= 4 ? 2e-2f : 3e-6f);
+        }
+      }
 }
 
 TEST(Gemm, Int8KeepsNonFiniteInput) {
@@ -243,9 +280,9 @@ TEST(Gemm, DoesNotDependOnTheNumberOfThreads) {
     std::vector<float> x(10000), y(10000);
     g.ldc = 200;
     g.c = x.data();
-    kernels(isa).gemm(g, one);
+    kernels(isa).gemm(&g, 1, one);
     g.c = y.data();
-    kernels(isa).gemm(g, three);
+    kernels(isa).gemm(&g, 1, three);
     EXPECT_EQ(std::memcmp(x.data(), y.data(), x.size() * 4), 0) << name(isa);
   }
 }

@@ -65,7 +65,7 @@ void round_to_int8_blocks(std::vector<float>& a, int64_t m, int64_t k, const flo
 }
 
 // C = (C) + Σ alpha · op(A)·op(B) + bias
-void gemm(const Gemm& g, ThreadPool& pool) {
+void one_gemm(const Gemm& g, ThreadPool& pool) {
   struct Operands {
     std::vector<float> a, b;
     int64_t k;
@@ -87,11 +87,12 @@ void gemm(const Gemm& g, ThreadPool& pool) {
         for (float& x : *v) x = to_float(to_bf16(x));
     operands.push_back(std::move(o));
   }
+  const void* addend = g.accumulate ? g.c : g.addend;
   pool.ranges(g.m, kRowsPerTask, [&](int64_t begin, int64_t end) {
     std::vector<float> row(at(g.n));
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t j = 0; j < g.n; ++j)
-        row[at(j)] = (g.accumulate ? load(g.c, g.c_type, i * g.ldc + j) : 0) + (g.bias ? g.bias[j] : 0);
+        row[at(j)] = (addend ? load(addend, g.c_type, i * g.ldc + j) : 0) + (g.bias ? g.bias[j] : 0);
       for (int n = 0; n < g.count; ++n) {
         const Product& p = g.products[n];
         const Operands& o = operands[static_cast<size_t>(n)];
@@ -111,6 +112,10 @@ void gemm(const Gemm& g, ThreadPool& pool) {
       for (int64_t j = 0; j < g.n; ++j) store(g.c, g.c_type, i * g.ldc + j, row[at(j)]);
     }
   });
+}
+
+void gemm(const Gemm* calls, int count, ThreadPool& pool) {
+  for (int i = 0; i < count; ++i) one_gemm(calls[i], pool);
 }
 
 void gather_rows(const Matrix& table, const int32_t* ids, int64_t count, void* out, DType type, ThreadPool& pool) {
