@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/peak.h"
 #include "kernels/table.h"
-#include "peak.h"
 #include "quant/bf16.h"
 #include "quant/nf4.h"
 
@@ -39,7 +39,7 @@ struct Runner {
   Options options;
   const kernels::KernelTable& table = kernels::kernels();
   ThreadPool& pool = ThreadPool::global();
-  double peak_f32 = peak_gflops(table.isa, false, pool), peak_bf16 = peak_gflops(table.isa, true, pool);
+  double peak_f32 = kernels::peak_gflops(table.isa, false, pool), peak_bf16 = kernels::peak_gflops(table.isa, true, pool);
 
   // Median and best time of `call`; `operations` and `bytes` turn the median into rates.
   template <class Call>

@@ -1,4 +1,4 @@
-#include "peak.h"
+#include "kernels/peak.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #endif
 
-namespace hone::bench {
+namespace hone::kernels {
 namespace {
 
 constexpr int64_t kRounds = 200000;
@@ -65,4 +65,4 @@ double peak_gflops(Isa isa, bool pairs, ThreadPool& pool) {
   return best;
 }
 
-}  // namespace hone::bench
+}  // namespace hone::kernels

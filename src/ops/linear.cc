@@ -139,6 +139,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const Lora* lora, DType out_type) {
+  const profile::Scope scope("linear");
   check_weight(x.value(), weight, lora);
   HONE_CHECK(!bias.defined() || bias.value().elements() == weight.size(0), "linear: bias {}", bias.shape().str());
   Tensor y = Tensor::empty({matrix(x.value()).rows, weight.size(0)}, out_type);
@@ -169,6 +170,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
 
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,
                         const std::vector<Lora>& loras) {
+  const profile::Scope scope("grouped_linear");
   const size_t experts = weights.size();
   HONE_CHECK(experts > 0 && begin.size() == experts + 1 && begin.back() == matrix(x.value()).rows &&
                  (loras.empty() || loras.size() == experts),

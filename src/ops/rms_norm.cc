@@ -3,6 +3,7 @@
 namespace hone::ops {
 
 Variable rms_norm(const Variable& x, const Variable& weight, float eps) {
+  const profile::Scope scope("rms_norm");
   const int64_t cols = weight.value().elements(), rows = x.value().elements() / cols;
   HONE_CHECK(weight.value().dtype() == DType::kF32 && x.shape()[-1] % cols == 0, "rms_norm: x {}, weight {} {}",
              x.shape().str(), name(weight.value().dtype()), weight.shape().str());
