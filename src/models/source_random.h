@@ -21,6 +21,7 @@ class RandomSource : public ModelSource {
   bool has(std::string_view name) const override { return weights_.find(name) != weights_.end(); }
   Tensor tensor(std::string_view name) const override;
   void drop_pages() const override {}
+  void check_unchanged() const {}  // nothing that another program could change
 
   /// Bytes of all weights as a file would hold them, and how many values they are.
   uint64_t bytes() const;
