@@ -32,14 +32,15 @@ struct Mode {
   const char* quantization;  // model.quantization of the configuration
   const char* precision;     // training.precision
   bool pairs;                // products of bf16 pairs, else of f32: which peak they are measured against
+  int64_t held_bits;         // per value of a linear layer when the loader converts it; 0: as stored
 };
 
 constexpr Mode kModes[] = {
-    {"f32", DType::kF32, "auto", "f32", false},
-    {"bf16", DType::kBF16, "auto", "bf16", true},
-    {"nf4", DType::kBF16, "nf4", "bf16", true},
-    {"q4_1", DType::kQ4_1, "auto", "bf16", true},
-    {"q4_k", DType::kQ4_K, "auto", "bf16", true},
+    {"f32", DType::kF32, "auto", "f32", false, 0},
+    {"bf16", DType::kBF16, "auto", "bf16", true, 0},
+    {"nf4", DType::kBF16, "nf4", "bf16", true, 4},
+    {"q4_1", DType::kQ4_1, "auto", "bf16", true, 0},
+    {"q4_k", DType::kQ4_K, "auto", "bf16", true, 0},
 };
 
 const Mode& mode_named(const std::string& name) {
@@ -146,10 +147,10 @@ void refuse_if_too_large(uint64_t needed, const char* what, const char* hint) {
 
 // Bytes of the weights once they are held as the mode wants them.
 uint64_t held_bytes(const Mode& mode, const models::RandomSource& source) {
-  if (std::string_view(mode.quantization) == "auto") return source.bytes();
+  if (mode.held_bits == 0) return source.bytes();
   const models::ModelConfig& c = source.config();
   const int64_t tables = c.vocab_size * c.hidden_size * (c.tied_head ? 1 : 2);
-  return static_cast<uint64_t>(tables * 2 + (source.values() - tables) / 2);
+  return static_cast<uint64_t>(tables * 2 + (source.values() - tables) * mode.held_bits / 8);
 }
 
 double median(std::vector<double> values) {
