@@ -5,7 +5,6 @@
 #include <string>
 
 #include "models/config.h"
-#include "tensor/tensor.h"
 
 namespace hone::models {
 
