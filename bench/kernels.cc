@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/peak.h"
 #include "kernels/table.h"
-#include "peak.h"
 #include "quant/bf16.h"
 #include "quant/nf4.h"
 
@@ -39,7 +39,8 @@ struct Runner {
   Options options;
   const kernels::KernelTable& table = kernels::kernels();
   ThreadPool& pool = ThreadPool::global();
-  double peak_f32 = peak_gflops(table.isa, false, pool), peak_bf16 = peak_gflops(table.isa, true, pool);
+  double peak_f32 = kernels::peak_gflops(table.isa, Precision::kF32, pool), peak_bf16 = kernels::peak_gflops(table.isa, Precision::kBF16, pool);
+  double peak_int8 = kernels::peak_gflops(table.isa, Precision::kInt8, pool);
 
   // Median and best time of `call`; `operations` and `bytes` turn the median into rates.
   template <class Call>
@@ -64,7 +65,7 @@ struct Runner {
     const bool disturbed = median > 1.2 * best || lost > 2 * options.repetitions;
     fmt::print("{}\n", disturbed ? "  disturbed: measure again" : "");
   }
-  double peak_of(Precision p) const { return p == Precision::kBF16 && peak_bf16 > 0 ? peak_bf16 : peak_f32; }
+  double peak_of(Precision p) const { return p == Precision::kInt8 && peak_int8 > 0 ? peak_int8 : p == Precision::kBF16 && peak_bf16 > 0 ? peak_bf16 : peak_f32; }
 };
 
 // Storage of one matrix of small random values; block formats get random codes and ordinary scales.

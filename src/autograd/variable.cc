@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/profile.h"
+
 namespace hone::autograd {
 namespace {
 thread_local bool grad_enabled = true;
@@ -150,7 +152,10 @@ void backward(const Variable& root, Tensor seed) {
     Gradients gradients(*node);
     const Backward run = std::move(node->backward);
     node->backward = nullptr;
-    run(grads, gradients);
+    {
+      const profile::Scope scope(node->op, profile::Phase::kBackward);
+      run(grads, gradients);
+    }
     for (const auto& edge : node->inputs)
       if (edge.node) ready.emplace(edge.node->sequence, edge.node);
     node->inputs.clear();

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/profile.h"
+#include "kernels/profile.h"
 #include "kernels/scalar/table.h"
 #ifdef __x86_64__
 #include "kernels/avx2/table.h"
@@ -30,7 +32,7 @@ const KernelTable& kernels(Isa isa) {
 
 const KernelTable& kernels() {
   static const KernelTable& table = kernels(selected_isa());
-  return table;
+  return profile::enabled() ? profiled(table) : table;
 }
 
 }  // namespace hone::kernels

@@ -59,7 +59,11 @@ class CausalLm::Loader {
     model_.config_ = config_;
     model_.activation_ = options_.activation;
     model_.embedding_ = table("model.embed_tokens.weight");
-    for (int64_t layer = 0; layer < config_.layers; ++layer) model_.blocks_.push_back(block(layer));
+    const bool copied = options_.base != BaseFormat::kAsStored || options_.train_all;
+    for (int64_t layer = 0; layer < config_.layers; ++layer) {
+      model_.blocks_.push_back(block(layer));
+      if (copied) source_.drop_pages();  // so that the peak holds one block of the file, not all of it
+    }
     model_.final_norm_ = vector("model.norm.weight");
     const bool own_head = !config_.tied_head && source_.has("lm_head.weight");
     if (options_.base == BaseFormat::kInt8 && !options_.train_all)
@@ -70,7 +74,7 @@ class CausalLm::Loader {
     if (positions <= 0) positions = std::min<int64_t>(config_.max_positions, kDefaultPositions);
     model_.rope_ = rope_table(config_, positions);
     release_cached_memory();
-    if (options_.base != BaseFormat::kAsStored || options_.train_all) source_.drop_pages();
+    if (copied) source_.drop_pages();
     return std::move(model_);
   }
 

@@ -15,6 +15,7 @@ void check_segments(const Tensor& begin, int64_t rows) {
 
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
                    const Tensor& k_begin) {
+  const profile::Scope scope("attention");
   const int64_t h = heads.heads, g = heads.kv_heads;
   HONE_CHECK(h > 0 && g > 0 && h % g == 0 && q.size(1) % h == 0 && k.size(1) % g == 0 && v.size(1) % g == 0 &&
                  q.size(1) / h == k.size(1) / g && k.size(0) == v.size(0),

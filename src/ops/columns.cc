@@ -70,6 +70,7 @@ Tensor join(const std::vector<Tensor>& parts, const std::vector<Strip>& layout, 
 }  // namespace
 
 std::vector<Variable> split_columns(const Variable& x, int64_t groups, const std::vector<int64_t>& widths) {
+  const profile::Scope scope("split_columns");
   const DType type = x.value().dtype();
   const auto layout = strips(groups, widths, std::vector<bool>(widths.size(), false), type);
   check_activation("split_columns", x.value(), groups * layout[0].cell);
@@ -86,6 +87,7 @@ std::vector<Variable> split_columns(const Variable& x, int64_t groups, const std
 }
 
 Variable join_columns(const std::vector<Variable>& parts, int64_t groups, const std::vector<bool>& shared) {
+  const profile::Scope scope("join_columns");
   HONE_CHECK(!parts.empty() && parts.size() == shared.size(), "join_columns: {} parts", parts.size());
   const DType type = parts[0].value().dtype();
   const int64_t rows = parts[0].size(0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "autograd/variable.h"
+#include "base/profile.h"
 #include "kernels/table.h"
 
 namespace hone::ops {

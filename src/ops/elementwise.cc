@@ -18,6 +18,7 @@ Tensor dropped(const Tensor& x, float p, const Rng& rng, uint64_t first) {
 }  // namespace
 
 Variable add(const Variable& a, const Variable& b) {
+  const profile::Scope scope("add");
   HONE_CHECK(a.shape() == b.shape() && a.value().dtype() == b.value().dtype(), "add: {} {} and {} {}",
              name(a.value().dtype()), a.shape().str(), name(b.value().dtype()), b.shape().str());
   Tensor y = a.value().clone();
@@ -30,6 +31,7 @@ Variable add(const Variable& a, const Variable& b) {
 }
 
 Variable swiglu(const Variable& gate, const Variable& up) {
+  const profile::Scope scope("swiglu");
   const DType type = gate.value().dtype();
   HONE_CHECK(gate.shape() == up.shape() && up.value().dtype() == type, "swiglu: {} and {}", gate.shape().str(),
              up.shape().str());
@@ -58,6 +60,7 @@ Variable swiglu(const Variable& gate, const Variable& up) {
 Variable dropout(const Variable& x, float p, const Rng& rng, uint64_t first) {
   HONE_CHECK(p >= 0 && p < 1, "dropout p = {}", p);
   if (p == 0) return x;
+  const profile::Scope scope("dropout");
   return autograd::record("dropout", {x}, dropped(x.value(), p, rng, first),
                           [p, rng, first](std::vector<Tensor>& dy, autograd::Gradients& out) {
                             out.add(0, dropped(dy[0], p, rng, first));
@@ -65,6 +68,7 @@ Variable dropout(const Variable& x, float p, const Rng& rng, uint64_t first) {
 }
 
 Variable scale(const Variable& x, float alpha) {
+  const profile::Scope scope("scale");
   return autograd::record("scale", {x}, scaled(x.value(), alpha, x.value().dtype()),
                           [alpha](std::vector<Tensor>& dy, autograd::Gradients& out) {
                             out.add(0, scaled(dy[0], alpha, dy[0].dtype()));
@@ -74,6 +78,7 @@ Variable scale(const Variable& x, float alpha) {
 Variable convert(const Variable& x, DType type) {
   const DType before = x.value().dtype();
   if (before == type) return x;
+  const profile::Scope scope("convert");
   return autograd::record("convert", {x}, scaled(x.value(), 1, type),
                           [before](std::vector<Tensor>& dy, autograd::Gradients& out) {
                             out.add(0, scaled(dy[0], 1, before));

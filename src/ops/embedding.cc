@@ -3,6 +3,7 @@
 namespace hone::ops {
 
 Variable embedding(const Variable& table, const Tensor& ids, DType type) {
+  const profile::Scope scope("embedding");
   HONE_CHECK(table.shape().rank() == 2 && ids.dtype() == DType::kI32, "embedding: table {}, ids {}", table.shape().str(),
              name(ids.dtype()));
   const int32_t* id = ids.data<int32_t>();

@@ -140,6 +140,7 @@ struct KeptLayer {
 
 // The general form: y_i = x·W_iᵀ + bias_i + LoRA_i, plus `addend` when there is one layer and it is defined.
 std::vector<Variable> project(const Variable& x, const std::vector<LinearLayer>& layers, const Variable& addend, DType out_type) {
+  const profile::Scope scope("linear");
   HONE_CHECK(!layers.empty() && layers.size() <= kMaxTogether, "linear: {} layers together", layers.size());
   std::vector<Tensor> outputs;
   std::vector<KeptLayer> kept;
@@ -210,6 +211,7 @@ Variable linear_onto(const Variable& addend, const Variable& x, const LinearLaye
 
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,
                         const std::vector<Lora>& loras) {
+  const profile::Scope scope("grouped_linear");
   const size_t experts = weights.size();
   HONE_CHECK(experts > 0 && begin.size() == experts + 1 && begin.back() == matrix(x.value()).rows &&
                  (loras.empty() || loras.size() == experts),

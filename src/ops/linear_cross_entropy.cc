@@ -26,6 +26,7 @@ std::vector<int32_t> labelled_rows(const Tensor& labels, int64_t vocab) {
 }  // namespace
 
 TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Tensor& labels, float scale) {
+  const profile::Scope scope("linear_cross_entropy");
   const int64_t cols = weight.size(1), vocab = weight.size(0);
   check_activation("linear_cross_entropy", h.value(), cols);
   HONE_CHECK(labels.dtype() == DType::kI32 && labels.elements() == h.size(0), "linear_cross_entropy: {} labels for {} rows",

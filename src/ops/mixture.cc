@@ -105,6 +105,7 @@ void combine_backward(const Tensor& drows, const Tensor& dweights, const Tensor&
 }  // namespace
 
 Assignment route(const Variable& logits, const Routing& routing) {
+  const profile::Scope scope("route");
   const int64_t tokens = logits.size(0), experts = logits.size(1), k = routing.top_k;
   HONE_CHECK(logits.value().dtype() == DType::kF32 && k >= 1 && k <= experts && experts % routing.groups == 0 &&
                  k <= experts / routing.groups * routing.top_groups,
@@ -180,6 +181,7 @@ Assignment route(const Variable& logits, const Routing& routing) {
 }
 
 Variable dispatch(const Variable& x, const Assignment& assignment) {
+  const profile::Scope scope("dispatch");
   const DType type = x.value().dtype();
   const int64_t cols = x.size(1), rows = static_cast<int64_t>(assignment.token.size()), top_k = rows / x.size(0);
   Tensor y = Tensor::empty({rows, cols}, type);
@@ -194,6 +196,7 @@ Variable dispatch(const Variable& x, const Assignment& assignment) {
 }
 
 Variable combine(const Variable& rows, const Assignment& assignment) {
+  const profile::Scope scope("combine");
   const Variable& weights = assignment.weights;
   const int64_t tokens = weights.size(0), top_k = weights.size(1);
   const DType type = rows.value().dtype();

@@ -14,6 +14,7 @@ Tensor normalized(const Tensor& x, const Tensor& weight, float eps, const Tensor
 }  // namespace
 
 Variable rms_norm(const Variable& x, const Variable& weight, float eps) {
+  const profile::Scope scope("rms_norm");
   const int64_t cols = weight.value().elements(), rows = x.value().elements() / cols;
   HONE_CHECK(weight.value().dtype() == DType::kF32 && x.shape()[-1] % cols == 0, "rms_norm: x {}, weight {} {}",
              x.shape().str(), name(weight.value().dtype()), weight.shape().str());

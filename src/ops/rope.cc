@@ -17,6 +17,7 @@ Tensor rotated(const Tensor& x, int64_t heads, const RopeTable& table, const Ten
 }  // namespace
 
 Variable rope(const Variable& x, int64_t heads, const RopeTable& table, const Tensor& positions) {
+  const profile::Scope scope("rope");
   const int64_t width = x.shape()[-1];
   HONE_CHECK(width % heads == 0 && table.cos.size(1) * 2 <= width / heads && positions.elements() == x.size(0),
              "rope: x {}, {} heads, {} angles, {} positions", x.shape().str(), heads, table.cos.size(1), positions.elements());

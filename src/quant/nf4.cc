@@ -76,22 +76,64 @@ float Nf4State::absmax(int64_t block) const {
   return nf4_dynamic_map()[absmax_code[static_cast<size_t>(block)]] * nested_absmax[static_cast<size_t>(block / kNf4Nested)] + offset;
 }
 
+namespace {
+
+// limits[i] is the largest x whose nearest value, by nearest_code, is kNf4Values[i] or a lower one: found among all floats
+// between the two by bisection, so that counting limits below x agrees with nearest_code bit for bit.
+std::array<float, 15> code_limits() {
+  std::array<float, 15> limits{};
+  for (size_t i = 0; i < limits.size(); ++i) {
+    float low = kNf4Values[i], high = kNf4Values[i + 1];
+    for (;;) {
+      const float middle = low + (high - low) / 2;
+      if (middle <= low || middle >= high) break;
+      (nearest_code(kNf4Values, 16, middle) <= static_cast<int>(i) ? low : high) = middle;
+    }
+    limits[i] = low;
+  }
+  return limits;
+}
+
+// Both loops over a block are written for vector registers of any width: eight running maxima, and one count per element
+// instead of a search that a processor mispredicts.
+float largest_magnitude(const float* x) {
+  float lanes[8] = {};
+  for (int64_t i = 0; i < kNf4Block; i += 8)
+    for (int64_t lane = 0; lane < 8; ++lane) {
+      const float magnitude = std::abs(x[i + lane]);
+      lanes[lane] = lanes[lane] < magnitude ? magnitude : lanes[lane];
+    }
+  return *std::max_element(lanes, lanes + 8);
+}
+
+void encode_block(const float* x, float inverse, const std::array<float, 15>& limits, uint8_t* code) {
+  float scaled[kNf4Block];
+  int32_t count[kNf4Block] = {};
+  for (int64_t i = 0; i < kNf4Block; ++i) scaled[i] = x[i] * inverse;
+  for (const float limit : limits)
+    for (int64_t i = 0; i < kNf4Block; ++i) count[i] += scaled[i] > limit ? 1 : 0;
+  for (int64_t i = 0; i < kNf4Block; ++i) code[i] = static_cast<uint8_t>(count[i]);
+}
+
+}  // namespace
+
 Nf4State nf4_quantize(const float* x, int64_t n, uint8_t* codes) {
   const int64_t blocks = (n + kNf4Block - 1) / kNf4Block;
   std::vector<float> absmax(static_cast<size_t>(blocks));
+  const std::array<float, 15> limits = code_limits();
   // A block's codes fill whole bytes, so blocks can be coded in parallel.
   ThreadPool::global().ranges(blocks, 512, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
-      const int64_t begin = block * kNf4Block, end = std::min(n, begin + kNf4Block);
-      float largest = 0;
-      for (int64_t i = begin; i < end; ++i) largest = std::max(largest, std::abs(x[i]));
+      const int64_t begin = block * kNf4Block, count = std::min(n - begin, kNf4Block);
+      float padded[kNf4Block] = {};
+      std::copy_n(x + begin, count, padded);
+      const float largest = largest_magnitude(padded);
       absmax[static_cast<size_t>(block)] = largest;
-      const float inverse = largest > 0 ? 1.0f / largest : 0;
-      for (int64_t i = begin; i < end; ++i) {
-        const auto code = static_cast<uint8_t>(nearest_code(kNf4Values, 16, x[i] * inverse));
-        if (i % 2 == 0) codes[i / 2] = static_cast<uint8_t>(code << 4);
-        else codes[i / 2] |= code;
-      }
+      uint8_t code[kNf4Block];
+      encode_block(padded, largest > 0 ? 1.0f / largest : 0, limits, code);
+      uint8_t* out = codes + begin / 2;
+      for (int64_t i = 0; i + 1 < count; i += 2) out[i / 2] = static_cast<uint8_t>(code[i] << 4 | code[i + 1]);
+      if (count % 2) out[count / 2] = static_cast<uint8_t>(code[count - 1] << 4);
     }
   });
   Nf4State state;

@@ -40,23 +40,12 @@ optim::Schedule schedule_of(const Config& config, int64_t steps) {
   return schedule;
 }
 
-optim::AdamW optimizer_of(const Config& config, const train::Parameters& parameters) {
-  std::vector<optim::Parameter> list;
-  for (const auto& leaf : parameters) {
-    const bool matrix = leaf->value.shape().rank() == 2, is_b = leaf->name.ends_with("lora_B.weight");
-    list.push_back({leaf->name, leaf->value, is_b ? static_cast<float>(config.lora.plus_ratio) : 1.0f,
-                    matrix ? static_cast<float>(config.optimizer.weight_decay) : 0.0f});
-  }
-  return optim::AdamW(std::move(list), {static_cast<float>(config.optimizer.beta1), static_cast<float>(config.optimizer.beta2),
-                                        static_cast<float>(config.optimizer.eps)});
-}
-
 // The loop and what it carries from step to step.
 class Training {
  public:
   Training(const Config& config, const TrainOptions& options, TrainObserver& observer, Clock::time_point begun)
       : config_(config), options_(options), observer_(observer), begun_(begun), files_(open_model(config.model.base, config.model.chat_template)),
-        loader_(config.data, std::make_shared<ChatEncoder>(files_)), model_(load_trainable(config, files_)), parameters_(model_.parameters()),
+        loader_(config.data, std::make_shared<ChatEncoder>(files_)), model_(load_trainable(config, *files_.source)), parameters_(model_.parameters()),
         optimizer_(optimizer_of(config, parameters_)) {}
 
   TrainSummary run() {

@@ -35,13 +35,24 @@ models::LoraOptions lora_options(const Config& config) {
   return options;
 }
 
-models::CausalLm load_trainable(const Config& config, const ModelFiles& files) {
+models::CausalLm load_trainable(const Config& config, const models::ModelSource& source) {
   models::LoadOptions options = load_options(config);
   options.max_positions = config.data.cutoff_length;
-  models::CausalLm model = models::CausalLm::load(*files.source, options);
+  models::CausalLm model = models::CausalLm::load(source, options);
   model.dropout = static_cast<float>(config.dropout_rate);
   if (!options.train_all) models::add_lora(model, lora_options(config));
   return model;
+}
+
+optim::AdamW optimizer_of(const Config& config, const train::Parameters& parameters) {
+  std::vector<optim::Parameter> list;
+  for (const auto& leaf : parameters) {
+    const bool matrix = leaf->value.shape().rank() == 2, is_b = leaf->name.ends_with("lora_B.weight");
+    list.push_back({leaf->name, leaf->value, is_b ? static_cast<float>(config.lora.plus_ratio) : 1.0f,
+                    matrix ? static_cast<float>(config.optimizer.weight_decay) : 0.0f});
+  }
+  return optim::AdamW(std::move(list), {static_cast<float>(config.optimizer.beta1), static_cast<float>(config.optimizer.beta2),
+                                        static_cast<float>(config.optimizer.eps)});
 }
 
 models::CausalLm load_tuned(const models::ModelSource& source, models::LoadOptions options, const fs::path& tuned) {

@@ -5,8 +5,10 @@
 #include <string>
 
 #include "models/adapter.h"
+#include "optim/adamw.h"
 #include "recipes/config.h"
 #include "recipes/model_files.h"
+#include "train/checkpoint.h"
 
 namespace hone::recipes {
 
@@ -14,7 +16,9 @@ models::LoadOptions load_options(const Config& config);
 models::LoraOptions lora_options(const Config& config);
 
 /// The base model with fresh trainable weights: LoRA matrices, or every weight.
-models::CausalLm load_trainable(const Config& config, const ModelFiles& files);
+models::CausalLm load_trainable(const Config& config, const models::ModelSource& source);
+/// AdamW over `parameters` with the configuration's decay (on matrices) and LoRA+ ratio.
+optim::AdamW optimizer_of(const Config& config, const train::Parameters& parameters);
 
 /// The base model for inference, with the result of a run: a PEFT folder or the weights of a full fine-tuning. `tuned` empty:
 /// the base alone. max_positions 0: the model's own context.

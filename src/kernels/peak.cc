@@ -1,4 +1,4 @@
-#include "peak.h"
+#include "kernels/peak.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #endif
 
-namespace hone::bench {
+namespace hone::kernels {
 namespace {
 
 constexpr int64_t kRounds = 200000;
@@ -41,17 +41,26 @@ __attribute__((target("avx512f,avx512bf16"))) void bf16_512() {
 #undef HONE_STEP
   }
 }
+__attribute__((target("avx512f,avx512vnni"))) void int8_512() {
+  __m512i c[12] = {}, x = _mm512_setzero_si512();
+  for (int64_t i = 0; i < kRounds; ++i) {
+#define HONE_STEP(n) __asm__ volatile("vpdpbusd %1, %1, %0" : "+v"(c[n]) : "v"(x));
+    HONE_CHAINS(HONE_STEP)
+#undef HONE_STEP
+  }
+}
 #endif
 
 }  // namespace
 
-double peak_gflops(Isa isa, bool pairs, ThreadPool& pool) {
+double peak_gflops(Isa isa, Precision precision, ThreadPool& pool) {
   void (*loop)() = nullptr;
   double lanes = 0;
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx2 && !pairs) loop = f32_256, lanes = 8;
-  if (isa >= Isa::kAvx512 && isa <= Isa::kAmx && !pairs) loop = f32_512, lanes = 16;
-  if (isa >= Isa::kAvx512Bf16 && isa <= Isa::kAmx && pairs) loop = bf16_512, lanes = 32;
+  if (isa == Isa::kAvx2 && precision == Precision::kF32) loop = f32_256, lanes = 8;
+  if (isa >= Isa::kAvx512 && isa <= Isa::kAmx && precision == Precision::kF32) loop = f32_512, lanes = 16;
+  if (isa >= Isa::kAvx512Bf16 && isa <= Isa::kAmx && precision == Precision::kBF16) loop = bf16_512, lanes = 32;
+  if (isa >= Isa::kAvx512Bf16 && isa <= Isa::kAmx && precision == Precision::kInt8) loop = int8_512, lanes = 64;
 #endif
   if (!loop) return 0;
   double best = 0;
@@ -65,4 +74,4 @@ double peak_gflops(Isa isa, bool pairs, ThreadPool& pool) {
   return best;
 }
 
-}  // namespace hone::bench
+}  // namespace hone::kernels
