@@ -121,7 +121,9 @@ KernelTable make(const KernelTable& inner) {
   }>::call;
   t.attention = Timed<&K::attention, [](const AttentionShape& s, auto&&...) { return describe_attention(s, false); }>::call;
   t.attention_backward = Timed<&K::attention_backward, [](const AttentionShape& s, auto&&...) { return describe_attention(s, true); }>::call;
-  t.cross_entropy = Timed<&K::cross_entropy, [](int64_t rows, int64_t vocab, auto&&...) { return pass("cross_entropy", 8 * times(rows, vocab)); }>::call;
+  t.cross_entropy = Timed<&K::cross_entropy, [](int64_t rows, int64_t vocab, void*, DType type, auto&&...) {
+    return pass("cross_entropy", 2 * times(rows, vocab) * size_of(type));
+  }>::call;
   t.adamw = Timed<&K::adamw, [](int64_t n, auto&&...) { return pass("adamw", 28 * static_cast<double>(n)); }>::call;
   t.sum_squares = Timed<&K::sum_squares, [](int64_t n, auto&&...) { return pass("sum_squares", 4 * static_cast<double>(n)); }>::call;
   t.decode = Timed<&K::decode, [](const Matrix& m, void*, DType type, auto&&...) {

@@ -116,9 +116,9 @@ struct KernelTable {
   void (*attention_backward)(const AttentionShape&, const void* q, const void* k, const void* v, const void* out,
                              const float* lse, const void* dout, void* dq, void* dk, void* dv, ThreadPool&);
 
-  /// In place on logits (T,V) f32: loss[t] = −log softmax(logits)[labels[t]]; logits become scale · (softmax − onehot) when
-  /// `gradient`. correct[t] (may be null) tells whether the label was the arg max. Labels must lie in [0, V).
-  void (*cross_entropy)(int64_t rows, int64_t vocab, float* logits, const int32_t* labels, float scale, bool gradient,
+  /// In place on logits (T,V), F32 or BF16: loss[t] = −log softmax(logits)[labels[t]]; logits become scale · (softmax − onehot)
+  /// when `gradient`. correct[t] (may be null) tells whether the label was the (first) arg max. Labels must lie in [0, V).
+  void (*cross_entropy)(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, bool gradient,
                         float* loss, uint8_t* correct, ThreadPool&);
 
   /// One AdamW update of n parameters (Loshchilov & Hutter 2019): g ← g · grad_scale; p ← p − lr · (m̂/(√v̂ + eps) + wd · p).

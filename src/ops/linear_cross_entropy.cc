@@ -6,8 +6,16 @@
 namespace hone::ops {
 namespace {
 
-// F32 logits of one chunk: large enough that the head's weight is decoded few times, small beside the activations.
-constexpr int64_t kChunkBytes = 24 << 20;
+// Logits of one chunk: large enough that the head's weight, which every chunk streams twice, is read few times, small beside
+// the activations.
+constexpr int64_t kChunkBytes = 40 << 20;
+
+// Rows per chunk: as many as fit, in chunks of about equal size.
+int64_t chunk_rows(int64_t rows, int64_t vocab, DType type) {
+  const int64_t most = std::max<int64_t>(1, std::min(rows, kChunkBytes / row_bytes(type, vocab)));
+  const int64_t chunks = (rows + most - 1) / std::max<int64_t>(1, most);
+  return chunks ? (rows + chunks - 1) / chunks : 1;
+}
 
 std::vector<int32_t> labelled_rows(const Tensor& labels, int64_t vocab) {
   std::vector<int32_t> rows;
@@ -48,8 +56,10 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
   result.tokens = count;
   std::vector<float> losses(rows.size());
   std::vector<uint8_t> correct(rows.size());
-  const int64_t chunk = std::max<int64_t>(1, std::min(count, kChunkBytes / (vocab * 4)));
-  Tensor logits = count ? Tensor::empty({chunk, vocab}, DType::kF32) : Tensor{};
+  // Beside BF16 activations, logits that are to become a gradient are BF16 too: their products would round them anyway.
+  const DType logits_type = gradient ? type : DType::kF32;
+  const int64_t chunk = chunk_rows(count, vocab, logits_type);
+  Tensor logits = count ? Tensor::empty({chunk, vocab}, logits_type) : Tensor{};
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);
     const Tensor part = picked.rows(begin, begin + n), z = logits.rows(0, n);
@@ -58,10 +68,11 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
     head.n = vocab;
     head.products[0] = {matrix(part), false, matrix(weight.value()), true, 1};
     head.c = z.raw_mutable();
+    head.c_type = logits_type;
     head.ldc = vocab;
     head.precision = precision_of(type, weight.value());
     k.gemm(&head, 1, threads());
-    k.cross_entropy(n, vocab, z.data_mutable<float>(), targets.data() + begin, scale, gradient, losses.data() + begin,
+    k.cross_entropy(n, vocab, z.raw_mutable(), logits_type, targets.data() + begin, scale, gradient, losses.data() + begin,
                     correct.data() + begin, threads());
     if (!gradient) continue;
     kernels::Gemm back;

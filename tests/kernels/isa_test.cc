@@ -378,7 +378,7 @@ TEST(Elementwise, NormsActivationsRopeAndLoss) {
       std::vector<int32_t> labels(9);
       for (size_t i = 0; i < 9; ++i) labels[i] = static_cast<int32_t>(static_cast<int64_t>(i) % cols);
       std::vector<uint8_t> correct(9);
-      k.cross_entropy(9, cols, out.data(), labels.data(), 0.5f, true, out.data() + n, correct.data(), pool());
+      k.cross_entropy(9, cols, out.data(), DType::kF32, labels.data(), 0.5f, true, out.data() + n, correct.data(), pool());
       for (const uint8_t c : correct) out.push_back(c);
       k.adamw(9 * cols, state.data(), out.data(), state.data() + n, state.data() + 2 * n, 0.01f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 0.1f, 0.01f, pool());
       out.insert(out.end(), state.begin(), state.end());
@@ -396,6 +396,30 @@ TEST(Elementwise, NormsActivationsRopeAndLoss) {
       for (const uint16_t bits : y) out.push_back(to_float(BF16{bits}));
       return out;
     });
+}
+
+TEST(Elementwise, CrossEntropyOfBf16Logits) {
+  for (const Isa isa : fast_isas())
+    for (const int64_t vocab : {1, 7, 16, 33, 5003}) {
+      SCOPED_TRACE(fmt::format("{} {}", name(isa), vocab));
+      const Owned logits = random_matrix(DType::kBF16, 9, vocab, 4);
+      std::vector<int32_t> labels;
+      for (int64_t t = 0; t < 9; ++t) labels.push_back(static_cast<int32_t>(t * 13 % vocab));
+      const auto compute = [&](const KernelTable& k) {
+        std::vector<unsigned char> z = logits.bytes;
+        std::vector<float> out(9);
+        std::vector<uint8_t> correct(9);
+        k.cross_entropy(9, vocab, z.data(), DType::kBF16, labels.data(), 0.5f, true, out.data(), correct.data(), pool());
+        for (int64_t i = 0; i < 9 * vocab; ++i) {
+          BF16 half;
+          std::memcpy(&half, z.data() + 2 * i, 2);
+          out.push_back(to_float(half));
+        }
+        for (const uint8_t c : correct) out.push_back(c);
+        return out;
+      };
+      expect_close(compute(kernels(isa)), compute(kernels(Isa::kScalar)), 4e-3f);
+    }
 }
 
 // The random numbers belong to the element, so every instruction set drops the same ones, wherever a range begins.

@@ -304,21 +304,21 @@ void attention_backward(const AttentionShape& a, const void* q, const void* k, c
 }
 
 // loss = log Σ e^z − z[label]; dz = scale · (softmax − onehot)
-void cross_entropy(int64_t rows, int64_t vocab, float* logits, const int32_t* labels, float scale, bool gradient, float* loss,
+void cross_entropy(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, bool gradient, float* loss,
                    uint8_t* correct, ThreadPool& pool) {
   pool.ranges(rows, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> z(at(vocab));
     for (int64_t t = begin; t < end; ++t) {
-      float* z = logits + t * vocab;
-      const float* top = std::max_element(z, z + vocab);
-      const float highest = *top;
-      if (correct) correct[t] = top - z == labels[t];
+      for (int64_t c = 0; c < vocab; ++c) z[at(c)] = load(logits, type, t * vocab + c);
+      const auto top = std::max_element(z.begin(), z.end());
+      const float highest = *top, label = z[at(labels[t])];
+      if (correct) correct[t] = top - z.begin() == labels[t];
       double total = 0;
-      for (int64_t c = 0; c < vocab; ++c) total += std::exp(z[c] - highest);
-      loss[t] = static_cast<float>(std::log(total)) + highest - z[labels[t]];
+      for (int64_t c = 0; c < vocab; ++c) total += std::exp(z[at(c)] - highest);
+      loss[t] = static_cast<float>(std::log(total)) + highest - label;
       if (!gradient) continue;
       const float factor = scale / static_cast<float>(total);
-      for (int64_t c = 0; c < vocab; ++c) z[c] = factor * std::exp(z[c] - highest);
-      z[labels[t]] -= scale;
+      for (int64_t c = 0; c < vocab; ++c) store(logits, type, t * vocab + c, factor * std::exp(z[at(c)] - highest) - (c == labels[t] ? scale : 0));
     }
   });
 }
