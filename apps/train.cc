@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -149,6 +150,7 @@ void add_train(CLI::App& app, Action& action) {
   verb->callback([a, &action] {
     action = [a] {
       watch_signals();
+      std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of writing: the run is saved first
       a->options.interrupted = interrupted;
       const recipes::Config config = recipes::load_config(a->file, a->overrides);
       if (a->json) {
