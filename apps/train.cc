@@ -42,8 +42,8 @@ void print_plan(const TrainPlan& plan) {
   for (const auto& d : plan.data.datasets)
     fmt::print("data      {} ({}): {} rows to train on, {} to validate on, {} tokens, {} supervised\n", d.path, data::name(d.format), d.training_rows, d.validation_rows, thousands(d.tokens), thousands(d.supervised_tokens));
   const auto& m = plan.memory;
-  fmt::print("memory    about {:.2f} GiB at the peak ({:.1f} available): weights {:.0f} MiB, of the file {:.0f}, trained {:.0f}, optimizer {:.0f}, activations {:.0f}, working {:.0f}\n",
-             gib(m.peak()), gib(plan.available_memory), mib(m.weights), mib(m.mapped), mib(m.parameters), mib(m.optimizer), mib(m.activations), mib(m.working));
+  fmt::print("memory    about {:.2f} GiB at the peak ({:.1f} available): weights {:.0f} MiB, of the file {:.0f}, trained {:.0f}, optimizer {:.0f}, activations {:.0f}, working {:.0f}, program and data {:.0f}\n",
+             gib(m.peak()), gib(plan.available_memory), mib(m.weights), mib(m.mapped), mib(m.parameters), mib(m.optimizer), mib(m.activations), mib(m.working), mib(m.program));
   for (const auto& line : plan.memory_advice) fmt::print("          {}\n", line);
   fmt::print("steps     {}{}\n", plan.exact_steps ? "" : "about ", plan.steps);
   for (const auto& note : plan.notes) fmt::print("note      {}\n", note);
@@ -96,13 +96,17 @@ class Console : public recipes::TrainObserver {
   bool dry_run_, live_ = ::isatty(STDOUT_FILENO) != 0, pending_ = false;
 };
 
+nlohmann::ordered_json memory_parts(const train::MemoryPlan& m) {
+  return {{"mapped", m.mapped}, {"weights", m.weights}, {"parameters", m.parameters}, {"optimizer", m.optimizer}, {"activations", m.activations}, {"working", m.working}, {"program", m.program}};
+}
+
 // For scripts: one JSON object per line.
 class JsonLines : public recipes::TrainObserver {
  public:
   void on_plan(const TrainPlan& p) override {
     print({{"kind", "plan"}, {"run", p.run_id}, {"folder", p.run_folder}, {"model", p.model}, {"trainable", p.trainable_values}, {"frozen", p.frozen_values},
            {"adapted_layers", p.adapted_layers}, {"steps", p.steps}, {"exact_steps", p.exact_steps}, {"resumed_from", p.resumed_from}, {"memory_peak", p.memory.peak()},
-           {"memory_available", p.available_memory}, {"memory_advice", p.memory_advice}, {"notes", p.notes}, {"config", p.resolved}});
+           {"memory_available", p.available_memory}, {"memory", memory_parts(p.memory)}, {"memory_advice", p.memory_advice}, {"notes", p.notes}, {"config", p.resolved}});
   }
   void on_step(const StepReport& r) override {
     print({{"kind", "step"}, {"step", r.step}, {"steps", r.steps}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed}, {"grad_norm", r.grad_norm},

@@ -17,11 +17,9 @@ WORDS = "the cat sat on a mat while rain fell over old roofs and nobody came to 
 
 def rows(path, tokens):
     rng = random.Random(1)
+    # One long text: it is cut into samples of the whole cut-off length, so that every row of a batch is full.
     with path.open("w") as file:
-        while tokens > 0:
-            words = [rng.choice(WORDS) for _ in range(200)]
-            file.write(json.dumps({"text": " ".join(words)}) + "\n")
-            tokens -= len(words)
+        file.write(json.dumps({"text": " ".join(rng.choice(WORDS) for _ in range(tokens))}) + "\n")
 
 
 def measure(hone, model, folder, name, settings):

@@ -231,6 +231,16 @@ std::unique_ptr<ValidationPass> Loader::validation() {
   return std::make_unique<ValidationBatches>(*impl_->store, impl_->config.batch_size);
 }
 
+uint64_t Loader::cache_bytes_to_come() const {
+  if (impl_->measured) return 0;
+  double bytes = 0;
+  for (const Dataset& dataset : impl_->datasets) {
+    const auto seen = static_cast<double>(dataset.visited_rows()), rows = static_cast<double>(dataset.rows());
+    if (seen > 0) bytes += rows * (300 + 5 * static_cast<double>(dataset.report().tokens) / seen);
+  }
+  return static_cast<uint64_t>(std::min(bytes, static_cast<double>(impl_->store->memory_left())));
+}
+
 const DataConfig& Loader::config() const { return impl_->config; }
 
 DataReport Loader::report() const {

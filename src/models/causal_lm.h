@@ -54,6 +54,8 @@ class CausalLm {
   std::vector<std::shared_ptr<autograd::Leaf>> parameters();
   /// Bytes of the weights that live in memory of their own (not mapped from the file).
   size_t owned_weight_bytes() const { return owned_bytes_; }
+  /// Bytes of the weights that are read where they lie in the mapped file.
+  size_t mapped_weight_bytes() const { return mapped_bytes_; }
 
   float dropout = 0;  // dropout_rate; see nn::Block
 
@@ -68,7 +70,7 @@ class CausalLm {
   Variable head_;  // the embedding itself when tied
   ops::RopeTable rope_;
   std::vector<std::shared_ptr<autograd::Leaf>> full_parameters_;
-  size_t owned_bytes_ = 0;
+  size_t owned_bytes_ = 0, mapped_bytes_ = 0;
 };
 
 /// Which layers receive adapters, and of what kind (Hu et al. 2021; rsLoRA: Kalajdzievski 2023).

@@ -1,6 +1,8 @@
 // The training recipe, top to bottom: model, data, plan, loop, results.
 #include "recipes/train.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -62,6 +64,8 @@ class Training {
   TrainSummary run() {
     total_ = planned_steps(config_, loader_);
     schedule_ = schedule_of(config_, total_.steps);
+    release_cached_memory();
+    ::malloc_trim(0);  // what reading model and data left behind
     TrainPlan plan = make_plan(config_, files_, model_, loader_, total_);
     if (options_.dry_run) {
       observer_.on_plan(plan);

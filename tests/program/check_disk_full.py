@@ -163,7 +163,7 @@ def at_any_call(program, expected):
     check(calls > 50, f"{calls} calls counted")
     seed = random.randrange(1 << 30)
     rng = random.Random(seed)
-    every = 1 if "--all" in sys.argv else max(1, calls // 24)
+    every = 1 if "--all" in sys.argv else max(1, calls // 14)
     points = list(range(1 + rng.randrange(every), calls + 1, every))
     print(f"{calls} calls change files; full at {len(points)} of them (seed {seed})")
     seen = 0
