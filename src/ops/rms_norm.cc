@@ -6,6 +6,7 @@ Variable rms_norm(const Variable& x, const Variable& weight, float eps) {
   const int64_t cols = weight.value().elements(), rows = x.value().elements() / cols;
   HONE_CHECK(weight.value().dtype() == DType::kF32 && x.shape()[-1] % cols == 0, "rms_norm: x {}, weight {} {}",
              x.shape().str(), name(weight.value().dtype()), weight.shape().str());
+  HONE_CHECK(!weight.requires_grad() || weight.leaf(), "rms_norm: a trained weight must be a parameter");
   check_activation("rms_norm", x.value(), x.shape()[-1]);
   const DType type = x.value().dtype();
   Tensor y = Tensor::empty(x.shape(), type), rstd = Tensor::empty({rows}, DType::kF32);

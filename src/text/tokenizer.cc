@@ -95,9 +95,14 @@ class Encoder {
 
   void run(const MappedText& text) {
     cut(text, d_.added_raw, [&](const MappedText& part) {
-      MappedText normal = part;
-      for (const NormalizeStep& step : d_.normalizers) normal = apply(normal, step);
-      cut(normal, d_.added_normalized, [&](const MappedText& rest) { pieces(rest); });
+      // A mapped text takes nine bytes per byte: it is copied only where something changes.
+      const auto encode = [&](const MappedText& normal) {
+        cut(normal, d_.added_normalized, [&](const MappedText& rest) { pieces(rest); });
+      };
+      if (d_.normalizers.empty()) return encode(part);
+      MappedText normal = apply(part, d_.normalizers.front());
+      for (size_t i = 1; i < d_.normalizers.size(); ++i) normal = apply(normal, d_.normalizers[i]);
+      encode(normal);
     });
   }
 
@@ -121,17 +126,24 @@ class Encoder {
       first_ = false;
       begin = at = to;
     }
-    if (begin < t.size()) rest(sliced(text, begin, t.size()));
+    if (begin == 0 && !t.empty()) rest(text);
+    else if (begin < t.size()) rest(sliced(text, begin, t.size()));
   }
 
   void pieces(const MappedText& part) {
-    MappedText text = part;
+    const MappedText* whole = &part;
+    MappedText changed;
     const bool wants_space = d_.prefix_space && (first_ || !d_.prefix_first_only);
-    if (wants_space && !is_space(text.text, 0) && !text.text.starts_with(kMetaspace)) text = prepended(text, " ");
+    if (wants_space && !is_space(part.text, 0) && !part.text.starts_with(kMetaspace)) {
+      changed = prepended(part, " ");
+      whole = &changed;
+    }
     if (d_.metaspace) {
       static const Pattern space = Pattern::literal(" ", "metaspace");
-      text = replaced(text, space, std::string(kMetaspace));
+      changed = replaced(*whole, space, std::string(kMetaspace));
+      whole = &changed;
     }
+    const MappedText& text = *whole;
     first_ = false;
     std::vector<Piece> list = split(text.text, {{0, text.text.size()}}, d_.splits);
     if (d_.metaspace && d_.metaspace_split) {
