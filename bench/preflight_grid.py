@@ -56,8 +56,8 @@ def main():
         for program in tiny:
             for family in ("llama", "qwen2", "qwen3", "deepseek2"):
                 path = folder / f"{family}.gguf"
-                subprocess.run([program, path, "f32", family], check=True)
-                runs += [(f"tiny {family}", path, "auto", 4, 256, checkpointing) for checkpointing in (False, True)]
+                subprocess.run([program, path, "f32", family, "8"], check=True)
+                runs += [(f"small {family}", path, "auto", 4, 512, checkpointing) for checkpointing in (False, True)]
         for number, (label, path, base, batch, cutoff, checkpointing) in enumerate(runs):
             settings = {"model.quantization": base, "training.batch_size": batch, "data.cutoff_length": cutoff,
                         "training.gradient_checkpointing": checkpointing}

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kLogitBytes = 24 << 20;          // the head works in chunks of this size (ops/linear_cross_entropy.cc)
 constexpr uint64_t kPerThread = uint64_t{2} << 20;  // packed stripes and attention tiles
-constexpr uint64_t kProgramGrowth = uint64_t{10} << 20;  // the history's cache, heap slack, the first step's tables
+constexpr uint64_t kProgramGrowth = uint64_t{2} << 20;  // the history's cache, the first step's tables
 
 uint64_t field_of(const char* path, const std::string& name) {
   std::ifstream file(path);
@@ -132,22 +132,23 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
   const uint64_t lora = kept_by_lora(model, tokens, size);
   Kept inputs(tokens, size);
   for (int64_t layer = 0; layer < c.layers; ++layer) inputs.activation(c.hidden_size);
-  Kept last(tokens, size);  // the final norm's input and output, the labelled rows and their gradients
-  for (int part = 0; part < 4; ++part) last.activation(c.hidden_size);
   const uint64_t recomputed = largest + lora / static_cast<uint64_t>(std::max<int64_t>(1, c.layers));
-  plan.activations = last.bytes() + (question.checkpointing ? inputs.bytes() : blocks + lora);
+  plan.activations = question.checkpointing ? inputs.bytes() : blocks + lora;
 
-  // Temporary: while the loss is computed, a chunk of logits; in a block's backward pass, the gradients of its feed-forward
-  // half and of the residual stream (with checkpointing, after the block was computed again).
-  const auto logits = static_cast<uint64_t>(std::min(kLogitBytes, std::max<int64_t>(1, question.supervised) * c.vocab_size * 4));
-  Kept gradients(tokens, size);
-  for (int part = 0; part < 3; ++part) gradients.activation(c.hidden_size);
-  for (int part = 0; part < 2; ++part) gradients.activation(feed_width(c, c.moe.has_value()));
+  // Temporary, whichever is more. While the loss is computed: the final norm's input and output, the labelled rows, their
+  // gradients, a chunk of logits. In a block's backward pass: gradients of its feed-forward half and of the residual stream,
+  // with checkpointing beside the block's tensors, computed again.
+  const int64_t feed = feed_width(c, c.moe.has_value()), labelled = std::max<int64_t>(1, question.supervised);
+  const int64_t rows = std::min(labelled, std::max<int64_t>(1, kLogitBytes / (c.vocab_size * 4)));
+  Kept head(tokens, size), gradients(tokens, size);
+  for (int part = 0; part < 2; ++part) head.activation(c.hidden_size), gradients.activation(c.hidden_size), gradients.activation(feed);
+  const uint64_t loss = head.bytes() + 2 * Storage::block_bytes(static_cast<size_t>(labelled * c.hidden_size * size)) +
+                        Storage::block_bytes(static_cast<size_t>(rows * c.vocab_size * 4));
   const uint64_t backward = gradients.bytes() + (question.checkpointing ? recomputed : 0);
-  // Kernels keep a packed copy of a product's left side, and a stripe of its right side per thread.
-  const int64_t widest = std::max({feed_width(c, c.moe.has_value()), c.heads * c.head_dim, c.hidden_size});
-  const auto packed = static_cast<uint64_t>(tokens * widest * size * 5 / 4);
-  plan.working = std::max(Storage::block_bytes(logits), backward) + packed + kPerThread * static_cast<uint64_t>(ThreadPool::global().size());
+  // Kernels keep a packed copy of the largest left side of a product they saw, a quarter rounded up, and stripes per thread.
+  const int64_t widest = std::max({feed, c.heads * c.head_dim, c.hidden_size});
+  const auto packed = static_cast<uint64_t>(std::max(tokens * widest, rows * c.vocab_size) * size * 5 / 4);
+  plan.working = std::max(loss, backward) + packed + kPerThread * static_cast<uint64_t>(ThreadPool::global().size());
   plan.program = question.program_bytes + kProgramGrowth;
   return plan;
 }
