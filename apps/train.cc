@@ -1,10 +1,12 @@
 // hone train FILE.yaml [key=value …]
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <unistd.h>
 
 #include "apps/verb.h"
@@ -34,6 +36,11 @@ std::string thousands(int64_t value) {
   return digits;
 }
 
+// What was printed must have gone somewhere: a closed pipe or a full disk ends the run, which saves first.
+void flush() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw std::system_error(errno ? errno : EIO, std::generic_category(), "standard output");
+}
+
 void print_plan(const TrainPlan& plan) {
   fmt::print("model     {} ({})\n", plan.model, plan.architecture);
   fmt::print("weights   {}\n", plan.base_format);
@@ -48,7 +55,7 @@ void print_plan(const TrainPlan& plan) {
   fmt::print("steps     {}{}\n", plan.exact_steps ? "" : "about ", plan.steps);
   for (const auto& note : plan.notes) fmt::print("note      {}\n", note);
   if (!plan.run_id.empty()) fmt::print("run       {} in {}{}\n", plan.run_id, plan.run_folder, plan.resumed_from > 0 ? fmt::format(", continued after step {}", plan.resumed_from) : "");
-  std::fflush(stdout);
+  flush();
 }
 
 void print_dry_run(const TrainPlan& plan) {
@@ -78,7 +85,7 @@ class Console : public recipes::TrainObserver {
     fmt::print("{}step {}/{}  loss {:.4f}  smoothed {:.4f}  grad {:.3f}  lr {:.2e}  {:.0f} tok/s  {:.2f} GiB  {} left{}", live_ ? "\r\x1b[K" : "", r.step, r.steps,
                r.loss, r.smoothed, r.grad_norm, r.learning_rate, r.tokens_per_second, gib(r.memory), duration(r.seconds_left), live_ ? "" : "\n");
     pending_ = live_;
-    std::fflush(stdout);
+    flush();
   }
   void on_validation(const ValidationReport& r) override {
     line(fmt::format("step {}  validation loss {:.4f}  accuracy {:.1f} %{}", r.step, r.loss, 100 * r.accuracy, r.best ? "  (best so far)" : ""));
@@ -89,7 +96,7 @@ class Console : public recipes::TrainObserver {
   void line(const std::string& text) {
     fmt::print("{}{}\n", pending_ ? "\n" : "", text);
     pending_ = false;
-    std::fflush(stdout);
+    flush();
   }
 
  private:
@@ -120,7 +127,7 @@ class JsonLines : public recipes::TrainObserver {
   }
   static void print(const nlohmann::ordered_json& json) {
     fmt::print("{}\n", json.dump());
-    std::fflush(stdout);
+    flush();
   }
 };
 

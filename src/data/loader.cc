@@ -175,6 +175,7 @@ Loader& Loader::operator=(Loader&&) noexcept = default;
 
 StepBatch Loader::next() {
   Impl& m = *impl_;
+  for (Dataset& dataset : m.datasets) dataset.check_unchanged();
   for (uint64_t empty = 0; !m.stream->has_more(); ++empty) {
     if (empty == kEmptyEpochs) {
       throw Error(ErrorCode::kInvalidInput, m.datasets.front().report().path, "no row gives a sample",
