@@ -6,7 +6,9 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <string>
 #include <system_error>
+#include <vector>
 #include <unistd.h>
 
 #include "apps/verb.h"
@@ -52,6 +54,29 @@ int report(const Error& error) {
   return error.exit_code();
 }
 
+// What CLI11 says, with the nearest verb or option for a misspelt one.
+int refused(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const std::string first = argc > 1 ? argv[1] : "";
+  std::vector<std::string> known;
+  std::string message = error.what(), word, hint = "hone --help lists the verbs, hone VERB --help its options";
+  const CLI::App* verb = nullptr;
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) {
+    if (sub->get_name() == first) verb = sub;
+    known.push_back(sub->get_name());
+  }
+  if (!verb && !first.empty() && first[0] != '-') {
+    word = first;
+    message = fmt::format("there is no verb \"{}\"", first);
+  } else if (verb && dynamic_cast<const CLI::ExtrasError*>(&error)) {
+    known.clear();
+    for (const CLI::Option* option : verb->get_options()) known.push_back(option->get_name());
+    for (int i = 2; i < argc && word.empty(); ++i)
+      if (message.find(argv[i]) != std::string::npos && argv[i][0] == '-') word = argv[i];
+  }
+  if (const std::string near = word.empty() ? "" : nearest(word, known); !near.empty()) hint = fmt::format("did you mean \"{}\"?", near);
+  return report(Error(ErrorCode::kInvalidInput, "command line", message, hint));
+}
+
 }  // namespace
 
 void watch_signals() {
@@ -84,7 +109,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return error.get_exit_code() == 0 ? app.exit(error) : hone::apps::refused(app, error, argc, argv);
   }
   hone::apps::prepare_signals();
   try {

@@ -233,8 +233,10 @@ void Dataset::refuse_rows() const {
   for (const Problem& problem : report_.problems.first) {
     if (is_malformed(problem.kind) && ++shown <= 5) message += "\n  " + problem.text();
   }
+  const bool all_missing = report_.problems.malformed() == report_.rows && report_.problems.first.front().kind == ProblemKind::kMissingKey;
   throw Error(ErrorCode::kInvalidInput, report_.path, std::move(message),
-              "correct the rows, or raise max_bad_rows (a share such as 5%, or a number of rows)");
+              all_missing ? fmt::format("these rows are not in the form {}: leave `format` out to have it found, or name their keys with `columns`", name(format_.format))
+                          : "correct the rows, or raise max_bad_rows (a share such as 5%, or a number of rows)");
 }
 
 void Dataset::record(uint64_t row, const std::vector<Sample>& samples) {

@@ -47,7 +47,7 @@ InputFile::InputFile(std::string path) : path_(std::move(path)) {
   // O_NONBLOCK: a named pipe without a writer must be refused, not waited for.
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
-    if (errno == ENOENT) throw Error(ErrorCode::kNotFound, path_, "no such file", "check the dataset's path");
+    if (errno == ENOENT) throw Error(ErrorCode::kNotFound, path_, "no such file", fmt::format("check the dataset's path{}", path_.starts_with('/') ? "" : ": it begins in the folder where hone is started"));
     io_error(path_, "open");
   }
   struct Closer {
