@@ -2,12 +2,18 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <filesystem>
 #include <new>
+#include <string>
+#include <system_error>
+#include <vector>
 #include <unistd.h>
 
 #include "apps/verb.h"
-#include "base/error.h"
+#include "base/disk.h"
+#include "io/mapped_file.h"
 
 namespace hone::apps {
 namespace {
@@ -19,10 +25,56 @@ void on_signal(int number) {
   asked_to_stop = 1;
 }
 
+// A page of a mapped file is gone. Only what a signal handler may do: say so, and end.
+void on_bus_error(int number, siginfo_t* info, void*) {
+  const char* path = io::mapped_path_at(info->si_addr);
+  if (!path) {
+    std::signal(number, SIG_DFL);
+    return;  // the access is made again, and ends the process the usual way
+  }
+  const auto say = [](const char* text) { (void)!::write(STDERR_FILENO, text, std::strlen(text)); };
+  say("hone: ");
+  say(path);
+  say(": the file became shorter while it was in use, or its disk failed\n"
+      "  hint: put the file back as it was; a training run goes on from its last checkpoint with --resume\n");
+  ::_exit(1);
+}
+
+void prepare_signals() {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write(), not the end
+  struct sigaction action {};
+  action.sa_sigaction = on_bus_error;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+}
+
 int report(const Error& error) {
   std::fprintf(stderr, "hone: %s: %s\n", error.where().c_str(), error.message().c_str());
   if (!error.hint().empty()) std::fprintf(stderr, "  hint: %s\n", error.hint().c_str());
   return error.exit_code();
+}
+
+// What CLI11 says, with the nearest verb or option for a misspelt one.
+int refused(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const std::string first = argc > 1 ? argv[1] : "";
+  std::vector<std::string> known;
+  std::string message = error.what(), word, hint = "hone --help lists the verbs, hone VERB --help its options";
+  const CLI::App* verb = nullptr;
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) {
+    if (sub->get_name() == first) verb = sub;
+    known.push_back(sub->get_name());
+  }
+  if (!verb && !first.empty() && first[0] != '-') {
+    word = first;
+    message = fmt::format("there is no verb \"{}\"", first);
+  } else if (verb && dynamic_cast<const CLI::ExtrasError*>(&error)) {
+    known.clear();
+    for (const CLI::Option* option : verb->get_options()) known.push_back(option->get_name());
+    for (int i = 2; i < argc && word.empty(); ++i)
+      if (message.find(argv[i]) != std::string::npos && argv[i][0] == '-') word = argv[i];
+  }
+  if (const std::string near = word.empty() ? "" : nearest(word, known); !near.empty()) hint = fmt::format("did you mean \"{}\"?", near);
+  return report(Error(ErrorCode::kInvalidInput, "command line", message, hint));
 }
 
 }  // namespace
@@ -32,6 +84,8 @@ void watch_signals() {
   action.sa_handler = on_signal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction before {};  // nohup and daemons ignore it: keep that
+  if (sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGHUP, &action, nullptr);
 }
 
 bool interrupted() { return asked_to_stop != 0; }
@@ -56,14 +110,19 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return error.get_exit_code() == 0 ? app.exit(error) : hone::apps::refused(app, error, argc, argv);
   }
+  hone::apps::prepare_signals();
   try {
     return action();
   } catch (const hone::Error& error) {
     return hone::apps::report(error);
   } catch (const std::bad_alloc&) {
     return hone::apps::report(hone::Error(hone::ErrorCode::kOutOfMemory, "memory", "the system refused an allocation", "see hone train --dry-run for what a run needs"));
+  } catch (const std::filesystem::filesystem_error& error) {
+    return hone::apps::report(hone::write_error(error.path1(), "use it", error.code().value()));
+  } catch (const std::system_error& error) {  // what fmt throws when standard output takes no more
+    return hone::apps::report(hone::Error(hone::ErrorCode::kIo, "standard output", error.code().message(), "send the output somewhere that can take it"));
   } catch (const std::exception& error) {
     return hone::apps::report(hone::Error(hone::ErrorCode::kInternal, "hone", error.what(), "this is a bug: please report it with the command that led here"));
   }

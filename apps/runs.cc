@@ -94,7 +94,7 @@ void add_runs(CLI::App& app, Action& action) {
   verb->require_subcommand(1);
   const auto flag = [&](CLI::App* sub) { sub->add_flag("--json", a->json, "as JSON"); };
   CLI::App* listing = verb->add_subcommand("list", "newest first");
-  listing->add_option("--limit", a->limit, "at most so many");
+  listing->add_option("--limit", a->limit, "at most so many")->check(CLI::Range(1, 1 << 30));
   flag(listing);
   listing->callback([a, &action] { action = [a] { return list(a->json, a->limit); }; });
   CLI::App* showing = verb->add_subcommand("show", "one run: figures, events, configuration");

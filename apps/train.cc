@@ -1,9 +1,12 @@
 // hone train FILE.yaml [key=value …]
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <unistd.h>
 
 #include "apps/verb.h"
@@ -33,6 +36,11 @@ std::string thousands(int64_t value) {
   return digits;
 }
 
+// What was printed must have gone somewhere: a closed pipe or a full disk ends the run, which saves first.
+void flush() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw std::system_error(errno ? errno : EIO, std::generic_category(), "standard output");
+}
+
 void print_plan(const TrainPlan& plan) {
   fmt::print("model     {} ({})\n", plan.model, plan.architecture);
   fmt::print("weights   {}\n", plan.base_format);
@@ -41,13 +49,13 @@ void print_plan(const TrainPlan& plan) {
   for (const auto& d : plan.data.datasets)
     fmt::print("data      {} ({}): {} rows to train on, {} to validate on, {} tokens, {} supervised\n", d.path, data::name(d.format), d.training_rows, d.validation_rows, thousands(d.tokens), thousands(d.supervised_tokens));
   const auto& m = plan.memory;
-  fmt::print("memory    about {:.2f} GiB at the peak ({:.1f} available): weights {:.0f} MiB, of the file {:.0f}, trained {:.0f}, optimizer {:.0f}, activations {:.0f}, working {:.0f}\n",
-             gib(m.peak()), gib(plan.available_memory), mib(m.weights), mib(m.mapped), mib(m.parameters), mib(m.optimizer), mib(m.activations), mib(m.working));
+  fmt::print("memory    about {:.2f} GiB at the peak ({:.1f} available): weights {:.0f} MiB, of the file {:.0f}, trained {:.0f}, optimizer {:.0f}, activations {:.0f}, working {:.0f}, program and data {:.0f}\n",
+             gib(m.peak()), gib(plan.available_memory), mib(m.weights), mib(m.mapped), mib(m.parameters), mib(m.optimizer), mib(m.activations), mib(m.working), mib(m.program));
   for (const auto& line : plan.memory_advice) fmt::print("          {}\n", line);
   fmt::print("steps     {}{}\n", plan.exact_steps ? "" : "about ", plan.steps);
   for (const auto& note : plan.notes) fmt::print("note      {}\n", note);
   if (!plan.run_id.empty()) fmt::print("run       {} in {}{}\n", plan.run_id, plan.run_folder, plan.resumed_from > 0 ? fmt::format(", continued after step {}", plan.resumed_from) : "");
-  std::fflush(stdout);
+  flush();
 }
 
 void print_dry_run(const TrainPlan& plan) {
@@ -77,7 +85,7 @@ class Console : public recipes::TrainObserver {
     fmt::print("{}step {}/{}  loss {:.4f}  smoothed {:.4f}  grad {:.3f}  lr {:.2e}  {:.0f} tok/s  {:.2f} GiB  {} left{}", live_ ? "\r\x1b[K" : "", r.step, r.steps,
                r.loss, r.smoothed, r.grad_norm, r.learning_rate, r.tokens_per_second, gib(r.memory), duration(r.seconds_left), live_ ? "" : "\n");
     pending_ = live_;
-    std::fflush(stdout);
+    flush();
   }
   void on_validation(const ValidationReport& r) override {
     line(fmt::format("step {}  validation loss {:.4f}  accuracy {:.1f} %{}", r.step, r.loss, 100 * r.accuracy, r.best ? "  (best so far)" : ""));
@@ -88,12 +96,16 @@ class Console : public recipes::TrainObserver {
   void line(const std::string& text) {
     fmt::print("{}{}\n", pending_ ? "\n" : "", text);
     pending_ = false;
-    std::fflush(stdout);
+    flush();
   }
 
  private:
   bool dry_run_, live_ = ::isatty(STDOUT_FILENO) != 0, pending_ = false;
 };
+
+nlohmann::ordered_json memory_parts(const train::MemoryPlan& m) {
+  return {{"mapped", m.mapped}, {"weights", m.weights}, {"parameters", m.parameters}, {"optimizer", m.optimizer}, {"activations", m.activations}, {"working", m.working}, {"program", m.program}};
+}
 
 // For scripts: one JSON object per line.
 class JsonLines : public recipes::TrainObserver {
@@ -101,7 +113,7 @@ class JsonLines : public recipes::TrainObserver {
   void on_plan(const TrainPlan& p) override {
     print({{"kind", "plan"}, {"run", p.run_id}, {"folder", p.run_folder}, {"model", p.model}, {"trainable", p.trainable_values}, {"frozen", p.frozen_values},
            {"adapted_layers", p.adapted_layers}, {"steps", p.steps}, {"exact_steps", p.exact_steps}, {"resumed_from", p.resumed_from}, {"memory_peak", p.memory.peak()},
-           {"memory_available", p.available_memory}, {"memory_advice", p.memory_advice}, {"notes", p.notes}, {"config", p.resolved}});
+           {"memory_available", p.available_memory}, {"memory", memory_parts(p.memory)}, {"memory_advice", p.memory_advice}, {"notes", p.notes}, {"config", p.resolved}});
   }
   void on_step(const StepReport& r) override {
     print({{"kind", "step"}, {"step", r.step}, {"steps", r.steps}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed}, {"grad_norm", r.grad_norm},
@@ -115,7 +127,7 @@ class JsonLines : public recipes::TrainObserver {
   }
   static void print(const nlohmann::ordered_json& json) {
     fmt::print("{}\n", json.dump());
-    std::fflush(stdout);
+    flush();
   }
 };
 
@@ -149,6 +161,7 @@ void add_train(CLI::App& app, Action& action) {
   verb->callback([a, &action] {
     action = [a] {
       watch_signals();
+      std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of writing: the run is saved first
       a->options.interrupted = interrupted;
       const recipes::Config config = recipes::load_config(a->file, a->overrides);
       if (a->json) {

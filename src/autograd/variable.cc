@@ -86,6 +86,7 @@ Tensor Gradients::waiting(int i) {
 
 Tensor Gradients::leaf(int i) {
   auto& edge = node_.inputs[static_cast<size_t>(i)];
+  HONE_CHECK(!edge.node, "{}: input {} comes from another op; only a parameter's gradient is computed here", node_.op, i);
   if (!edge.leaf) return {};
   if (!edge.leaf->grad.defined()) edge.leaf->grad = Tensor::zeros(edge.shape, DType::kF32);
   return edge.leaf->grad;

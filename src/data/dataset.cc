@@ -23,6 +23,8 @@ uint64_t fold(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
+uint64_t extended(uint64_t fingerprint, uint64_t hash) { return fold(fingerprint ^ hash, 0x9E3779B97F4A7C15u) + hash; }
+
 }  // namespace
 
 // h ← fold(h ⊕ word, K) over little-endian 64-bit words, the length last.
@@ -104,7 +106,7 @@ void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
     index_.add(raw.begin, raw.line);
     end = raw.end;
     const uint64_t hash = row_hash(raw.bytes, seed_);
-    fingerprint_ = fold(fingerprint_ ^ hash, 0x9E3779B97F4A7C15u) + hash;
+    fingerprint_ = extended(fingerprint_, hash);
     validation_.push_back(all_validation || hash < threshold);
     if (row == 0 || hash < smallest) smallest = hash, smallest_row = row;
     if (row == 0 || hash > greatest) greatest = hash, greatest_row = row;
@@ -121,20 +123,13 @@ void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
     waiting_rows.push_back(std::move(json));
     if (waiting.size() == kRowsForFormat) settle_waiting();
   };
-  switch (container_) {
-    case Container::kJson: scan_json(file_, max_row_bytes_, on_row); break;
-    case Container::kCsv: {
-      if (delimiter_ == 0) {
-        // The header record is found with a delimiter that cannot change where it ends: a line end outside quotes.
-        const uint64_t begin = file_.content_begin();
-        const std::string head = file_.read(begin, std::min<uint64_t>(file_.size() - begin, 1 << 16));
-        delimiter_ = guess_delimiter(std::string_view(head).substr(0, head.find('\n')));
-      }
-      scan_csv(file_, delimiter_, max_row_bytes_, on_row);
-      break;
-    }
-    default: scan_jsonl(file_, max_row_bytes_, on_row); break;
+  if (container_ == Container::kCsv && delimiter_ == 0) {
+    // The header record is found with a delimiter that cannot change where it ends: a line end outside quotes.
+    const uint64_t begin = file_.content_begin();
+    const std::string head = file_.read(begin, std::min<uint64_t>(file_.size() - begin, 1 << 16));
+    delimiter_ = guess_delimiter(std::string_view(head).substr(0, head.find('\n')));
   }
+  scan_rows(on_row);
   index_.finish(end);
   if (report_.rows == 0) {
     throw Error(ErrorCode::kInvalidInput, report_.path, "the file has no rows", "a dataset needs at least one row");
@@ -153,6 +148,34 @@ void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
   }
   report_.training_rows = static_cast<int64_t>(training_rows());
   report_.validation_rows = static_cast<int64_t>(validation_rows());
+}
+
+void Dataset::check_unchanged() {
+  if (!file_.changed()) return;
+  uint64_t fingerprint = 0;
+  bool header = container_ == Container::kCsv;
+  const auto on_row = [&](const RawRow& raw) {
+    if (std::exchange(header, false)) return;
+    fingerprint = extended(fingerprint, row_hash(raw.bytes, seed_));
+  };
+  try {
+    scan_rows(on_row);
+  } catch (const Error&) {
+    fingerprint = ~fingerprint_;  // its structure broke
+  }
+  if (fingerprint != fingerprint_ || file_.size_now() != file_.size()) {
+    throw Error(ErrorCode::kIo, report_.path, "the file was changed while training reads it",
+                "put the file back as it was, and keep it unchanged during a run");
+  }
+  file_.accept();
+}
+
+void Dataset::scan_rows(RowSink on_row) {
+  switch (container_) {
+    case Container::kJson: return scan_json(file_, max_row_bytes_, on_row);
+    case Container::kCsv: return scan_csv(file_, delimiter_, max_row_bytes_, on_row);
+    default: return scan_jsonl(file_, max_row_bytes_, on_row);
+  }
 }
 
 void Dataset::settle(const DatasetConfig& dataset, const std::vector<Json>& first_rows) {
@@ -210,8 +233,10 @@ void Dataset::refuse_rows() const {
   for (const Problem& problem : report_.problems.first) {
     if (is_malformed(problem.kind) && ++shown <= 5) message += "\n  " + problem.text();
   }
+  const bool all_missing = report_.problems.malformed() == report_.rows && report_.problems.first.front().kind == ProblemKind::kMissingKey;
   throw Error(ErrorCode::kInvalidInput, report_.path, std::move(message),
-              "correct the rows, or raise max_bad_rows (a share such as 5%, or a number of rows)");
+              all_missing ? fmt::format("these rows are not in the form {}: leave `format` out to have it found, or name their keys with `columns`", name(format_.format))
+                          : "correct the rows, or raise max_bad_rows (a share such as 5%, or a number of rows)");
 }
 
 void Dataset::record(uint64_t row, const std::vector<Sample>& samples) {

@@ -63,6 +63,8 @@ class Dataset {
   /// "file:line".
   std::string where(uint64_t row) const;
   const RowFormat& format() const { return format_; }
+  /// Throws Error{kIo} when the rows are no longer those that were scanned. A file that was only touched is accepted.
+  void check_unchanged();
   /// Changes when a row is added, removed, moved or edited.
   uint64_t fingerprint() const { return fingerprint_; }
 
@@ -79,6 +81,7 @@ class Dataset {
  private:
   void scan(const DatasetConfig& dataset, double validation_share);
   void settle(const DatasetConfig& dataset, const std::vector<Json>& first_rows);
+  void scan_rows(RowSink on_row);
   void read_header(const RawRow& header);
   void note(uint64_t row, uint64_t line, RowIssue issue);
   [[noreturn]] void refuse_rows() const;

@@ -35,6 +35,8 @@ constexpr std::array<Magic, 8> kRefused = {{
     {"\xfe\xff"sv, "UTF-16 text", kRecode},
 }};
 
+int64_t modified_ns(const struct stat& status) { return status.st_mtim.tv_sec * int64_t{1000000000} + status.st_mtim.tv_nsec; }
+
 [[noreturn]] void io_error(const std::string& path, const char* what) {
   throw Error(ErrorCode::kIo, path, fmt::format("cannot {}: {}", what, std::strerror(errno)));
 }
@@ -45,7 +47,7 @@ InputFile::InputFile(std::string path) : path_(std::move(path)) {
   // O_NONBLOCK: a named pipe without a writer must be refused, not waited for.
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
-    if (errno == ENOENT) throw Error(ErrorCode::kNotFound, path_, "no such file", "check the dataset's path");
+    if (errno == ENOENT) throw Error(ErrorCode::kNotFound, path_, "no such file", fmt::format("check the dataset's path{}", path_.starts_with('/') ? "" : ": it begins in the folder where hone is started"));
     io_error(path_, "open");
   }
   struct Closer {
@@ -60,6 +62,7 @@ InputFile::InputFile(std::string path) : path_(std::move(path)) {
     throw Error(ErrorCode::kInvalidInput, path_, "not a regular file", "name one jsonl, json or csv file per dataset");
   }
   size_ = static_cast<uint64_t>(status.st_size);
+  modified_ns_ = modified_ns(status);
   if (size_ == 0) throw Error(ErrorCode::kInvalidInput, path_, "the file is empty", "a dataset needs at least one row");
   descriptor_ = descriptor;
   std::array<char, 8> head{};
@@ -82,7 +85,25 @@ InputFile::InputFile(InputFile&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       size_(other.size_),
-      content_begin_(other.content_begin_) {}
+      content_begin_(other.content_begin_),
+      modified_ns_(other.modified_ns_) {}
+
+bool InputFile::changed() const {
+  struct stat status = {};
+  if (::fstat(descriptor_, &status) != 0) io_error(path_, "inspect");
+  return static_cast<uint64_t>(status.st_size) != size_ || modified_ns(status) != modified_ns_;
+}
+
+uint64_t InputFile::size_now() const {
+  struct stat status = {};
+  if (::fstat(descriptor_, &status) != 0) io_error(path_, "inspect");
+  return static_cast<uint64_t>(status.st_size);
+}
+
+void InputFile::accept() {
+  struct stat status = {};
+  if (::fstat(descriptor_, &status) == 0) modified_ns_ = modified_ns(status);
+}
 
 uint64_t InputFile::read_some(uint64_t offset, char* to, uint64_t count) const {
   uint64_t done = 0;
@@ -104,7 +125,7 @@ std::string InputFile::read(uint64_t offset, uint64_t count) const {
   }
   std::string bytes(count, '\0');
   if (read_some(offset, bytes.data(), count) != count) {
-    throw Error(ErrorCode::kIo, path_, "the file became shorter while it was in use", "keep data files unchanged during a run");
+    throw Error(ErrorCode::kIo, path_, "the file became shorter while it was in use", "put the file back as it was, and keep it unchanged during a run");
   }
   return bytes;
 }

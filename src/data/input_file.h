@@ -23,6 +23,12 @@ class InputFile {
   /// 3 where the file starts with a UTF-8 byte order mark, else 0.
   uint64_t content_begin() const { return content_begin_; }
 
+  /// Whether the file on disk is no longer the one that was opened: another size or time of change.
+  bool changed() const;
+  uint64_t size_now() const;
+  /// Takes the present time of change for the known one (the content was found to be the same).
+  void accept();
+
   /// Reads up to `count` bytes from `offset`; fewer only at the end of the file. Throws Error{kIo}.
   uint64_t read_some(uint64_t offset, char* to, uint64_t count) const;
   /// Reads exactly [offset, offset + count). Throws Error{kIo} when the file has shrunk since it was opened.
@@ -32,6 +38,7 @@ class InputFile {
   std::string path_;
   int descriptor_ = -1;
   uint64_t size_ = 0, content_begin_ = 0;
+  int64_t modified_ns_ = 0;
 };
 
 }  // namespace hone::data

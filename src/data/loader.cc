@@ -175,6 +175,7 @@ Loader& Loader::operator=(Loader&&) noexcept = default;
 
 StepBatch Loader::next() {
   Impl& m = *impl_;
+  for (Dataset& dataset : m.datasets) dataset.check_unchanged();
   for (uint64_t empty = 0; !m.stream->has_more(); ++empty) {
     if (empty == kEmptyEpochs) {
       throw Error(ErrorCode::kInvalidInput, m.datasets.front().report().path, "no row gives a sample",
@@ -229,6 +230,16 @@ StepCount Loader::steps_in_epoch(uint64_t epoch) const {
 std::unique_ptr<ValidationPass> Loader::validation() {
   if (ValidationOrder(impl_->datasets).size() == 0) return nullptr;
   return std::make_unique<ValidationBatches>(*impl_->store, impl_->config.batch_size);
+}
+
+uint64_t Loader::cache_bytes_to_come() const {
+  if (impl_->measured) return 0;
+  double bytes = 0;
+  for (const Dataset& dataset : impl_->datasets) {
+    const auto seen = static_cast<double>(dataset.visited_rows()), rows = static_cast<double>(dataset.rows());
+    if (seen > 0) bytes += rows * (300 + 5 * static_cast<double>(dataset.report().tokens) / seen);
+  }
+  return static_cast<uint64_t>(std::min(bytes, static_cast<double>(impl_->store->memory_left())));
 }
 
 const DataConfig& Loader::config() const { return impl_->config; }

@@ -95,6 +95,10 @@ class Loader {
   /// loader.
   std::unique_ptr<ValidationPass> validation();
 
+  /// About what samples that were not tokenised yet will add to memory: nothing when the data was measured, and never more
+  /// than the token cache has left.
+  uint64_t cache_bytes_to_come() const;
+
   const DataConfig& config() const;
   /// Counts so far; rows not measured in advance are added as they are visited.
   DataReport report() const;

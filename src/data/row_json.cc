@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "data/csv.h"
+#include "data/plain_json.h"
 
 namespace hone::data {
 namespace {
@@ -39,6 +40,11 @@ int64_t nesting(std::string_view bytes) {
     }
   }
   return deepest;
+}
+
+std::optional<RowIssue> object_or_issue(const Json& row) {
+  if (row.is_object()) return std::nullopt;
+  return RowIssue{ProblemKind::kNotAnObject, fmt::format("the row must be an object, found {}", row.type_name())};
 }
 
 }  // namespace
@@ -81,6 +87,7 @@ size_t valid_utf8(std::string_view text) {
 
 std::optional<RowIssue> parse_json_row(std::string_view bytes, int max_nesting, Json& row) {
   if (auto issue = check_utf8(bytes)) return issue;
+  if (read_plain_json(bytes, max_nesting, row)) return object_or_issue(row);
   if (const int64_t depth = nesting(bytes); depth > max_nesting) {
     return RowIssue{ProblemKind::kTooDeep, fmt::format("nested {} deep, at most {} is accepted", depth, max_nesting)};
   }
@@ -93,10 +100,7 @@ std::optional<RowIssue> parse_json_row(std::string_view bytes, int max_nesting, 
   } catch (const Json::exception&) {
     return RowIssue{ProblemKind::kBadJson, "a number is out of range"};
   }
-  if (!row.is_object()) {
-    return RowIssue{ProblemKind::kNotAnObject, fmt::format("the row must be an object, found {}", row.type_name())};
-  }
-  return std::nullopt;
+  return object_or_issue(row);
 }
 
 std::optional<RowIssue> parse_csv_row(std::string_view record, char delimiter, const std::vector<std::string>& header,

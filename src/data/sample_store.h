@@ -26,6 +26,8 @@ class SampleStore {
   /// malformed rows become too many.
   std::vector<RowSamples> get(std::span<const SourceRow> rows);
   /// Rows that may be asked for at once: as many from the front of `rows` as hold at most 8 MiB in the file, at least one.
+  /// Bytes that more samples may still take in memory.
+  int64_t memory_left() const { return memory_left_; }
   size_t affordable(std::span<const SourceRow> rows) const;
 
   const DataConfig& config() const { return config_; }

@@ -5,22 +5,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <vector>
 
-#include "base/error.h"
+#include "base/disk.h"
 
 namespace hone::io {
 namespace {
 
-[[noreturn]] void refused(const std::filesystem::path& path, const char* what, int error) {
-  const char* hint = error == ENOSPC || error == EDQUOT ? "free some space on this disk and run the command again"
-                     : error == EACCES || error == EROFS ? "choose a folder you may write to"
-                                                         : "check the disk and the folder";
-  throw Error(error == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, path.string(),
-              fmt::format("cannot {}: {}", what, std::strerror(error)), hint);
+[[noreturn]] void refused(const std::filesystem::path& path, const char* what, int error, uint64_t needed = 0) {
+  throw write_error(path, what, error, needed);
 }
 
 class Sha256 {
@@ -52,8 +49,9 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
 struct AtomicFile::Impl {
   std::filesystem::path path, temporary;
   int fd = -1;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, expected = 0;
   Sha256 hash;
+  uint64_t needed() const { return std::max(bytes, expected); }
 };
 
 AtomicFile::AtomicFile(std::filesystem::path path) : impl_(std::make_unique<Impl>()) {
@@ -72,6 +70,17 @@ AtomicFile::~AtomicFile() {
   ::unlink(impl_->temporary.c_str());
 }
 
+void AtomicFile::expect(uint64_t bytes) {
+  impl_->expected = bytes;
+  if (bytes == 0) return;
+  // Blocks are set aside now where the file system can: better refused here than after most of it was written.
+  int reason = 0;
+  do {
+    reason = ::fallocate(impl_->fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+  } while (reason == EINTR);
+  if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) refused(impl_->path, "write", reason, bytes);
+}
+
 void AtomicFile::write(const void* data, size_t bytes) {
   const char* p = static_cast<const char*>(data);
   impl_->hash.add(data, bytes);
@@ -80,7 +89,7 @@ void AtomicFile::write(const void* data, size_t bytes) {
     const ssize_t written = ::write(impl_->fd, p, bytes);
     if (written < 0) {
       if (errno == EINTR) continue;
-      refused(impl_->path, "write", errno);
+      refused(impl_->path, "write", errno, impl_->needed());
     }
     p += written;
     bytes -= static_cast<size_t>(written);
@@ -95,11 +104,11 @@ void AtomicFile::write_zeros(size_t bytes) {
 uint64_t AtomicFile::bytes() const { return impl_->bytes; }
 
 std::string AtomicFile::finish() {
-  if (::fsync(impl_->fd) != 0) refused(impl_->path, "bring the file to disk", errno);
+  if (::fsync(impl_->fd) != 0) refused(impl_->path, "bring the file to disk", errno, impl_->needed());
   if (::close(std::exchange(impl_->fd, -1)) != 0) {
     const int error = errno;
     ::unlink(impl_->temporary.c_str());
-    refused(impl_->path, "close the file", error);
+    refused(impl_->path, "close the file", error, impl_->needed());
   }
   if (::rename(impl_->temporary.c_str(), impl_->path.c_str()) != 0) {
     const int error = errno;
@@ -112,6 +121,7 @@ std::string AtomicFile::finish() {
 
 std::string write_file(const std::filesystem::path& path, std::string_view content) {
   AtomicFile file(path);
+  file.expect(content.size());
   file.write(content);
   return file.finish();
 }

@@ -18,6 +18,8 @@ class AtomicFile {
   AtomicFile(AtomicFile&&) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
 
+  /// Announces the file's final size, so that a disk without room for it is found before the first byte.
+  void expect(uint64_t bytes);
   void write(const void* data, size_t bytes);
   void write(std::string_view text) { write(text.data(), text.size()); }
   void write_zeros(size_t bytes);

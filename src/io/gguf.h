@@ -29,6 +29,7 @@ class Gguf {
 
   const std::filesystem::path& path() const { return file_->path(); }
   void drop_pages() const { file_->drop_pages(); }
+  void check_unchanged() const { file_->check_unchanged(); }
   uint32_t version() const { return version_; }
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
 

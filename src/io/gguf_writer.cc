@@ -95,6 +95,7 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& me
     bytes_.push_back(static_cast<uint64_t>(entry.shape.elements() / cols * row_bytes(entry.type, cols)));
     offset = aligned(offset + bytes_.back());
   }
+  file_.expect(aligned(h.bytes().size()) + offset);
   file_.write(h.bytes());
   file_.write_zeros(aligned(file_.bytes()) - file_.bytes());
 }

@@ -164,9 +164,10 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const st
   std::string text = header.dump();
   text.resize((text.size() + 8 + 63) / 64 * 64 - 8, ' ');  // so that the data begins on a cache line
   const uint64_t size = text.size();
+  expected_ = 8 + size + at;
+  file_.expect(expected_);
   file_.write(&size, 8);
   file_.write(text);
-  expected_ = file_.bytes() + at;
 }
 
 std::string SafetensorsWriter::finish() {

@@ -23,6 +23,7 @@ class Safetensors {
 
   const std::filesystem::path& path() const { return file_->path(); }
   void drop_pages() const { file_->drop_pages(); }
+  void check_unchanged() const { file_->check_unchanged(); }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool has(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
   std::vector<std::string> names() const;

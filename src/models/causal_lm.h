@@ -45,6 +45,8 @@ class CausalLm {
                   bool checkpointing = false) const;
   /// Logits (rows, V) F32 of hidden states (rows, C).
   Variable logits(const Variable& hidden) const;
+  /// Of so many labelled rows, how many have their logits in memory at the same time while `loss` trains.
+  int64_t logit_rows(int64_t labelled) const { return ops::logit_rows_at_once(labelled, config_.vocab_size, activation_); }
   /// scale · Σ −log p(label) over the labelled tokens; labels as in ops::linear_cross_entropy.
   ops::TokenLoss loss(const nn::Sequence& sequence, const Tensor& labels, float scale, const nn::Pass& pass,
                       bool checkpointing = false) const;
@@ -55,6 +57,8 @@ class CausalLm {
   std::vector<std::shared_ptr<autograd::Leaf>> parameters();
   /// Bytes of the weights that live in memory of their own (not mapped from the file).
   size_t owned_weight_bytes() const { return owned_bytes_; }
+  /// Bytes of the weights that are read where they lie in the mapped file.
+  size_t mapped_weight_bytes() const { return mapped_bytes_; }
 
   float dropout = 0;  // dropout_rate; see nn::Block
 
@@ -69,7 +73,7 @@ class CausalLm {
   Variable head_;  // the embedding itself when tied
   ops::RopeTable rope_;
   std::vector<std::shared_ptr<autograd::Leaf>> full_parameters_;
-  size_t owned_bytes_ = 0;
+  size_t owned_bytes_ = 0, mapped_bytes_ = 0;
 };
 
 /// Which layers receive adapters, and of what kind (Hu et al. 2021; rsLoRA: Kalajdzievski 2023).

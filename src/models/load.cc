@@ -82,7 +82,9 @@ class CausalLm::Loader {
   // A parameter when everything is trained, else a constant; counts the bytes that are not the file's own.
   Variable own(Tensor value, const std::string& name, bool mapped) {
     if (!options_.train_all) {
-      if (!mapped) model_.owned_bytes_ += value.bytes();
+      size_t bytes = value.bytes();
+      if (const quant::Nf4State* scales = value.nf4_state()) bytes += scales->absmax_code.size() + 4 * scales->nested_absmax.size();
+      (mapped && !value.writable() ? model_.mapped_bytes_ : model_.owned_bytes_) += bytes;
       return Variable(std::move(value));
     }
     Tensor copy = value.dtype() == DType::kF32 && !mapped ? value : decoded(value, DType::kF32);

@@ -13,6 +13,9 @@ class HuggingFaceSource : public ModelSource {
   explicit HuggingFaceSource(const std::filesystem::path& directory);
   bool has(std::string_view name) const override { return shard_of_.find(name) != shard_of_.end(); }
   Tensor tensor(std::string_view name) const override;
+  void check_unchanged() const override {
+    for (const io::Safetensors& shard : shards_) shard.check_unchanged();
+  }
   void drop_pages() const override {
     for (const io::Safetensors& shard : shards_) shard.drop_pages();
   }

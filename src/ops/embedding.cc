@@ -6,6 +6,7 @@ Variable embedding(const Variable& table, const Tensor& ids, DType type) {
   const profile::Scope scope("embedding");
   HONE_CHECK(table.shape().rank() == 2 && ids.dtype() == DType::kI32, "embedding: table {}, ids {}", table.shape().str(),
              name(ids.dtype()));
+  HONE_CHECK(!table.requires_grad() || table.leaf(), "embedding: a trained table must be a parameter");
   const int32_t* id = ids.data<int32_t>();
   for (int64_t t = 0; t < ids.elements(); ++t)
     if (id[t] < 0 || id[t] >= table.size(0))

@@ -232,11 +232,12 @@ Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, co
   if (!autograd::needs_grad(inputs)) return y;
   return autograd::record(
       "grouped_linear", inputs, y,
-      [x = x.value(), begin, weights, loras, us, experts](std::vector<Tensor>& grads, autograd::Gradients& out) {
-        Tensor dx = out.needed(0) ? Tensor::empty(x.shape(), x.dtype()) : Tensor{};
+      [saved = autograd::Saved(x), begin, weights, loras, us, experts](std::vector<Tensor>& grads, autograd::Gradients& out) {
+        const Tensor input = saved.get();
+        Tensor dx = out.needed(0) ? Tensor::empty(input.shape(), input.dtype()) : Tensor{};
         for (size_t e = 0; e < experts; ++e) {
           if (begin[e] == begin[e + 1]) continue;
-          const Tensor rows = x.rows(begin[e], begin[e + 1]), dy = grads[0].rows(begin[e], begin[e + 1]);
+          const Tensor rows = input.rows(begin[e], begin[e + 1]), dy = grads[0].rows(begin[e], begin[e + 1]);
           const Lora* lora = loras.empty() || !loras[e].a.defined() ? nullptr : &loras[e];
           Tensor du;
           const int lora_at = static_cast<int>(1 + experts + 2 * e);
@@ -244,7 +245,7 @@ Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, co
           if (Tensor dw = out.leaf(static_cast<int>(1 + e)); dw.defined()) weight_gradient(dw, dy, rows);
           if (!dx.defined()) continue;
           const Tensor part = dx.rows(begin[e], begin[e + 1]);
-          Call call(part, dy.size(0), x.shape()[-1], precision_of(x.dtype()));
+          Call call(part, dy.size(0), input.shape()[-1], precision_of(input.dtype()));
           add_input_gradient(call, dy, weights[e].value(), lora, du);
           run(call);
           if (lora && lora->dropout != 0) LoraPass{*lora}.add_dropped_input_gradient(du, part);

@@ -10,12 +10,16 @@ namespace {
 // the activations.
 constexpr int64_t kChunkBytes = 40 << 20;
 
-// Rows per chunk: as many as fit, in chunks of about equal size.
-int64_t chunk_rows(int64_t rows, int64_t vocab, DType type) {
+}  // namespace
+
+// As many as fit, in chunks of about equal size.
+int64_t logit_rows_at_once(int64_t rows, int64_t vocab, DType type) {
   const int64_t most = std::max<int64_t>(1, std::min(rows, kChunkBytes / row_bytes(type, vocab)));
   const int64_t chunks = (rows + most - 1) / std::max<int64_t>(1, most);
   return chunks ? (rows + chunks - 1) / chunks : 1;
 }
+
+namespace {
 
 std::vector<int32_t> labelled_rows(const Tensor& labels, int64_t vocab) {
   std::vector<int32_t> rows;
@@ -58,7 +62,7 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
   std::vector<uint8_t> correct(rows.size());
   // Beside BF16 activations, logits that are to become a gradient are BF16 too: their products would round them anyway.
   const DType logits_type = gradient ? type : DType::kF32;
-  const int64_t chunk = chunk_rows(count, vocab, logits_type);
+  const int64_t chunk = logit_rows_at_once(count, vocab, logits_type);
   Tensor logits = count ? Tensor::empty({chunk, vocab}, logits_type) : Tensor{};
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);

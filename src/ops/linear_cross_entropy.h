@@ -18,4 +18,7 @@ struct TokenLoss {
 /// head. dh (and dW for a trainable head) are computed in the forward pass, chunk by chunk, and kept.
 TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Tensor& labels, float scale);
 
+/// Of `rows` labelled rows, how many have their logits (of `type`) in memory at the same time.
+int64_t logit_rows_at_once(int64_t rows, int64_t vocab, DType type);
+
 }  // namespace hone::ops

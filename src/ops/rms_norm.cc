@@ -18,6 +18,7 @@ Variable rms_norm(const Variable& x, const Variable& weight, float eps) {
   const int64_t cols = weight.value().elements(), rows = x.value().elements() / cols;
   HONE_CHECK(weight.value().dtype() == DType::kF32 && x.shape()[-1] % cols == 0, "rms_norm: x {}, weight {} {}",
              x.shape().str(), name(weight.value().dtype()), weight.shape().str());
+  HONE_CHECK(!weight.requires_grad() || weight.leaf(), "rms_norm: a trained weight must be a parameter");
   check_activation("rms_norm", x.value(), x.shape()[-1]);
   const Tensor rstd = Tensor::empty({rows}, DType::kF32), y = normalized(x.value(), weight.value(), eps, rstd);
   auto recipe = std::make_shared<autograd::Recipe>();

@@ -30,6 +30,8 @@ bool is_group(const std::string& path) {
     known.push_back(key.path);
     known.insert(known.end(), key.aliases.begin(), key.aliases.end());
   }
+  for (size_t i = known.size(); i-- > 0;)  // groups, for a misspelt "modle:"
+    if (const size_t dot = known[i].find('.'); dot != std::string::npos) known.push_back(known[i].substr(0, dot));
   std::string near = nearest(path, known);
   if (near.empty()) {  // the right key in another group: lora.learning_rate
     const std::string last = path.substr(path.rfind('.') + 1);
@@ -82,8 +84,10 @@ YAML::Node parse_yaml(const std::string& text, const std::string& where) {
   try {
     return YAML::Load(text);
   } catch (const YAML::ParserException& error) {
+    const size_t tab = text.find('\t');
+    const bool indented = tab != std::string::npos && text.find_last_not_of(" \t", tab) + 1 == text.rfind('\n', tab) + 1;
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}:{}", where, error.mark.line + 1), "is not YAML: " + error.msg,
-                "check indentation, colons and quotes on this line");
+                indented ? "YAML is indented with spaces: replace the tabs" : "check indentation, colons and quotes on this line");
   } catch (const YAML::Exception& error) {
     throw Error(ErrorCode::kInvalidInput, where, std::string("is not YAML: ") + error.what(), "check the file");
   }

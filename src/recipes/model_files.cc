@@ -100,13 +100,4 @@ ModelFiles open_model(const std::string& base, const std::string& chat_template)
   return files;
 }
 
-uint64_t weight_file_bytes(const models::ModelSource& source) {
-  std::error_code error;
-  if (source.gguf()) return fs::file_size(source.path(), error);
-  uint64_t total = 0;
-  for (const auto& entry : fs::directory_iterator(source.path(), error))
-    if (entry.path().extension() == ".safetensors") total += entry.file_size(error);
-  return total;
-}
-
 }  // namespace hone::recipes

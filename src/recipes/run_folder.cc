@@ -4,11 +4,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "base/error.h"
+#include "base/disk.h"
 #include "base/file.h"
 #include "io/atomic_file.h"
 #include "runs/loss_curve.h"
@@ -34,6 +33,9 @@ std::string lines_until(const fs::path& path, int64_t step) {
 
 RunFolder::RunFolder(fs::path folder, const std::string& config_yaml, int64_t resumed_step)
     : folder_(std::move(folder)), store_(runs::RunStore::default_path()) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder_, error))  // of a process that was killed while it wrote
+    if (entry.path().filename().string().find(".partial-") != std::string::npos) fs::remove(entry.path(), error);
   const std::string absolute = fs::absolute(folder_).lexically_normal().string();
   const auto before = resumed_step > 0 ? store_.find_by_folder(absolute) : std::nullopt;
   if (before) {
@@ -46,7 +48,7 @@ RunFolder::RunFolder(fs::path folder, const std::string& config_yaml, int64_t re
   io::write_file(metrics, resumed_step > 0 ? lines_until(metrics, resumed_step) : "");
   io::write_file(folder_ / "config.yaml", config_yaml);
   file_ = ::open(metrics.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (file_ < 0) throw Error(ErrorCode::kIo, metrics.string(), std::strerror(errno), "check the folder's permissions");
+  if (file_ < 0) throw write_error(metrics, "open the file", errno);
 }
 
 RunFolder::~RunFolder() {
@@ -55,9 +57,12 @@ RunFolder::~RunFolder() {
 
 void RunFolder::append(const std::string& line) {
   const std::string text = line + "\n";
-  if (::write(file_, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    throw Error(ErrorCode::kIo, (folder_ / "metrics.jsonl").string(), fmt::format("cannot write: {}", std::strerror(errno)),
-                "free some space on this disk, then continue with --resume");
+  std::string_view rest = text;
+  while (!rest.empty()) {  // a full disk takes part of a line first; resuming drops that part
+    const ssize_t written = ::write(file_, rest.data(), rest.size());
+    if (written < 0 && errno != EINTR) throw write_error(folder_ / "metrics.jsonl", "write", errno, rest.size());
+    if (written > 0) rest.remove_prefix(static_cast<size_t>(written));
+  }
 }
 
 void RunFolder::add(const StepReport& r) {

@@ -1,12 +1,14 @@
 // The training recipe, top to bottom: model, data, plan, loop, results.
 #include "recipes/train.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 
-#include "base/error.h"
+#include "base/disk.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "recipes/chat_encoder.h"
@@ -51,6 +53,8 @@ class Training {
   TrainSummary run() {
     total_ = planned_steps(config_, loader_);
     schedule_ = schedule_of(config_, total_.steps);
+    release_cached_memory();
+    ::malloc_trim(0);  // what reading model and data left behind
     TrainPlan plan = make_plan(config_, files_, model_, loader_, total_);
     if (options_.dry_run) {
       observer_.on_plan(plan);
@@ -74,7 +78,13 @@ class Training {
       summary.curve = record.finish(summary);
       return summary;
     } catch (const Error& error) {
+      const std::string kept = rescue();
       record.fail(state_.step, error.message());
+      if (error.code() != ErrorCode::kIo && error.code() != ErrorCode::kOutOfMemory) throw;
+      throw Error(error.code(), error.where(), error.message(), error.hint() + kept);
+    } catch (const std::exception& error) {  // standard output closed, memory gone
+      rescue();
+      record.fail(state_.step, error.what());
       throw;
     }
   }
@@ -82,11 +92,18 @@ class Training {
  private:
   void start_or_resume(const fs::path& folder, TrainPlan& plan) {
     state_.loader = loader_.state();
-    const auto found = checkpoints_->newest_good();
-    if (!found) return;
     if (options_.overwrite) {
-      for (const char* name : {"checkpoints", "best", "last"}) fs::remove_all(folder / name);
+      for (const char* name : {"checkpoints", "best", "last"}) {
+        std::error_code error;
+        fs::remove_all(folder / name, error);
+        if (error) throw write_error(folder / name, "remove the folder", error.value());
+      }
       *checkpoints_ = train::CheckpointStore(folder, config_.training.keep_checkpoints);
+      return;
+    }
+    const auto found = checkpoints_->newest_good();
+    if (!found) {
+      if (options_.resume) plan.notes.push_back("there is no checkpoint to resume from: the run begins at step 1");
       return;
     }
     if (!options_.resume)
@@ -103,6 +120,17 @@ class Training {
     loader_.restore(state_.loader);
   }
 
+  // After a failure: saves what was learned since the last checkpoint, if that is still possible, and says where the run can
+  // go on.
+  std::string rescue() noexcept {
+    try {
+      if (whole_ && state_.step > saved_at_) save();
+    } catch (const std::exception&) {
+      // What failed first is what the caller reports.
+    }
+    return saved_at_ < 0 ? std::string() : fmt::format("; step {} is saved: then continue with --resume", saved_at_);
+  }
+
   bool interrupted() const { return options_.interrupted && options_.interrupted(); }
 
   bool finished(const data::StepBatch& next) const {
@@ -115,7 +143,8 @@ class Training {
     TrainSummary summary;
     summary.status = "done";
     summary.first_loss = NAN;
-    int64_t saved_at = state_.step;
+    saved_at_ = state_.step;
+    if (state_.validation_due) validate();
     for (;;) {
       data::StepBatch batch = loader_.next();
       if (finished(batch)) break;
@@ -128,11 +157,8 @@ class Training {
         summary.first_loss = state_.smoothed_loss;
         summary.seconds_to_first_step = seconds_since(begun_);
       }
-      if (time_to_validate(batch)) validate();
-      if (state_.step % config_.training.save_steps == 0) {
-        save();
-        saved_at = state_.step;
-      }
+      if (state_.validation_due) validate();
+      if (state_.step % config_.training.save_steps == 0) save();
       if (config_.early_stop && state_.since_best >= config_.patience) {
         summary.status = "stopped early";
         event("early stop", fmt::format("no new best loss in {} {}", config_.patience, has_validation() ? "evaluations" : "steps"));
@@ -143,8 +169,8 @@ class Training {
         break;
       }
     }
-    if (summary.status != "interrupted" && has_validation() && validated_at_ != state_.step) validate();
-    if (state_.step != saved_at) save();
+    if (summary.status != "interrupted" && has_validation() && state_.validated_step != state_.step) validate();
+    if (state_.step != saved_at_) save();
     if (summary.status == "interrupted") event("interrupted", fmt::format("saved at step {}; continue with --resume", state_.step));
     write_tuned("last");
     if (!has_validation()) write_tuned("best");
@@ -155,6 +181,7 @@ class Training {
   // One optimizer step; false when it was interrupted and undone.
   bool take_step(const data::StepBatch& batch) {
     const auto start = Clock::now();
+    whole_ = false;
     train::clear_gradients(model_);
     train::StepOptions step;
     step.seed = static_cast<uint64_t>(config_.training.seed);
@@ -162,7 +189,10 @@ class Training {
     step.checkpointing = config_.training.gradient_checkpointing;
     step.interrupted = [this] { return interrupted(); };
     const train::LossSum loss = train::accumulate_gradients(model_, batch, step);
-    if (loss.tokens != batch.supervised && interrupted()) return false;
+    if (loss.tokens != batch.supervised && interrupted()) {
+      whole_ = true;
+      return false;
+    }
     std::vector<Tensor> gradients;
     for (const auto& leaf : parameters_) gradients.push_back(leaf->grad);
     const double norm = optim::global_norm(gradients), rate = config_.training.learning_rate * schedule_.factor(state_.step);
@@ -182,8 +212,10 @@ class Training {
     state_.tokens += batch.tokens;
     state_.supervised += batch.supervised;
     state_.loader = loader_.state();
+    state_.validation_due = time_to_validate(batch);
     const double seconds = seconds_since(start);
     state_.seconds += seconds;
+    whole_ = true;
     session_seconds_ += seconds;
     session_tokens_ += batch.tokens;
     report(batch, loss.mean(), norm, rate, static_cast<double>(batch.tokens) / seconds);
@@ -249,11 +281,12 @@ class Training {
   }
 
   void validate() {
-    validated_at_ = state_.step;
     const auto rows = loader_.validation();
-    if (!rows) return;
-    const train::LossSum sum = train::evaluate(model_, *rows, options_.interrupted);
+    const train::LossSum sum = rows ? train::evaluate(model_, *rows, options_.interrupted) : train::LossSum{};
     if (interrupted()) return;
+    state_.validation_due = false;
+    state_.validated_step = state_.step;
+    if (!rows) return;
     ValidationReport r{state_.step, sum.mean(), sum.accuracy(), false};
     r.best = consider_best(r.loss, state_.step);
     record_->add(r);
@@ -262,15 +295,16 @@ class Training {
   }
 
   void save() {
+    files_.source->check_unchanged();
     const fs::path folder = checkpoints_->save(state_, parameters_, optimizer_);
+    saved_at_ = state_.step;
     event("checkpoint", folder.string());
   }
 
   // RUN/best or RUN/last: replaced as a whole.
   void write_tuned(const std::string& name) {
     const fs::path target = fs::path(config_.training.output_dir) / name, fresh = target.string() + ".partial";
-    fs::remove_all(fresh);
-    fs::create_directory(fresh);
+    train::fresh_folder(fresh);
     save_tuned(fresh, model_, config_, config_.model.base);
     train::replace_folder(fresh, target);
   }
@@ -309,7 +343,8 @@ class Training {
   train::TrainState state_;
   train::CheckpointStore* checkpoints_ = nullptr;
   RunFolder* record_ = nullptr;
-  int64_t validated_at_ = -1, session_steps_ = 0, session_tokens_ = 0;
+  bool whole_ = true;  // state, weights and moments belong to the same step
+  int64_t saved_at_ = -1, session_steps_ = 0, session_tokens_ = 0;
   double session_seconds_ = 0;
 };
 

@@ -108,7 +108,12 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   }
   question.supervised = question.tokens;
   question.checkpointing = config.training.gradient_checkpointing;
-  question.mapped_bytes = config.model.quantization == "auto" && config.model.adapter != "full" ? weight_file_bytes(*files.source) : 0;
+  plan.memory = train::plan_memory(model, question);
+  // What is there already and stays: everything resident but weights, parameters (without gradients) and moments.
+  const uint64_t values = config.model.adapter == "full" ? 0 : plan.memory.parameters / 2;
+  const uint64_t counted = plan.memory.weights + values + plan.memory.optimizer, resident = train::resident_memory();
+  question.program_bytes = resident > counted ? resident - counted : 0;
+  question.program_bytes += loader.cache_bytes_to_come();
   plan.memory = train::plan_memory(model, question);
   plan.available_memory = train::available_memory() + train::resident_memory();
   if (plan.available_memory > train::resident_memory() && plan.memory.peak() > plan.available_memory) plan.memory_advice = advice(config, plan, model, question);

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -9,7 +10,7 @@
 
 #include <fmt/chrono.h>
 
-#include "base/error.h"
+#include "base/disk.h"
 
 namespace hone::runs {
 namespace {
@@ -38,8 +39,13 @@ struct RunStore::Impl {
   ~Impl() { sqlite3_close(db); }
 
   [[noreturn]] void fail(const char* what) const {
-    throw Error(ErrorCode::kIo, path.string(), fmt::format("the run history: {}: {}", what, db ? sqlite3_errmsg(db) : "out of memory"),
-                "check that the folder can be written to, or choose another with HONE_HOME");
+    const int reason = db ? sqlite3_system_errno(db) : 0;
+    const bool full = db && (sqlite3_errcode(db) == SQLITE_FULL || reason == ENOSPC || reason == EDQUOT || reason == EFBIG);
+    std::string left;
+    if (const auto bytes = free_bytes(path); full && bytes) left = fmt::format(" ({} free)", byte_size(*bytes));
+    throw Error(ErrorCode::kIo, path.string(), fmt::format("the run history {}: {}{}", what, db ? sqlite3_errmsg(db) : "out of memory", left),
+                full ? "free some space on this disk, or keep the history on another one with HONE_HOME"
+                     : "check that the folder can be written to, or choose another with HONE_HOME");
   }
   void execute(const char* sql) {
     if (sqlite3_exec(db, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail("cannot be changed");

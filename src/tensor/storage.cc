@@ -34,10 +34,12 @@ struct Pool {
 
 }  // namespace
 
+size_t Storage::block_bytes(size_t bytes) { return (std::max<size_t>(bytes, 1) + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment; }
+
 std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
   std::shared_ptr<Storage> storage(new Storage);
   if (bytes > SIZE_MAX / 2) throw Error(ErrorCode::kOutOfMemory, "tensor", fmt::format("{} bytes requested", bytes));
-  const size_t capacity = (std::max<size_t>(bytes, 1) + Arena::kAlignment - 1) / Arena::kAlignment * Arena::kAlignment;
+  const size_t capacity = block_bytes(bytes);
   Pool& pool = Pool::instance();
   std::lock_guard guard(pool.lock);
   void* block = capacity > kSmall ? pool.arena.allocate(capacity) : nullptr;

@@ -39,6 +39,8 @@ enum class Device : uint8_t { kCpu };
 class Storage {
  public:
   static std::shared_ptr<Storage> allocate(size_t bytes);
+  /// What allocate() takes for so many bytes.
+  static size_t block_bytes(size_t bytes);
   static std::shared_ptr<Storage> borrow(const void* data, size_t bytes, std::shared_ptr<const void> owner);
   ~Storage();
   Storage(const Storage&) = delete;

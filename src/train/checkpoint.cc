@@ -1,18 +1,18 @@
 #include "train/checkpoint.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/file.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <map>
 
-#include "io/atomic_file.h"
+#include "base/disk.h"
 #include "base/json_file.h"
+#include "io/atomic_file.h"
 #include "io/safetensors.h"
 
 namespace hone::train {
@@ -25,7 +25,7 @@ constexpr const char *kWeights = "weights.safetensors", *kOptimizer = "optimizer
                      *kManifest = "manifest.json";
 
 [[noreturn]] void refused(const fs::path& path, const std::string& what, const std::error_code& error) {
-  throw Error(ErrorCode::kIo, path.string(), fmt::format("cannot {}: {}", what, error.message()), "check the folder's permissions and free space");
+  throw write_error(path, what, error.value());
 }
 
 nlohmann::json to_json(const TrainState& s) {
@@ -42,6 +42,8 @@ nlohmann::json to_json(const TrainState& s) {
           {"skipped", s.skipped},
           {"skipped_in_row", s.skipped_in_row},
           {"rollbacks", s.rollbacks},
+          {"validation_due", s.validation_due},
+          {"validated_step", s.validated_step},
           {"loader", {{"epoch", s.loader.epoch}, {"position", s.loader.position}, {"row", s.loader.row}, {"fingerprint", s.loader.fingerprint}}}};
 }
 
@@ -92,6 +94,8 @@ TrainState state_from(const nlohmann::json& json, const std::string& where) {
   f.read("skipped", s.skipped);
   f.read("skipped_in_row", s.skipped_in_row);
   f.read("rollbacks", s.rollbacks);
+  if (json.contains("validation_due")) f.read("validation_due", s.validation_due);
+  if (const auto it = json.find("validated_step"); it != json.end() && it->is_number_integer()) s.validated_step = it->get<int64_t>();
   const Fields loader(f.object("loader"), where);
   loader.read("epoch", s.loader.epoch);
   loader.read("position", s.loader.position);
@@ -135,11 +139,20 @@ std::vector<fs::path> CheckpointStore::folders() const {
   return found;
 }
 
+uint64_t CheckpointStore::checkpoint_bytes(const Parameters& parameters) {
+  constexpr uint64_t kBesides = 64 << 10;  // headers, state.json, manifest.json
+  uint64_t bytes = kBesides;
+  for (const auto& parameter : parameters) bytes += 3 * parameter->value.bytes();
+  return bytes;
+}
+
 fs::path CheckpointStore::save(const TrainState& state, const Parameters& parameters, const optim::AdamW& optimizer) {
   const std::string name = fmt::format("step-{:08}", state.step);
   const fs::path partial = root_ / (".partial-" + name), target = root_ / name;
   std::error_code error;
   fs::remove_all(partial, error);
+  const uint64_t needed = checkpoint_bytes(parameters);
+  if (const auto left = free_bytes(root_); left && *left < needed) throw write_error(target, "save the checkpoint", ENOSPC, needed);
   fs::create_directory(partial, error);
   if (error) refused(partial, "create the folder", error);
   try {
@@ -213,6 +226,13 @@ TrainState CheckpointStore::load(const fs::path& folder, const Parameters& param
   return state;
 }
 
+void fresh_folder(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (!error) fs::create_directory(path, error);
+  if (error) refused(path, "create the folder", error);
+}
+
 void replace_folder(const fs::path& fresh, const fs::path& target) {
   std::error_code error;
   if (!fs::exists(target)) {
@@ -220,7 +240,7 @@ void replace_folder(const fs::path& fresh, const fs::path& target) {
     if (error) refused(target, "move the folder into place", error);
     return;
   }
-  if (::syscall(SYS_renameat2, AT_FDCWD, fresh.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0) {
+  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0) {
     const fs::path old = target.string() + ".old";
     fs::remove_all(old, error);
     fs::rename(target, old, error);

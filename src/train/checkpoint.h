@@ -29,6 +29,8 @@ struct TrainState {
   int64_t skipped = 0;          // updates dropped for a non-finite loss or gradient
   int64_t skipped_in_row = 0;
   int64_t rollbacks = 0;
+  bool validation_due = false;  // a validation belongs to this step and has not been made yet
+  int64_t validated_step = -1;  // of the last validation
   data::LoaderState loader;     // before the next step
 };
 
@@ -39,6 +41,9 @@ class CheckpointStore {
  public:
   /// Creates RUN/checkpoints and removes what an interrupted save left there.
   CheckpointStore(const std::filesystem::path& run_folder, int64_t keep);
+
+  /// What one checkpoint of these parameters takes on disk.
+  static uint64_t checkpoint_bytes(const Parameters& parameters);
 
   /// Saves, reads the files back against their hashes, then removes all but the newest `keep`. Returns the folder. Throws
   /// Error{kIo} (disk full, no permission); older checkpoints are then untouched.
@@ -60,6 +65,9 @@ class CheckpointStore {
   std::filesystem::path root_;
   int64_t keep_;
 };
+
+/// An empty folder at `path`, whatever was there before. Throws Error{kIo}.
+void fresh_folder(const std::filesystem::path& path);
 
 /// Replaces the folder `target` by the folder `fresh` in one step (exchange, where the file system can), so that a reader sees
 /// the old or the new one.

@@ -14,12 +14,12 @@ struct MemoryQuestion {
   int64_t tokens = 0;          // per pass (batch_size × cutoff_length at most)
   int64_t supervised = 0;      // labelled tokens per pass at most
   bool checkpointing = false;
-  uint64_t mapped_bytes = 0;   // model files that training reads in place
+  uint64_t program_bytes = 0;  // resident now, besides weights, parameters and moments: code, tokenizer, data
 };
 
 /// Bytes.
 struct MemoryPlan {
-  uint64_t mapped = 0;       // of the file, in memory while they are used, given back under pressure
+  uint64_t mapped = 0;       // weights read in the file, in memory while they are used, given back under pressure
   uint64_t weights = 0;      // in memory of their own
   uint64_t parameters = 0;   // trained values and gradients
   uint64_t optimizer = 0;    // both moments

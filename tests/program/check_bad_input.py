@@ -104,6 +104,15 @@ def catalogue(program):
         return name, ["train", path, *settings, "--dry-run"], list(words)
 
     yield train("yaml_not_yaml", yaml="model: {base: x\n", words=["yaml_not_yaml.yaml:"])
+    yield train("yaml_tab", yaml="model:\n\tbase: x\n", words=["yaml_tab.yaml:2", "tabs"])
+    yield train("yaml_misspelt_group", yaml="modle:\n  base: x\n", words=["did you mean", "model"])
+    yield train("yaml_share_above_one", yaml="data.validation_share: 1.5\n", words=["yaml_share_above_one.yaml:1", "0.99"])
+    yield train("yaml_word_for_rate", yaml="lr: abc\n", words=["yaml_word_for_rate.yaml:1", "abc"])
+    yield train("yaml_negative_rank", yaml="lora.r: -4\n", words=["lora.r", "-4"])
+    yield train("yaml_cutoff_1", yaml="cutoff_len: 1\n", words=["cutoff_len"])
+    yield train("yaml_no_epochs", yaml="training.epochs: 0\n", words=["epochs", "nothing to do"])
+    yield train("flag_misspelt", "--dryrun", words=["did you mean", "--dry-run"])
+    yield train("data_is_a_folder", f"data={folder}", words=["regular file"])
     yield train("yaml_a_list", yaml="- 1\n", words=["yaml_a_list.yaml"])
     yield train("yaml_unknown_key", yaml="training: {batch_sise: 1}\n", words=["yaml_unknown_key.yaml:1", "batch_size"])
     yield train("yaml_word_for_number", yaml="training:\n  epochs: three\n", words=["yaml_word_for_number.yaml:2", "epochs"])
@@ -128,6 +137,7 @@ def catalogue(program):
     yield data("data_no_answer", '{"messages": [{"role": "user", "content": "a"}]}\n')
     yield data("data_prompt_without_completion", '{"prompt": "a", "completion": 3}\n')
     yield data("data_too_long_refused", row.replace('"a"', json.dumps("x" * 900)), [], "data.cut_off=refuse", "data.cutoff_length=64")
+    yield data("data_in_another_form", row, ["leave `format` out"], "data.datasets=[{path: " + str(folder / "data_in_another_form.jsonl") + ", format: alpaca}]")
     yield data("data_nothing_learned", row.replace('"a"', json.dumps("x" * 30)).replace('"b"', json.dumps("y" * 900)), [], "data.cutoff_length=64")
     yield train("data_missing_file", f"data={folder / 'nothing.jsonl'}", words=["nothing.jsonl"])
 
@@ -152,7 +162,8 @@ def catalogue(program):
     yield adapter("adapter_of_another_model", json.dumps(lora), pair)
     yield "adapter_missing", ["run", good_model, "hi", "--adapter", folder / "nowhere"], ["nowhere"]
     yield "sampler_out_of_range", ["run", good_model, "hi", "--top-p", "2"], ["top"]
-    yield "unknown_verb", ["trian"], []
+    yield "unknown_verb", ["trian", "x.yaml"], ["did you mean", "train"]
+    yield "no_verb", [], ["hone --help"]
     yield "unknown_forced_isa", None, []  # the environment is set by the caller
 
 
@@ -167,7 +178,7 @@ def bad_input(program):
             for word in words:
                 check(word in err, f"the message does not name {word!r}: {err}")
             check("this is a bug" not in err, err)
-            check(name == "unknown_verb" or "hint:" in err, f"no hint in {err}")
+            check("hint:" in err, f"no hint in {err}")
         except AssertionError as failure:
             failures.append(f"{name}: {failure}")
         program.environment.pop("HONE_FORCE_ISA", None)
