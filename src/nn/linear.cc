@@ -12,8 +12,8 @@ ops::Lora Linear::lora(const Pass& pass) const {
 Variable Linear::forward(const Variable& x, const Pass& pass) const { return forward_onto({}, x, pass); }
 
 Variable Linear::forward_onto(const Variable& addend, const Variable& x, const Pass& pass) const {
-  const ops::Lora low_rank = lora(pass);
-  return ops::linear_onto(addend, x, {weight, bias, has_lora() ? &low_rank : nullptr});
+  const ops::Lora low_rank = lora(pass), *adapter = has_lora() ? &low_rank : nullptr;
+  return addend.defined() ? ops::linear_onto(addend, x, {weight, bias, adapter}) : ops::linear(x, weight, bias, adapter);
 }
 
 std::vector<Variable> forward_together(std::initializer_list<const Linear*> layers, const Variable& x, const Pass& pass) {

@@ -138,9 +138,15 @@ struct KeptLayer {
   bool has_lora = false;
 };
 
+// What an op records: its inputs, outputs and backward pass.
+struct Projection {
+  std::vector<Variable> inputs;
+  std::vector<Tensor> outputs;
+  autograd::Backward backward;
+};
+
 // The general form: y_i = x·W_iᵀ + bias_i + LoRA_i, plus `addend` when there is one layer and it is defined.
-std::vector<Variable> project(const Variable& x, const std::vector<LinearLayer>& layers, const Variable& addend, DType out_type) {
-  const profile::Scope scope("linear");
+Projection project(const Variable& x, const std::vector<LinearLayer>& layers, const Variable& addend, DType out_type) {
   HONE_CHECK(!layers.empty() && layers.size() <= kMaxTogether, "linear: {} layers together", layers.size());
   std::vector<Tensor> outputs;
   std::vector<KeptLayer> kept;
@@ -162,8 +168,8 @@ std::vector<Variable> project(const Variable& x, const std::vector<LinearLayer>&
   }
   if (calls[0].m > 0) kernels::kernels().gemm(calls.data(), static_cast<int>(calls.size()), threads());
 
-  if (!autograd::needs_grad(inputs)) return {outputs.begin(), outputs.end()};
-  return autograd::record("linear", inputs, std::move(outputs), [saved = autograd::Saved(x), kept = std::move(kept)](std::vector<Tensor>& grads, autograd::Gradients& out) {
+  if (!autograd::needs_grad(inputs)) return {std::move(inputs), std::move(outputs), nullptr};
+  return {std::move(inputs), std::move(outputs), [saved = autograd::Saved(x), kept = std::move(kept)](std::vector<Tensor>& grads, autograd::Gradients& out) {
     const Tensor input = saved.get();
     const DType type = input.dtype();
     if (out.needed(1)) out.add(1, grads[0]);
@@ -188,7 +194,7 @@ std::vector<Variable> project(const Variable& x, const std::vector<LinearLayer>&
     for (size_t i = 0; i < kept.size(); ++i)
       if (dus[i].defined() && kept[i].lora.dropout != 0) LoraPass{kept[i].lora}.add_dropped_input_gradient(dus[i], dx);
     if (!add) out.add(0, dx);
-  });
+  }};
 }
 
 }  // namespace
@@ -198,15 +204,21 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
 }
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const Lora* lora, DType out_type) {
-  return project(x, {{weight, bias, lora}}, {}, out_type)[0];
+  const profile::Scope scope("linear");
+  Projection p = project(x, {{weight, bias, lora}}, {}, out_type);
+  return autograd::record("linear", p.inputs, std::move(p.outputs), std::move(p.backward))[0];
 }
 
 std::vector<Variable> linear_together(const Variable& x, const std::vector<LinearLayer>& layers) {
-  return project(x, layers, {}, x.value().dtype());
+  const profile::Scope scope("linear_together");
+  Projection p = project(x, layers, {}, x.value().dtype());
+  return autograd::record("linear_together", p.inputs, std::move(p.outputs), std::move(p.backward));
 }
 
 Variable linear_onto(const Variable& addend, const Variable& x, const LinearLayer& layer) {
-  return project(x, {layer}, addend, x.value().dtype())[0];
+  const profile::Scope scope("linear_onto");
+  Projection p = project(x, {layer}, addend, x.value().dtype());
+  return autograd::record("linear_onto", p.inputs, std::move(p.outputs), std::move(p.backward))[0];
 }
 
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,

@@ -56,6 +56,50 @@ TEST(OpGradient, linear_with_lora) {
   }
 }
 
+// Two layers over one input, one with a bias, one with a LoRA (and dropout on its input): each output and the one sum of dx.
+TEST(OpGradient, linear_together) {
+  const int64_t t = 6, k = 10, n = 5, r = 3;
+  const Rng rng{11, Rng::kDropout, 2};
+  for (float p : {0.0f, 0.3f})
+    run({{{{t, k}}, {{n, k}}, {{n}}, {{n, k}}, {{r, k}}, {{n, r}}},
+         [=](auto& v) {
+           const Lora lora{v[4], v[5], 1.5f, p, rng, 40};
+           const auto y = linear_together(v[0], {{v[1], v[2], nullptr}, {v[3], Variable{}, &lora}});
+           return add(y[0], scale(y[1], 0.5f));
+         },
+         [=](auto& v) {
+           Array x = v[0];
+           if (p > 0)
+             for (size_t i = 0; i < x.size(); ++i) x[i] = rng.uniform(40 + i) >= p ? x[i] / (1 - double{p}) : 0;
+           Array y = product(v[0], false, v[1], true, t, k, n);
+           const Array second = product(v[0], false, v[3], true, t, k, n), low = product(product(x, false, v[4], true, t, k, r), false, v[5], true, t, r, n);
+           for (size_t i = 0; i < y.size(); ++i) y[i] += v[2][i % at(n)] + 0.5 * (second[i] + 1.5 * low[i]);
+           return y;
+         }}, {0});
+}
+
+TEST(OpGradient, linear_together_leaves_out_what_is_unused) {
+  const int64_t t = 4, k = 6, n = 3;
+  run({{{{t, k}}, {{n, k}}, {{n, k}}},
+       [](auto& v) { return linear_together(v[0], {{v[1], Variable{}, nullptr}, {v[2].detach(), Variable{}, nullptr}})[0]; },
+       [=](auto& v) { return product(v[0], false, v[1], true, t, k, n); }}, {0});
+}
+
+TEST(OpGradient, linear_onto) {
+  const int64_t t = 5, k = 7, n = 4, r = 2;
+  run({{{{t, n}}, {{t, k}}, {{n, k}}, {{n}}, {{r, k}}, {{n, r}}},
+       [](auto& v) {
+         const Lora lora{v[4], v[5], 0.5f, 0, {}, 0};
+         return linear_onto(v[0], v[1], {v[2], v[3], &lora});
+       },
+       [=](auto& v) {
+         Array y = product(v[1], false, v[2], true, t, k, n);
+         const Array low = product(product(v[1], false, v[4], true, t, k, r), false, v[5], true, t, r, n);
+         for (size_t i = 0; i < y.size(); ++i) y[i] += v[0][i] + v[3][i % at(n)] + 0.5 * low[i];
+         return y;
+       }}, {0, 1});
+}
+
 TEST(OpGradient, grouped_linear) {
   const std::vector<int32_t> begin{0, 2, 2, 5};
   const int64_t k = 4, n = 3, r = 2;
