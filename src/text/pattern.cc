@@ -17,7 +17,7 @@ constexpr size_t kMaxPattern = 1 << 16;
 struct Pattern::Impl {
   pcre2_code* code = nullptr;
   pcre2_match_context* context = nullptr;
-  std::string where;
+  std::string where, source;
   ~Impl() {
     pcre2_match_context_free(context);
     pcre2_code_free(code);
@@ -26,6 +26,7 @@ struct Pattern::Impl {
 
 Pattern::Pattern(const std::string& regex, const std::string& where) : impl_(std::make_unique<Impl>()) {
   impl_->where = where;
+  impl_->source = regex;
   if (regex.size() > kMaxPattern)
     throw Error(ErrorCode::kInvalidInput, where, fmt::format("pattern of {} bytes; at most {} are read", regex.size(), kMaxPattern));
   int code = 0;
@@ -54,6 +55,8 @@ Pattern Pattern::literal(std::string_view text, const std::string& where) {
   }
   return Pattern(quoted, where);
 }
+
+const std::string& Pattern::source() const { return impl_->source; }
 
 Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&&) noexcept = default;

@@ -24,6 +24,8 @@ class Pattern {
   /// Calls fn(begin, end) for each match, leftmost first, not overlapping; empty matches are passed over. `text` must be
   /// well-formed UTF-8. Throws Error{kInvalidInput} when the match limit is hit. Thread-safe.
   void each_match(std::string_view text, const std::function<void(size_t begin, size_t end)>& fn) const;
+  /// The expression it was made of.
+  const std::string& source() const;
 
  private:
   struct Impl;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/pattern.h"
@@ -29,5 +30,10 @@ extern const char* const kGpt2Pattern;
 
 /// The steps for a GGUF `tokenizer.ggml.pre` name; throws Error{kUnsupported} listing the known names.
 std::vector<SplitStep> gguf_pretokenizer(const std::string& pre, const std::string& where);
+/// Whether readers of GGUF take a piece that is a token as a whole without merging, under this `tokenizer.ggml.pre` name.
+bool gguf_ignores_merges(std::string_view pre);
+/// The name whose patterns and merging rule are these: the inverse of the two above. Throws Error{kUnsupported} naming the
+/// patterns when GGUF has no such name.
+std::string gguf_pretokenizer_name(const std::vector<SplitStep>& steps, bool ignore_merges, const std::string& where);
 
 }  // namespace hone::text
