@@ -5,13 +5,11 @@
 #include <optional>
 
 #include "base/error.h"
-#include "io/gguf_writer.h"
+#include "io/atomic_file.h"
 #include "recipes/export_gguf.h"
-#include "io/safetensors.h"
-#include "recipes/merged_weights.h"
+#include "recipes/export_safetensors.h"
 #include "recipes/modelfile.h"
 #include "recipes/tuned_model.h"
-#include "quant/codec.h"
 
 namespace hone::recipes {
 namespace {
@@ -46,11 +44,10 @@ Sources sources_of(const ExportOptions& options) {
   return s;
 }
 
-fs::path folder_for(const ExportOptions& options, const fs::path& path) {
+fs::path folder_for(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) throw Error(ErrorCode::kIo, path.string(), fmt::format("cannot create the folder: {}", error.message()), "choose another place with --out");
-  (void)options;
   return path;
 }
 
@@ -60,94 +57,49 @@ io::LoraAdapter adapter_of(const Sources& s, const std::string& format) {
   return io::read_peft(s.tuned);
 }
 
-DType plain_type(const std::string& word) {
-  if (word == "bf16") return DType::kBF16;
-  if (word == "f16") return DType::kF16;
-  if (word == "f32") return DType::kF32;
-  throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("safetensors hold bf16, f16 or f32; found \"{}\"", word), "use one of these");
-}
-
-// Every file of the Hugging Face folder, its weights with the change added.
-std::vector<fs::path> export_safetensors(const Sources& s, const models::ModelSource& source, models::CausalLm& model, DType type, const fs::path& out) {
-  if (source.gguf())
-    throw Error(ErrorCode::kUnsupported, s.base, "a GGUF base is merged into GGUF, not into safetensors", "use --format gguf, or train from the model's Hugging Face folder");
-  const MergedWeights merged(model, source);
-  std::vector<fs::path> written;
-  for (const auto& entry : fs::directory_iterator(source.path())) {
-    const fs::path target = out / entry.path().filename();
-    if (!entry.is_regular_file()) continue;
-    if (entry.path().extension() != ".safetensors") {
-      if (entry.path().extension() == ".json" || entry.path().extension() == ".jinja" || entry.path().extension() == ".txt" || entry.path().extension() == ".model") {
-        fs::copy_file(entry.path(), target, fs::copy_options::overwrite_existing);
-        written.push_back(target);
-      }
-      continue;
-    }
-    const io::Safetensors file = io::Safetensors::open(entry.path());
-    std::vector<io::SafetensorsEntry> entries;
-    for (const std::string& name : file.names()) entries.push_back({name, type, file.tensor(name).shape()});
-    io::SafetensorsWriter writer(target, entries, {{"format", "pt"}});
-    for (const auto& e : entries) {
-      const Tensor stored = file.tensor(e.name);
-      Tensor values;
-      if (merged.changed(e.name)) {
-        values = merged.f32(e.name);
-      } else {
-        values = Tensor::empty(stored.shape(), DType::kF32);
-        quant::decode_row(stored.dtype(), stored.raw(), stored.elements(), values.data_mutable<float>());
-      }
-      Tensor encoded = Tensor::empty(stored.shape(), type);
-      quant::encode_row(type, values.data<float>(), values.elements(), encoded.raw_mutable());
-      writer.write(encoded.raw(), encoded.bytes());
-    }
-    writer.finish();
-    written.push_back(target);
-  }
-  return written;
-}
-
 }  // namespace
 
-std::vector<fs::path> export_run(const ExportOptions& options) {
+ExportResult export_run(const ExportOptions& options) {
   static const std::vector<std::string> formats = {"peft", "gguf-lora", "safetensors", "gguf", "modelfile"};
   if (std::find(formats.begin(), formats.end(), options.format) == formats.end()) {
     const std::string near = nearest(options.format, formats);
     throw Error(ErrorCode::kInvalidInput, "--format", fmt::format("unknown format \"{}\"", options.format),
                 near.empty() ? "known: peft, gguf-lora, safetensors, gguf, modelfile" : fmt::format("did you mean \"{}\"?", near));
   }
+  if (!options.type.empty() && options.format != "gguf" && options.format != "safetensors")
+    throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("{} has no type to choose", options.format), "leave --type out; it belongs to gguf and safetensors");
   const Sources s = sources_of(options);
   const fs::path out = options.out.empty() ? options.run / "export" / options.format : options.out;
+  // A file when --out names one by its ending, else a file of this name in that folder.
+  const auto file_in = [&](const char* name) {
+    if (out.extension() != fs::path(name).extension()) return folder_for(out) / name;
+    if (out.has_parent_path()) folder_for(out.parent_path());
+    return out;
+  };
   if (options.format == "peft") {
     const io::LoraAdapter adapter = adapter_of(s, options.format);
-    const fs::path folder = folder_for(options, out);
+    const fs::path folder = folder_for(out);
     io::write_peft(folder, adapter);
-    return {folder / "adapter_config.json", folder / "adapter_model.safetensors"};
+    return {{folder / "adapter_config.json", folder / "adapter_model.safetensors"}, {}};
   }
-  const auto file_in = [&](const char* name) {
-    if (out.extension() == fs::path(name).extension() && !fs::path(name).extension().empty()) {
-      if (out.has_parent_path()) folder_for(options, out.parent_path());
-      return out;
-    }
-    return folder_for(options, out) / name;
-  };
+  if (options.format == "gguf-lora") {
+    const io::LoraAdapter adapter = adapter_of(s, options.format);
+    const auto source = models::ModelSource::open(find_model(s.base));
+    const fs::path file = file_in("adapter.gguf");
+    return {{file}, write_gguf_lora(file, adapter, *source)};
+  }
+  const ModelFiles files = open_model(s.base, s.chat_template);
   if (options.format == "modelfile") {
-    const ModelFiles files = open_model(s.base, s.chat_template);
-    const fs::path file = folder_for(options, out) / "Modelfile";
+    const fs::path file = folder_for(out) / "Modelfile";
     const bool lora = fs::exists(s.tuned / "adapter_config.json");
     io::write_file(file, modelfile(files, fs::absolute(find_model(s.base)).string(), lora ? fs::absolute(s.tuned).lexically_normal().string() : ""));
-    return {file};
+    return {{file}, {}};
   }
-  const auto source = models::ModelSource::open(find_model(s.base));
-  if (options.format == "gguf-lora") {
-    const fs::path file = file_in("adapter.gguf");
-    write_gguf_lora(file, adapter_of(s, options.format), source->config());
-    return {file};
-  }
-  models::CausalLm model = load_tuned(*source, s.load, s.tuned);
-  if (options.format == "safetensors") return export_safetensors(s, *source, model, plain_type(options.type), folder_for(options, out));
+  models::CausalLm model = load_tuned(*files.source, s.load, s.tuned);
+  if (options.format == "safetensors") return {write_merged_safetensors(folder_for(out), files, model, options.type), {}};
   const fs::path file = file_in("model.gguf");
-  write_merged_gguf(file, *source, model, options.type);
-  return {file};
+  write_merged_gguf(file, files, model, options.type.empty() ? "f16" : options.type);
+  return {{file}, {}};
 }
 
 }  // namespace hone::recipes

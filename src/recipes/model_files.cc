@@ -12,25 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-text::GgufVocab gguf_vocab(const io::Gguf& gguf) {
-  text::GgufVocab vocab;
-  vocab.model = gguf.string("tokenizer.ggml.model");
-  vocab.pre = gguf.find_string("tokenizer.ggml.pre").value_or("");
-  if (const auto* tokens = gguf.find_strings("tokenizer.ggml.tokens")) vocab.tokens = *tokens;
-  if (const auto* scores = gguf.find_floats("tokenizer.ggml.scores")) vocab.scores = *scores;
-  if (const auto* types = gguf.find_ints("tokenizer.ggml.token_type")) vocab.types = *types;
-  if (const auto* merges = gguf.find_strings("tokenizer.ggml.merges")) vocab.merges = *merges;
-  const auto id = [&](const char* key) { return gguf.find_int(key).value_or(-1); };
-  vocab.bos = id("tokenizer.ggml.bos_token_id");
-  vocab.eos = id("tokenizer.ggml.eos_token_id");
-  vocab.unk = id("tokenizer.ggml.unknown_token_id");
-  vocab.pad = id("tokenizer.ggml.padding_token_id");
-  vocab.add_bos = gguf.find_bool("tokenizer.ggml.add_bos_token");
-  vocab.add_eos = gguf.find_bool("tokenizer.ggml.add_eos_token");
-  vocab.add_space_prefix = gguf.find_bool("tokenizer.ggml.add_space_prefix");
-  return vocab;
-}
-
 text::Tokenizer tokenizer_of(const models::ModelSource& source) {
   if (const io::Gguf* gguf = source.gguf()) return text::Tokenizer::from_gguf(gguf_vocab(*gguf), source.path().string());
   const fs::path file = source.path() / "tokenizer.json";
@@ -62,13 +43,34 @@ void add_end_of_turn(ModelFiles& files) {
     if (rendered.assistant.empty()) return;
     const auto [begin, end] = rendered.assistant.back();
     const auto ids = files.tokenizer.encode(std::string_view(rendered.text).substr(begin, end - begin), {.add_special = false});
-    if (!ids.empty() && files.tokenizer.is_special(ids.back())) files.stop_ids.push_back(ids.back());
+    if (ids.empty() || !files.tokenizer.is_special(ids.back())) return;
+    files.end_of_turn = ids.back();
+    files.stop_ids.push_back(ids.back());
   } catch (const Error&) {
     // A template that refuses this conversation says nothing about its end of turn.
   }
 }
 
 }  // namespace
+
+text::GgufVocab gguf_vocab(const io::Gguf& gguf) {
+  text::GgufVocab vocab;
+  vocab.model = gguf.string("tokenizer.ggml.model");
+  vocab.pre = gguf.find_string("tokenizer.ggml.pre").value_or("");
+  if (const auto* tokens = gguf.find_strings("tokenizer.ggml.tokens")) vocab.tokens = *tokens;
+  if (const auto* scores = gguf.find_floats("tokenizer.ggml.scores")) vocab.scores = *scores;
+  if (const auto* types = gguf.find_ints("tokenizer.ggml.token_type")) vocab.types = *types;
+  if (const auto* merges = gguf.find_strings("tokenizer.ggml.merges")) vocab.merges = *merges;
+  const auto id = [&](const char* key) { return gguf.find_int(key).value_or(-1); };
+  vocab.bos = id("tokenizer.ggml.bos_token_id");
+  vocab.eos = id("tokenizer.ggml.eos_token_id");
+  vocab.unk = id("tokenizer.ggml.unknown_token_id");
+  vocab.pad = id("tokenizer.ggml.padding_token_id");
+  vocab.add_bos = gguf.find_bool("tokenizer.ggml.add_bos_token");
+  vocab.add_eos = gguf.find_bool("tokenizer.ggml.add_eos_token");
+  vocab.add_space_prefix = gguf.find_bool("tokenizer.ggml.add_space_prefix");
+  return vocab;
+}
 
 text::RenderOptions ModelFiles::render_options() const {
   text::RenderOptions options;
@@ -107,7 +109,7 @@ fs::path find_model(const std::string& name) {
 ModelFiles open_model(const std::string& base, const std::string& chat_template) {
   auto source = models::ModelSource::open(find_model(base));
   text::Tokenizer tokenizer = tokenizer_of(*source);
-  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}};
+  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1};
   if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
   if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));
