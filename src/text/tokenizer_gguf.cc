@@ -82,9 +82,19 @@ class GgufReader {
     bpe.fuse_unknown = true;
     bpe.byte_token.fill(-1);
     bpe.unknown = id("unknown", v_.unk);
-    data_->metaspace = true;
-    data_->prefix_space = v_.add_space_prefix.value_or(true);
-    data_->decode_strips_space = data_->prefix_space;
+    // A space goes before each text, also before one that begins with spaces, and before the rest after a special token.
+    if (v_.add_space_prefix.value_or(true)) {
+      NormalizeStep prefix;
+      prefix.kind = NormalizeStep::Kind::kPrepend;
+      prefix.text = "▁";
+      data_->normalizers.push_back(prefix);
+      data_->decode_strips_space = true;
+    }
+    NormalizeStep mark;
+    mark.kind = NormalizeStep::Kind::kReplace;
+    mark.pattern = std::make_shared<Pattern>(Pattern::literal(" ", where_));
+    mark.text = "▁";
+    data_->normalizers.push_back(mark);
     data_->names = v_.tokens;
     for (size_t i = 0; i < v_.tokens.size(); ++i) {
       const std::string& token = v_.tokens[i];

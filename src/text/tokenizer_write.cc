@@ -152,9 +152,12 @@ std::string tokenizer_json(const GgufVocab& v, const std::string& where) {
       throw Error(ErrorCode::kUnsupported, where, fmt::format("two tokens are written \"{}\", which tokenizer.json cannot hold", v.tokens[i]), "use --format gguf");
   }
   const bool add_bos = v.bos >= 0 && adds_bos(v), add_eos = v.eos >= 0 && v.add_eos.value_or(false), prefix = v.add_space_prefix.value_or(true);
-  Json pre_tokenizer, decoder, merges, unknown;
+  Json normalizer, pre_tokenizer, decoder, merges, unknown;
   if (pieces) {
-    pre_tokenizer = {{"type", "Metaspace"}, {"replacement", kMark}, {"prepend_scheme", prefix ? "always" : "never"}, {"split", false}};
+    Json marks = Json::array();
+    if (prefix) marks.push_back({{"type", "Prepend"}, {"prepend", kMark}});
+    marks.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kMark}});
+    normalizer = {{"type", "Sequence"}, {"normalizers", marks}};
     Json steps = {{{"type", "Replace"}, {"pattern", {{"String", kMark}}}, {"content", " "}}, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
     if (prefix) steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
     decoder = {{"type", "Sequence"}, {"decoders", steps}};
@@ -169,7 +172,7 @@ std::string tokenizer_json(const GgufVocab& v, const std::string& where) {
     decoder = byte_level_step();
     merges = v.merges;
   }
-  const Json file = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", nullptr},
+  const Json file = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", normalizer},
                      {"pre_tokenizer", pre_tokenizer}, {"post_processor", post_processor(v, add_bos, add_eos, pieces ? Json() : byte_level_step())}, {"decoder", decoder},
                      {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", unknown}, {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr},
                                 {"fuse_unk", pieces}, {"byte_fallback", pieces}, {"ignore_merges", !pieces && gguf_ignores_merges(v.pre)}, {"vocab", vocabulary}, {"merges", merges}}}};

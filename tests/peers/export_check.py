@@ -18,6 +18,7 @@ hone = Hone(sys.argv[1])
 work = pathlib.Path(tempfile.mkdtemp(prefix="export-check-"))
 rows = write_rows(work)
 failures = []
+PROMPT = ROWS[7]["messages"][0]["content"]
 
 
 def expect(condition, message):
@@ -27,12 +28,12 @@ def expect(condition, message):
 
 
 def theirs(folder):
-    """Loss over whole answers is hone's business; here: greedy tokens, and the summed log-probability of fixed texts."""
+    """transformers' tokenizer, greedy answer, least gap between the two best logits on its way, and loss per answer token."""
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    ids = tokenizer(TEXTS[0], return_tensors="pt").input_ids
+    ids = tokenizer.apply_chat_template(ROWS[7]["messages"][:1], add_generation_prompt=True, return_tensors="pt", return_dict=True).input_ids
     with torch.no_grad():
-        out = model.generate(ids, do_sample=False, max_new_tokens=24, eos_token_id=None, pad_token_id=0, output_logits=True, return_dict_in_generate=True)
+        out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=24, eos_token_id=None, pad_token_id=0, output_logits=True, return_dict_in_generate=True)
     gaps = [(z[0].topk(2).values[0] - z[0].topk(2).values[1]).item() for z in out.logits]
     total, count = 0.0, 0
     for row in ROWS:
@@ -60,7 +61,7 @@ for name in sys.argv[2:] or CASES:
     stop = {original.eos_token_id, original.convert_tokens_to_ids("<|im_end|>")}
     yaml = hone.train(base, folder / "run", rows)
     mine = hone.loss(yaml, rows, "--adapter", folder / "run")
-    ids = hone.ids(base, TEXTS[0], "--adapter", folder / "run")
+    ids = hone.ids(base, PROMPT, "--adapter", folder / "run")
     hone("export", folder / "run", "--format", "safetensors", "--type", "f32", "--out", folder / "merged")
     _, expected, gap, loss = theirs(folder / "merged")
     print(f"{name}: base loss {base_loss:.6f}, tuned: hone {mine:.6f}, transformers {loss:.6f}, least gap {gap:.1e}, {len(ids)} tokens")
@@ -68,16 +69,16 @@ for name in sys.argv[2:] or CASES:
     expect(same_tokens(ids, expected, stop), f"{name}: greedy tokens {ids} {expected}")
 
     hone("export", folder / "run", "--format", "gguf", "--type", "f32", "--out", folder / "merged.gguf")
-    expect(hone.ids(folder / "merged.gguf", TEXTS[0]) == ids, f"{name}: greedy tokens of the merged GGUF")
+    expect(hone.ids(folder / "merged.gguf", PROMPT) == ids, f"{name}: greedy tokens of the merged GGUF")
     yaml = hone.train(folder / "merged.gguf", folder / "again", rows, "training.max_steps=3", "training.learning_rate=1e-3")
     mine = hone.loss(yaml, rows, "--adapter", folder / "again")
-    ids = hone.ids(folder / "merged.gguf", TEXTS[0], "--adapter", folder / "again")
+    ids = hone.ids(folder / "merged.gguf", PROMPT, "--adapter", folder / "again")
     hone("export", folder / "again", "--format", "safetensors", "--type", "f32", "--out", folder / "back")
     made, expected, gap, loss = theirs(folder / "back")
     print(f"    from GGUF back: hone {mine:.6f}, transformers {loss:.6f}, least gap {gap:.1e}")
     expect(abs(loss - mine) < 1e-4 * mine, f"{name}: the loss of the folder made from GGUF")
     expect(same_tokens(ids, expected, stop), f"{name}: greedy tokens from GGUF {ids} {expected}")
-    expect(hone.ids(folder / "back", TEXTS[0]) == ids, f"{name}: hone reads its own folder")
+    expect(hone.ids(folder / "back", PROMPT) == ids, f"{name}: hone reads its own folder")
     for text in TEXTS:
         a, b = original(text).input_ids, made(text).input_ids
         expect(a == b, f"{name}: tokens of {text!r}: {a} {b}")

@@ -112,13 +112,13 @@ class Hone:
 
     def train(self, base, out, rows, *settings):
         yaml = out.parent / (out.name + ".yaml")
-        yaml.write_text(f"model.base: {base}\ndata: {rows}\nlora.r: 4\ndata.cutoff_length: 96\ntraining: {{precision: f32, learning_rate: 1e-2, batch_size: 4, epochs: 2, "
+        yaml.write_text(f"model.base: {base}\ndata: {rows}\nlora.r: 4\ndata.cutoff_length: 96\ntraining: {{precision: f32, learning_rate: 1e-2, batch_size: 4, epochs: 4, "
                         f"output_dir: {out}}}\n")
         self("train", yaml, "--overwrite", *settings)
         return yaml
 
     def ids(self, model, prompt, *words, tokens=24):
-        return json.loads(self("run", model, "--raw", "--f32", "--temperature", 0, "--max-tokens", tokens, "--json", *words, prompt))["ids"]
+        return json.loads(self("run", model, "--f32", "--temperature", 0, "--max-tokens", tokens, "--json", *words, prompt))["ids"]
 
     def loss(self, yaml, rows, *words):
         return json.loads(self("eval", yaml, "--data", rows, "--no-answers", "--json", *words))["loss"]
