@@ -27,18 +27,24 @@ struct Sources {
 Sources sources_of(const ExportOptions& options) {
   if (!fs::exists(options.run)) throw Error(ErrorCode::kNotFound, options.run.string(), "does not exist", "name a run's folder, for example runs/triage");
   Sources s;
-  s.tuned = tuned_folder(options.run);
   s.base = options.base;
+  s.load.max_positions = 16;
+  // A model itself: nothing is added to it, only its format changes.
+  if (options.run.extension() == ".gguf" || (fs::exists(options.run / "config.json") && !fs::exists(options.run / "adapter_config.json"))) {
+    s.base = options.run.string();
+    return s;
+  }
+  s.tuned = tuned_folder(options.run);
   const fs::path config_file = options.run / "config.yaml";
   if (fs::exists(config_file)) {
     const Config config = load_config(config_file, {});
     s.load = load_options(config);
+    s.load.max_positions = 16;
     s.chat_template = config.model.chat_template;
     if (s.base.empty()) s.base = config.model.base;
   }
   // What is written is the file's own weights plus the change, whatever the base was held in while training.
   s.load.base = models::BaseFormat::kAsStored;
-  s.load.max_positions = 16;
   if (s.base.empty() && fs::exists(s.tuned / "adapter_config.json")) s.base = io::read_peft(s.tuned).base_model;
   if (s.base.empty()) throw Error(ErrorCode::kInvalidInput, options.run.string(), "does not say which base model it belongs to", "name it with --base");
   return s;
@@ -52,8 +58,8 @@ fs::path folder_for(const fs::path& path) {
 }
 
 io::LoraAdapter adapter_of(const Sources& s, const std::string& format) {
-  if (!fs::exists(s.tuned / "adapter_config.json"))
-    throw Error(ErrorCode::kUnsupported, s.tuned.string(), fmt::format("holds no LoRA adapter, which {} needs", format), "after full fine-tuning export --format gguf or safetensors");
+  if (s.tuned.empty() || !fs::exists(s.tuned / "adapter_config.json"))
+    throw Error(ErrorCode::kUnsupported, s.tuned.empty() ? s.base : s.tuned.string(), fmt::format("holds no LoRA adapter, which {} needs", format), "after full fine-tuning export --format gguf or safetensors");
   return io::read_peft(s.tuned);
 }
 
@@ -69,6 +75,8 @@ ExportResult export_run(const ExportOptions& options) {
   if (!options.type.empty() && options.format != "gguf" && options.format != "safetensors")
     throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("{} has no type to choose", options.format), "leave --type out; it belongs to gguf and safetensors");
   const Sources s = sources_of(options);
+  if (options.out.empty() && s.tuned.empty())
+    throw Error(ErrorCode::kInvalidInput, options.run.string(), "is a model, not a run: results need a place", "name one with --out");
   const fs::path out = options.out.empty() ? options.run / "export" / options.format : options.out;
   // A file when --out names one by its ending, else a file of this name in that folder.
   const auto file_in = [&](const char* name) {
@@ -91,7 +99,7 @@ ExportResult export_run(const ExportOptions& options) {
   const ModelFiles files = open_model(s.base, s.chat_template);
   if (options.format == "modelfile") {
     const fs::path file = folder_for(out) / "Modelfile";
-    const bool lora = fs::exists(s.tuned / "adapter_config.json");
+    const bool lora = !s.tuned.empty() && fs::exists(s.tuned / "adapter_config.json");
     io::write_file(file, modelfile(files, fs::absolute(find_model(s.base)).string(), lora ? fs::absolute(s.tuned).lexically_normal().string() : ""));
     return {{file}, {}};
   }

@@ -8,7 +8,7 @@
 namespace hone::recipes {
 
 struct ExportOptions {
-  std::filesystem::path run;  // a run's folder (with config.yaml), or an adapter
+  std::filesystem::path run;  // a run's folder (with config.yaml), an adapter, or a model whose format is to change
   std::string base;           // the base model; empty: the one the run or adapter names
   std::string format;         // peft, gguf-lora, safetensors, gguf, modelfile
   std::string type;           // of gguf: f16 (default), bf16, f32, q8_0, q4_0, q4_k_m, q6_k; of safetensors: bf16, f16, f32 (default: as the base)
