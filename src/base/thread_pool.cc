@@ -86,8 +86,9 @@ void ThreadPool::work(int worker) {
     generation_.wait(seen, std::memory_order_acquire);
     seen = generation_.load(std::memory_order_acquire);
     if (stop_.load()) return;
-    if (Job* job = job_.load(std::memory_order_acquire)) run_tasks(*job, worker);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    // Once counted, the job stays where it is until this worker leaves; behind a closed gate there is none.
+    if ((gate_.fetch_add(1, std::memory_order_acq_rel) & kClosed) == 0) run_tasks(*job_.load(std::memory_order_acquire), worker);
+    if (gate_.fetch_sub(1, std::memory_order_acq_rel) == (kClosed | 1)) gate_.notify_all();
   }
 }
 
@@ -105,14 +106,15 @@ void ThreadPool::run(int64_t tasks, FunctionRef<void(int64_t, int)> body) {
   }
   std::lock_guard lock(submit_);
   Job job{body, tasks, {}, {}, {}, {}};
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   job_.store(&job, std::memory_order_release);
+  gate_.fetch_and(~kClosed, std::memory_order_acq_rel);
   generation_.fetch_add(1, std::memory_order_acq_rel);
   generation_.notify_all();
   run_tasks(job, 0);
-  for (int spin = 0; spin < kSpins && busy_.load(std::memory_order_acquire) != 0; ++spin) relax();
-  for (int left; (left = busy_.load(std::memory_order_acquire)) != 0;) busy_.wait(left, std::memory_order_acquire);
-  job_.store(nullptr, std::memory_order_release);
+  // Only workers that took part are waited for: one that has not woken up yet must not hold up a loop that is done without it.
+  gate_.fetch_or(kClosed, std::memory_order_acq_rel);
+  for (int spin = 0; spin < kSpins && gate_.load(std::memory_order_acquire) != kClosed; ++spin) relax();
+  for (uint32_t inside; (inside = gate_.load(std::memory_order_acquire)) != kClosed;) gate_.wait(inside, std::memory_order_acquire);
   if (job.error) std::rethrow_exception(job.error);
 }
 

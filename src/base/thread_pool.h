@@ -36,6 +36,7 @@ class ThreadPool {
   static ThreadPool& global();
 
  private:
+  static constexpr uint32_t kClosed = uint32_t{1} << 31;
   struct Job;
   void work(int worker);
   void run_tasks(Job& job, int worker);
@@ -43,7 +44,7 @@ class ThreadPool {
   std::mutex submit_;
   std::atomic<uint64_t> generation_{0};
   std::atomic<Job*> job_{nullptr};
-  std::atomic<int> busy_{0};
+  std::atomic<uint32_t> gate_{kClosed};  // workers inside the job, and whether no more may enter
   std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
 };

@@ -43,6 +43,17 @@ TEST(ThreadPool, PassesOnTheFirstException) {
   EXPECT_EQ(done, 1);
 }
 
+// A loop does not wait for workers that sleep through it, so they may arrive while the next one runs.
+TEST(ThreadPool, ManyShortLoopsInARow) {
+  ThreadPool pool(4);
+  for (int64_t loop = 0; loop < 5000; ++loop) {
+    std::atomic<int64_t> sum{0};
+    const int64_t tasks = 2 + loop % 7;
+    pool.run(tasks, [&](int64_t task, int) { sum += task + loop; });
+    ASSERT_EQ(sum, tasks * loop + tasks * (tasks - 1) / 2);
+  }
+}
+
 TEST(ThreadPool, NestedLoopsRunOnTheCallingThread) {
   ThreadPool pool(2);
   std::atomic<int> count{0};

@@ -82,7 +82,7 @@ def family(name):
     mla = name.startswith("deepseek")
     runs = [("every", [])] + [("out", ["lora.target=[o_proj, mlp]"])] * mla
     for run, settings in runs:
-        hone.train(base, folder / run, rows, *settings)
+        hone.train(base, folder / run, rows, "training.epochs=12", *settings)  # long enough for answers without near ties
         hone("export", folder / run, "--format", "safetensors", "--type", "f32", "--out", folder / f"{run}-hf")
         hone("export", folder / run, "--format", "gguf", "--type", "f32", "--out", folder / f"{run}.gguf")
         hone("export", folder / run, "--format", "gguf-lora", "--out", folder / f"{run}-lora.gguf")
