@@ -63,6 +63,24 @@ io::LoraAdapter adapter_of(const Sources& s, const std::string& format) {
   return io::read_peft(s.tuned);
 }
 
+// An adapter lies beside the Modelfile as GGUF, which Ollama applies to every family; a fully fine-tuned model is its merged file.
+ExportResult export_modelfile(const ExportOptions& options, const Sources& s, const ModelFiles& files, const fs::path& folder) {
+  ExportResult result;
+  const auto absolute = [](const fs::path& path) { return fs::absolute(path).lexically_normal().string(); };
+  std::string from = absolute(find_model(s.base)), adapter;
+  if (!s.tuned.empty() && fs::exists(s.tuned / "adapter_config.json")) {
+    result.files.push_back(folder / "adapter.gguf");
+    result.notes = write_gguf_lora(result.files.back(), io::read_peft(s.tuned), *files.source);
+    adapter = absolute(result.files.back());
+  } else if (!s.tuned.empty()) {
+    from = absolute(options.run / "export" / "gguf" / "model.gguf");
+    if (!fs::exists(from)) result.notes.push_back(fmt::format("FROM names {}, which hone export {} --format gguf writes", from, options.run.string()));
+  }
+  result.files.push_back(folder / "Modelfile");
+  io::write_file(result.files.back(), modelfile(files, from, adapter));
+  return result;
+}
+
 }  // namespace
 
 ExportResult export_run(const ExportOptions& options) {
@@ -97,12 +115,7 @@ ExportResult export_run(const ExportOptions& options) {
     return {{file}, write_gguf_lora(file, adapter, *source)};
   }
   const ModelFiles files = open_model(s.base, s.chat_template);
-  if (options.format == "modelfile") {
-    const fs::path file = folder_for(out) / "Modelfile";
-    const bool lora = !s.tuned.empty() && fs::exists(s.tuned / "adapter_config.json");
-    io::write_file(file, modelfile(files, fs::absolute(find_model(s.base)).string(), lora ? fs::absolute(s.tuned).lexically_normal().string() : ""));
-    return {{file}, {}};
-  }
+  if (options.format == "modelfile") return export_modelfile(options, s, files, folder_for(out));
   models::CausalLm model = load_tuned(*files.source, s.load, s.tuned);
   if (options.format == "safetensors") return {write_merged_safetensors(folder_for(out), files, model, options.type), {}};
   const fs::path file = file_in("model.gguf");
