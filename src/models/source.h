@@ -25,6 +25,8 @@ class ModelSource {
   virtual Tensor tensor(std::string_view name) const = 0;
   /// Gives mapped pages back to the system, once their content has been copied elsewhere.
   virtual void drop_pages() const = 0;
+  /// The files that hold the weights.
+  virtual std::vector<std::filesystem::path> weight_files() const = 0;
   /// Null unless the model is one GGUF file.
   virtual const io::Gguf* gguf() const { return nullptr; }
 

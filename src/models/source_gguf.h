@@ -11,6 +11,7 @@ class GgufSource : public ModelSource {
   bool has(std::string_view name) const override;
   Tensor tensor(std::string_view name) const override;
   void drop_pages() const override { gguf_.drop_pages(); }
+  std::vector<std::filesystem::path> weight_files() const override { return {path_}; }
   const io::Gguf* gguf() const override { return &gguf_; }
 
  private:

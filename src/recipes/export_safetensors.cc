@@ -1,5 +1,6 @@
 #include "recipes/export_safetensors.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -27,6 +28,8 @@ std::optional<DType> plain_type(const std::string& word) {
   throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("safetensors hold bf16, f16 or f32; found \"{}\"", word), "use one of these");
 }
 
+bool plain(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
+
 const char* torch_name(DType type) { return type == DType::kF32 ? "float32" : type == DType::kF16 ? "float16" : "bfloat16"; }
 
 void write_values(io::SafetensorsWriter& writer, const Tensor& values, DType type) {
@@ -50,37 +53,41 @@ bool belongs_to_model(const fs::path& file) {
   return std::find(endings.begin(), endings.end(), file.extension().string()) != endings.end();
 }
 
-// Every file of the folder; weights with the change added, config.json naming their type when it was chosen.
+void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights& merged, std::optional<DType> type) {
+  const io::Safetensors file = io::Safetensors::open(from);
+  std::vector<io::SafetensorsEntry> entries;
+  for (const std::string& name : file.names()) {
+    const Tensor stored = file.tensor(name);
+    entries.push_back({name, plain(stored.dtype()) ? type.value_or(stored.dtype()) : stored.dtype(), stored.shape()});
+  }
+  io::SafetensorsWriter writer(to, entries, {{"format", "pt"}});
+  for (const auto& e : entries) {
+    const Tensor stored = file.tensor(e.name);
+    if (!merged.changed(e.name) && stored.dtype() == e.type) writer.write(stored.raw(), stored.bytes());
+    else write_values(writer, merged.changed(e.name) ? merged.f32(e.name) : decoded(stored), e.type);
+  }
+  writer.finish();
+}
+
+// The files of the folder that belong to the model; weights with the change added, config.json naming their type when it was
+// chosen.
 std::vector<fs::path> copy_folder(const fs::path& folder, const models::ModelSource& source, const MergedWeights& merged, std::optional<DType> type) {
   std::vector<fs::path> written;
+  for (const fs::path& file : source.weight_files()) {
+    written.push_back(folder / file.filename());
+    copy_weights(file, written.back(), merged, type);
+  }
   for (const auto& entry : fs::directory_iterator(source.path())) {
-    const fs::path target = folder / entry.path().filename();
-    if (!entry.is_regular_file()) continue;
+    if (!entry.is_regular_file() || !belongs_to_model(entry.path())) continue;
+    written.push_back(folder / entry.path().filename());
     if (entry.path().filename() == "config.json" && type) {
       Json config = read_json(entry.path());
       config.erase("dtype");
       config["torch_dtype"] = torch_name(*type);
-      io::write_file(target, config.dump(2) + "\n");
-    } else if (entry.path().extension() == ".safetensors") {
-      const io::Safetensors file = io::Safetensors::open(entry.path());
-      std::vector<io::SafetensorsEntry> entries;
-      for (const std::string& name : file.names()) {
-        const Tensor stored = file.tensor(name);
-        entries.push_back({name, type.value_or(stored.dtype()), stored.shape()});
-      }
-      io::SafetensorsWriter writer(target, entries, {{"format", "pt"}});
-      for (const auto& e : entries) {
-        const Tensor stored = file.tensor(e.name);
-        if (!merged.changed(e.name) && stored.dtype() == e.type) writer.write(stored.raw(), stored.bytes());
-        else write_values(writer, merged.changed(e.name) ? merged.f32(e.name) : decoded(stored), e.type);
-      }
-      writer.finish();
-    } else if (belongs_to_model(entry.path())) {
-      fs::copy_file(entry.path(), target, fs::copy_options::overwrite_existing);
+      io::write_file(written.back(), config.dump(2) + "\n");
     } else {
-      continue;
+      fs::copy_file(entry.path(), written.back(), fs::copy_options::overwrite_existing);
     }
-    written.push_back(target);
   }
   return written;
 }
