@@ -11,7 +11,7 @@ constexpr std::string_view kSystem = "\x01SYSTEM\x01", kUser = "\x01USER\x01", k
 
 // What a template writes before and after each message.
 struct Turns {
-  std::string begin;  // of every conversation
+  std::string begin;  // of every conversation; Ollama's runner writes it for models that add it
   std::string before_system, after_system, before_user, after_user, before_answer, after_answer;
   std::string default_system;  // what the template says itself where there is no system message
 };
@@ -28,7 +28,7 @@ text::Json message(const char* role, std::string_view content) { return text::Js
 std::string default_system(const ModelFiles& files, const Turns& turns) {
   const std::string text = files.chat->render(text::Json::array({message("user", kUser)}), files.render_options());
   std::string_view before = std::string_view(text).substr(0, text.find(kUser));
-  if (!files.bos_token.empty() && before.starts_with(files.bos_token)) before.remove_prefix(files.bos_token.size());
+  if (before.starts_with(turns.begin)) before.remove_prefix(turns.begin.size());
   const std::string after = turns.after_system + turns.before_user;
   if (before.size() <= turns.before_system.size() + after.size() || !before.starts_with(turns.before_system) || !before.ends_with(after)) return {};
   return std::string(before.substr(turns.before_system.size(), before.size() - turns.before_system.size() - after.size()));
@@ -42,10 +42,6 @@ Turns turns_of(const ModelFiles& files) {
   if (system == std::string::npos || user == std::string::npos || answer == std::string::npos || !(system < user && user < answer)) cannot(files);
   Turns turns;
   turns.before_system = text.substr(0, system);
-  if (!files.bos_token.empty() && text.starts_with(files.bos_token)) {
-    turns.before_system.erase(0, files.bos_token.size());
-    if (!files.tokenizer.adds_bos()) turns.begin = files.bos_token;  // else Ollama's runner adds it
-  }
   // Between system and user, the end of one turn and the beginning of the next: cut where a user turn begins on its own.
   const std::string between = text.substr(system + kSystem.size(), user - system - kSystem.size());
   std::string later;
@@ -70,6 +66,12 @@ Turns turns_of(const ModelFiles& files) {
   }
   turns.after_system = between.substr(0, between.size() - common);
   turns.before_user = between.substr(between.size() - common);
+  // A begin token stands once, before the first turn, whoever speaks; where it also opens the user's turn it is no such token.
+  const std::string& bos = files.bos_token;
+  if (!bos.empty() && text.starts_with(bos) && !turns.before_user.starts_with(bos)) {
+    turns.before_system.erase(0, bos.size());
+    turns.begin = bos;
+  }
   turns.after_user = text.substr(user + kUser.size(), answer - user - kUser.size());
   turns.after_answer = after_answer;
   // The words that open the answer also stand where there is no prompt. What the template adds to them for generation, such as
@@ -103,7 +105,7 @@ std::string modelfile(const ModelFiles& files, const std::string& from, const st
   std::string out = "FROM " + from + "\n";
   if (!adapter.empty()) out += "ADAPTER " + adapter + "\n";
   out += fmt::format("TEMPLATE \"\"\"{}{{{{ if .System }}}}{}{{{{ .System }}}}{}{{{{ end }}}}{{{{ if .Prompt }}}}{}{{{{ .Prompt }}}}{}{{{{ end }}}}{}{{{{ .Response }}}}{}\"\"\"\n",
-                     t.begin, t.before_system, t.after_system, t.before_user, t.after_user, t.before_answer, t.after_answer);
+                     files.tokenizer.adds_bos() ? "" : t.begin, t.before_system, t.after_system, t.before_user, t.after_user, t.before_answer, t.after_answer);
   if (!t.default_system.empty()) out += fmt::format("SYSTEM \"\"\"{}\"\"\"\n", t.default_system);
   for (const int32_t id : files.stop_ids) out += fmt::format("PARAMETER stop \"{}\"\n", files.tokenizer.token_bytes(id));
   return out;

@@ -34,6 +34,11 @@ TEST(Modelfile, ChatMl) {
   EXPECT_EQ(text.find("SYSTEM"), std::string::npos);
 }
 
+TEST(Modelfile, BeginTokenThatOpensEveryTurn) {  // SmolLM2
+  const std::string chat = text::chat_template_by_name("chatml");
+  EXPECT_EQ(template_of(modelfile(files_with(chat, {"<|im_start|>"}, false, {}), "m", "")), template_of(modelfile(files_with(chat, {"<s>"}, false, {}), "m", "")));
+}
+
 TEST(Modelfile, Llama3) {
   constexpr const char* kTurns =
       "{{ if .System }}<|start_header_id|>system<|end_header_id|>\n\n{{ .System }}<|eot_id|>{{ end }}{{ if .Prompt }}<|start_header_id|>user<|end_header_id|>\n\n"
