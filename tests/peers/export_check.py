@@ -15,7 +15,8 @@ import transformers
 from peer_models import CASES, ROWS, TEXTS, Hone, make, write_rows
 
 hone = Hone(sys.argv[1])
-work = pathlib.Path(tempfile.mkdtemp(prefix="export-check-"))
+temporary = tempfile.TemporaryDirectory(prefix="export-check-")
+work = pathlib.Path(temporary.name)
 rows = write_rows(work)
 failures = []
 PROMPT = ROWS[7]["messages"][0]["content"]

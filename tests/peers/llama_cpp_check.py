@@ -17,7 +17,8 @@ import tempfile
 from peer_models import CASES, ROWS, Hone, make, write_rows
 
 hone, llama = Hone(sys.argv[1]), pathlib.Path(sys.argv[2])
-work = pathlib.Path(tempfile.mkdtemp(prefix="llama-cpp-check-"))
+temporary = tempfile.TemporaryDirectory(prefix="llama-cpp-check-")
+work = pathlib.Path(temporary.name)
 failures = []
 COMMON = ["--no-escape", "--temp", "0", "-t", "2", "--no-warmup", "--override-kv", "tokenizer.ggml.add_bos_token=bool:false", "-ctk", "f32", "-ctv", "f32"]
 
