@@ -101,9 +101,12 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& me
 }
 
 void GgufWriter::write(const void* data, size_t bytes) {
-  HONE_CHECK(next_ < bytes_.size() && bytes == bytes_[next_], "tensor {}: {} bytes", next_, bytes);
+  HONE_CHECK(next_ < bytes_.size() && bytes <= bytes_[next_] - written_, "tensor {}: {} bytes after {}", next_, bytes, written_);
   file_.write(data, bytes);
-  file_.write_zeros(aligned(bytes) - bytes);
+  written_ += bytes;
+  if (written_ < bytes_[next_]) return;
+  file_.write_zeros(aligned(written_) - written_);
+  written_ = 0;
   ++next_;
 }
 

@@ -25,7 +25,7 @@ struct GgufEntry {
 class GgufWriter {
  public:
   GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, const std::vector<GgufEntry>& entries);
-  /// The whole next tensor, in the order of the entries.
+  /// The next bytes of the tensors, in the order of the entries; one tensor may come in several pieces.
   void write(const void* data, size_t bytes);
   /// Throws Error{kInternal} when tensors are missing. Returns the SHA-256.
   std::string finish();
@@ -34,6 +34,7 @@ class GgufWriter {
   AtomicFile file_;
   std::vector<uint64_t> bytes_;  // of each tensor
   size_t next_ = 0;
+  uint64_t written_ = 0;  // of the tensor next_
 };
 
 }  // namespace hone::io

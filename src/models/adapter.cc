@@ -10,9 +10,6 @@
 namespace hone::models {
 namespace {
 
-// True when the weights in memory have GGUF's row order: only GGUF files make llama's rotary pairs neighbours.
-bool in_gguf_order(const ModelConfig& config) { return config.family == Family::kLlama && config.rope.interleaved; }
-
 // Suffixes when they describe the choice exactly, full names otherwise.
 std::vector<std::string> target_modules(const ModelConfig& config, const std::vector<io::LoraPair>& pairs) {
   const auto suffix = [](const std::string& name) { return name.substr(name.rfind('.') + 1); };
@@ -31,6 +28,10 @@ std::vector<std::string> target_modules(const ModelConfig& config, const std::ve
 
 bool has_reordered_rows(Family family, std::string_view module) {
   return family == Family::kLlama && (module.ends_with("self_attn.q_proj") || module.ends_with("self_attn.k_proj"));
+}
+
+bool holds_reordered_rows(const ModelConfig& config, std::string_view module) {
+  return config.rope.interleaved && has_reordered_rows(config.family, module);
 }
 
 Tensor reorder_rotary_rows(const Tensor& matrix, int64_t head_dim, RowOrder order) {
@@ -59,7 +60,7 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
   adapter.rank_stabilized = options.rank_stabilized;
   model.each_linear([&](nn::Linear& linear) {
     if (!linear.has_lora()) return;
-    const bool reorder = in_gguf_order(config) && has_reordered_rows(config.family, linear.name);
+    const bool reorder = holds_reordered_rows(config, linear.name);
     const Tensor& b = linear.lora_b.value();
     adapter.pairs.push_back({linear.name, linear.lora_a.value().clone(),
                              reorder ? reorder_rotary_rows(b, config.head_dim, RowOrder::kToHuggingFace) : b.clone()});
@@ -84,7 +85,7 @@ int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const st
                   fmt::format("{}: lora_A {} and lora_B {} do not fit the weight {}", linear.name, a.shape().str(), b.shape().str(),
                               linear.weight.shape().str()),
                   "the adapter was made for another model");
-    if (in_gguf_order(config) && has_reordered_rows(config.family, linear.name))
+    if (holds_reordered_rows(config, linear.name))
       b = reorder_rotary_rows(b, config.head_dim, RowOrder::kToGguf);
     linear.lora_a = trainable ? Variable::parameter(a.clone(), linear.name + ".lora_A.weight") : Variable(a);
     linear.lora_b = trainable ? Variable::parameter(b.clone(), linear.name + ".lora_B.weight") : Variable(b);

@@ -20,5 +20,7 @@ Tensor reorder_rotary_rows(const Tensor& matrix, int64_t head_dim, RowOrder orde
 
 /// Whether this module's rows are reordered in GGUF files of the family.
 bool has_reordered_rows(Family family, std::string_view module);
+/// The same for the weights of this model as they were read: only GGUF files make llama's rotary pairs neighbours.
+bool holds_reordered_rows(const ModelConfig& config, std::string_view module);
 
 }  // namespace hone::models

@@ -55,6 +55,8 @@ RopeConfig rope(const io::Gguf& gguf, const Keys& keys, Family family, int64_t h
     r.scaling = RopeScaling::kYarn;
     r.factor = keys.real("rope.scaling.factor", 1e-3, 1e6);
     r.original_max_positions = static_cast<double>(keys.count("rope.scaling.original_context_length", 1, int64_t{1} << 32));
+    r.beta_fast = keys.real("rope.scaling.yarn_beta_fast", 1e-6, 1e6, 32.0);
+    r.beta_slow = keys.real("rope.scaling.yarn_beta_slow", 1e-6, 1e6, 1.0);
     // The file keeps 0.1 · mscale_all_dim; DeepSeek's two factors are equal, so their ratio is 1.
     const double multiplier = keys.real("rope.scaling.yarn_log_multiplier", 0, 100, 0.0);
     r.mscale = r.mscale_all_dim = multiplier * 10;

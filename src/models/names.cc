@@ -135,6 +135,29 @@ std::optional<ExpertSlice> gguf_expert_stack(std::string_view canonical) {
   return std::nullopt;
 }
 
+std::vector<std::string> weight_names(const ModelConfig& c) {
+  std::vector<std::string> names{"model.embed_tokens.weight"};
+  const std::vector<Target> modules = linear_modules(c);
+  size_t next = 0;
+  for (int64_t layer = 0; layer < c.layers; ++layer) {
+    const std::string prefix = std::string(kLayers) + std::to_string(layer) + ".";
+    for (const char* norm : {"input_layernorm", "self_attn.q_norm", "self_attn.k_norm", "self_attn.q_a_layernorm", "self_attn.kv_a_layernorm",
+                             "post_attention_layernorm"})
+      names.push_back(prefix + norm + ".weight");
+    if (c.is_moe_layer(layer)) {
+      names.push_back(prefix + "mlp.gate.weight");
+      names.push_back(prefix + "mlp.gate.e_score_correction_bias");
+    }
+    for (; next < modules.size() && modules[next].name.starts_with(prefix); ++next) {
+      names.push_back(modules[next].name + ".weight");
+      names.push_back(modules[next].name + ".bias");
+    }
+  }
+  names.emplace_back("model.norm.weight");
+  if (!c.tied_head) names.emplace_back("lm_head.weight");
+  return names;
+}
+
 std::vector<std::string> lora_targets(const ModelConfig& config, const std::vector<std::string>& targets) {
   const std::vector<Target> modules = linear_modules(config);
   std::set<std::string> chosen;

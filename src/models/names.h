@@ -22,6 +22,10 @@ struct ExpertSlice {
 };
 std::optional<ExpertSlice> gguf_expert_stack(std::string_view canonical);
 
+/// Canonical names of every weight and bias that a model of this architecture may have, embedding first, head last. Which of the
+/// optional ones exist, its files say.
+std::vector<std::string> weight_names(const ModelConfig& config);
+
 /// Module names (sorted, without ".weight") that an adapter may be attached to. `targets` holds groups — "all-linear",
 /// "attention", "mlp", "routed_experts", "shared_experts", "mla" — or module suffixes such as "q_proj" or
 /// "layers.3.mlp.down_proj"; empty means all-linear. Throws Error{kInvalidInput} for a target that matches nothing.

@@ -41,6 +41,15 @@ double attention_factor(const RopeConfig& r) {
 
 double yarn_mscale(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
 
+std::vector<float> llama3_divisors(const RopeConfig& r) {
+  std::vector<float> divisors;
+  for (int64_t i = 0; i < r.dim / 2; ++i) {
+    const double f = std::pow(r.theta, -2.0 * static_cast<double>(i) / static_cast<double>(r.dim));
+    divisors.push_back(static_cast<float>(f / llama3_frequency(f, r)));
+  }
+  return divisors;
+}
+
 ops::RopeTable rope_table(const ModelConfig& config, int64_t positions) {
   const RopeConfig& r = config.rope;
   const int64_t half = r.dim / 2;

@@ -10,6 +10,9 @@ namespace hone::models {
 /// wavelength rule), yarn (Peng et al. 2023), whose attention factor multiplies both.
 ops::RopeTable rope_table(const ModelConfig& config, int64_t positions);
 
+/// What llama3's rule divides each frequency by (dim / 2), as GGUF's rope_freqs.weight holds it.
+std::vector<float> llama3_divisors(const RopeConfig& rope);
+
 /// yarn's temperature: 0.1 · mscale · ln(factor) + 1 for factor > 1, else 1.
 double yarn_mscale(double factor, double mscale);
 

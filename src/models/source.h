@@ -27,6 +27,8 @@ class ModelSource {
   virtual void drop_pages() const = 0;
   /// Throws Error{kIo} when a weight file was changed since it was opened.
   virtual void check_unchanged() const = 0;
+  /// The files that hold the weights.
+  virtual std::vector<std::filesystem::path> weight_files() const = 0;
   /// Null unless the model is one GGUF file.
   virtual const io::Gguf* gguf() const { return nullptr; }
 

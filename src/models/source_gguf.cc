@@ -1,22 +1,22 @@
 #include "models/source_gguf.h"
 
 #include "models/names.h"
-#include "quant/bf16.h"
 #include "quant/codec.h"
 
 namespace hone::models {
 namespace {
 
 // kv_b_proj (H·(nope+value), latent) from the two tensors that newer deepseek2 files hold instead:
-// attn_k_b (H, latent, nope), transposed per head, and attn_v_b (H, value, latent). BF16, in memory of its own.
+// attn_k_b (H, latent, nope), transposed per head, and attn_v_b (H, value, latent). In memory of its own: F32 and F16 as they
+// are, anything else as BF16.
 Tensor join_kv_b(const Tensor& k_b, const Tensor& v_b, const ModelConfig& c, const std::string& where) {
   const int64_t heads = c.heads, nope = c.mla->qk_nope_head_dim, value = c.mla->v_head_dim, latent = c.mla->kv_lora_rank;
   if (k_b.shape() != Shape{heads, latent, nope} || v_b.shape() != Shape{heads, value, latent})
     throw Error(ErrorCode::kInvalidInput, where,
                 fmt::format("attn_k_b and attn_v_b: expected {} and {}, found {} and {}", Shape{heads, latent, nope}.str(),
                             Shape{heads, value, latent}.str(), k_b.shape().str(), v_b.shape().str()));
-  Tensor joined = Tensor::empty({heads * (nope + value), latent}, DType::kBF16);
-  auto* out = joined.data_mutable<BF16>();
+  Tensor joined = Tensor::empty({heads * (nope + value), latent}, DType::kF32);
+  auto* out = joined.data_mutable<float>();
   auto row_of = [](const Tensor& t, int64_t row, std::vector<float>& values) {
     const int64_t cols = t.shape()[-1], bytes = row_bytes(t.dtype(), cols);
     values.resize(static_cast<size_t>(cols));
@@ -24,17 +24,20 @@ Tensor join_kv_b(const Tensor& k_b, const Tensor& v_b, const ModelConfig& c, con
   };
   std::vector<float> row;
   for (int64_t h = 0; h < heads; ++h) {
-    BF16* head = out + h * (nope + value) * latent;
+    float* head = out + h * (nope + value) * latent;
     for (int64_t l = 0; l < latent; ++l) {
       row_of(k_b, h * latent + l, row);
-      for (int64_t n = 0; n < nope; ++n) head[n * latent + l] = to_bf16(row[static_cast<size_t>(n)]);
+      for (int64_t n = 0; n < nope; ++n) head[n * latent + l] = row[static_cast<size_t>(n)];
     }
     for (int64_t v = 0; v < value; ++v) {
       row_of(v_b, h * value + v, row);
-      for (int64_t l = 0; l < latent; ++l) head[(nope + v) * latent + l] = to_bf16(row[static_cast<size_t>(l)]);
+      for (int64_t l = 0; l < latent; ++l) head[(nope + v) * latent + l] = row[static_cast<size_t>(l)];
     }
   }
-  return joined;
+  if (k_b.dtype() == DType::kF32) return joined;
+  Tensor narrow = Tensor::empty(joined.shape(), k_b.dtype() == DType::kF16 ? DType::kF16 : DType::kBF16);
+  quant::encode_row(narrow.dtype(), joined.data<float>(), joined.elements(), narrow.raw_mutable());
+  return narrow;
 }
 
 // The two tensors that a kv_b_proj weight may be split into; empty names for anything else.

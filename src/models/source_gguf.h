@@ -12,6 +12,7 @@ class GgufSource : public ModelSource {
   Tensor tensor(std::string_view name) const override;
   void drop_pages() const override { gguf_.drop_pages(); }
   void check_unchanged() const override { gguf_.check_unchanged(); }
+  std::vector<std::filesystem::path> weight_files() const override { return {path_}; }
   const io::Gguf* gguf() const override { return &gguf_; }
 
  private:

@@ -40,7 +40,7 @@ std::vector<fs::path> shards_of_index(const fs::path& directory) {
   return paths;
 }
 
-std::vector<fs::path> weight_files(const fs::path& directory) {
+std::vector<fs::path> files_with_weights(const fs::path& directory) {
   if (present(directory / kSingle)) return {directory / kSingle};
   if (present(directory / kIndex)) return shards_of_index(directory);
   const bool pickled = present(directory / "pytorch_model.bin") || present(directory / "pytorch_model.bin.index.json");
@@ -74,7 +74,7 @@ HuggingFaceSource::HuggingFaceSource(const fs::path& directory) {
                 "name a folder with config.json and safetensors, or a .gguf file");
   config_ = config_from_json(read_json(config), config.string());
   add_generation_ends(config_.eos_ids, directory / "generation_config.json");
-  for (const fs::path& file : weight_files(directory)) {
+  for (const fs::path& file : files_with_weights(directory)) {
     shards_.push_back(io::Safetensors::open(file));
     for (const std::string& name : shards_.back().names())
       if (!shard_of_.emplace(name, shards_.size() - 1).second)

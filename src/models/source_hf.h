@@ -19,6 +19,11 @@ class HuggingFaceSource : public ModelSource {
   void drop_pages() const override {
     for (const io::Safetensors& shard : shards_) shard.drop_pages();
   }
+  std::vector<std::filesystem::path> weight_files() const override {
+    std::vector<std::filesystem::path> files;
+    for (const io::Safetensors& shard : shards_) files.push_back(shard.path());
+    return files;
+  }
 
  private:
   std::vector<io::Safetensors> shards_;

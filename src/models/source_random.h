@@ -21,7 +21,9 @@ class RandomSource : public ModelSource {
   bool has(std::string_view name) const override { return weights_.find(name) != weights_.end(); }
   Tensor tensor(std::string_view name) const override;
   void drop_pages() const override {}
-  void check_unchanged() const {}  // nothing that another program could change
+  void check_unchanged() const override {}  // nothing that another program could change
+
+  std::vector<std::filesystem::path> weight_files() const override { return {}; }
 
   /// Bytes of all weights as a file would hold them, and how many values they are.
   uint64_t bytes() const;

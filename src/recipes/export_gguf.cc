@@ -1,13 +1,11 @@
 #include "recipes/export_gguf.h"
 
-#include <cstring>
 #include <map>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "io/gguf_writer.h"
-#include "models/adapter.h"
-#include "models/names.h"
+#include "models/gguf_layout.h"
+#include "models/rope_table.h"
 #include "quant/codec.h"
 #include "recipes/merged_weights.h"
 
@@ -36,19 +34,21 @@ const OutputType& output_type(std::string word) {
 // The layer number in "blk.7.attn_v.weight"; −1 for tensors outside the layers.
 int64_t layer_of(const std::string& name) { return name.starts_with("blk.") ? std::strtoll(name.c_str() + 4, nullptr, 10) : -1; }
 
-// What a tensor is written as. "Q4_K_M" gives six bits to the head, and to values and down projections in half of the layers,
-// where errors cost most.
-DType type_of(const std::string& name, const Tensor& stored, const OutputType& wanted, int64_t layers) {
-  const bool vector = stored.shape().rank() == 1, router = name.find("ffn_gate_inp") != std::string::npos || name.find("exp_probs_b") != std::string::npos;
-  if (vector || router) return DType::kF32;
+// What a tensor is written as. Quantised files keep the head in six bits, also where it is the embedding; "Q4_K_M" does so for
+// values and down projections in half of the layers, where errors cost most.
+DType type_of(const std::string& name, const Shape& shape, const OutputType& wanted, const models::ModelConfig& config) {
+  const bool router = name.find("ffn_gate_inp") != std::string::npos || name.find("exp_probs_b") != std::string::npos;
+  if (shape.rank() == 1 || router) return DType::kF32;
   DType type = wanted.matrix;
+  const bool four_bits = type == DType::kQ4_K || type == DType::kQ4_0;
+  if (four_bits && name == (config.tied_head ? "token_embd.weight" : "output.weight")) type = DType::kQ6_K;
   if (type == DType::kQ4_K) {
-    const int64_t layer = layer_of(name);
+    const int64_t layer = layer_of(name), layers = config.layers;
     const bool costly = name.find("attn_v.") != std::string::npos || name.find("ffn_down") != std::string::npos;
     const bool chosen = layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
-    if (name == "output.weight" || (costly && layer >= 0 && chosen)) type = DType::kQ6_K;
+    if (costly && layer >= 0 && chosen) type = DType::kQ6_K;
   }
-  const int64_t cols = stored.shape()[-1];
+  const int64_t cols = shape[-1];
   if (cols % traits(type).block_elements == 0) return type;
   if (type == DType::kQ4_K) type = DType::kQ5_0;
   else if (type == DType::kQ6_K) type = DType::kQ8_0;
@@ -75,147 +75,102 @@ Tensor decoded(const Tensor& stored) {
   return values;
 }
 
-// Canonical weights that a GGUF tensor is made of: one, or one per expert, or kv_b for its two halves.
-class GgufParts {
- public:
-  GgufParts(const models::ModelConfig& config) {
-    for (const std::string& module : models::lora_targets(config, {})) add(module + ".weight");
-    for (const char* name : {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"}) add(name);
-    for (int64_t layer = 0; layer < config.layers; ++layer)
-      for (const char* name : {"input_layernorm", "post_attention_layernorm", "self_attn.q_norm", "self_attn.k_norm", "self_attn.q_a_layernorm",
-                               "self_attn.kv_a_layernorm", "mlp.gate"})
-        add(fmt::format("model.layers.{}.{}.weight", layer, name));
-    for (const std::string& module : models::lora_targets(config, {})) add(module + ".bias");
-  }
-  const std::vector<std::string>* find(const std::string& tensor) const {
-    const auto it = parts_.find(tensor);
-    return it == parts_.end() ? nullptr : &it->second;
-  }
+// Tokens, merges and special tokens as every reader of the format expects them.
+void add_tokenizer(io::GgufMetadata& out, const ModelFiles& files) {
+  const models::ModelConfig& config = files.source->config();
+  const text::GgufVocab v = files.tokenizer.to_gguf(config.vocab_size);
+  out.emplace_back("tokenizer.ggml.model", v.model);
+  out.emplace_back("tokenizer.ggml.pre", v.pre);
+  out.emplace_back("tokenizer.ggml.tokens", v.tokens);
+  if (!v.scores.empty()) out.emplace_back("tokenizer.ggml.scores", v.scores);
+  out.emplace_back("tokenizer.ggml.token_type", v.types);
+  if (v.model == "gpt2") out.emplace_back("tokenizer.ggml.merges", v.merges);
+  const int64_t bos = v.bos >= 0 ? v.bos : config.bos_id;
+  const int64_t eos = v.eos >= 0 ? v.eos : config.eos_ids.empty() ? -1 : config.eos_ids.front();
+  const auto id = [&](const char* key, int64_t value) {
+    if (value >= 0 && value < config.vocab_size) out.emplace_back(key, value);
+  };
+  id("tokenizer.ggml.bos_token_id", bos);
+  id("tokenizer.ggml.eos_token_id", eos);
+  if (files.end_of_turn >= 0 && files.end_of_turn != eos) id("tokenizer.ggml.eot_token_id", files.end_of_turn);
+  id("tokenizer.ggml.unknown_token_id", v.unk);
+  id("tokenizer.ggml.padding_token_id", v.pad);
+  out.emplace_back("tokenizer.ggml.add_bos_token", *v.add_bos);
+  out.emplace_back("tokenizer.ggml.add_eos_token", *v.add_eos);
+  if (v.add_space_prefix) out.emplace_back("tokenizer.ggml.add_space_prefix", *v.add_space_prefix);
+  if (files.chat) out.emplace_back("tokenizer.chat_template", files.chat->source());
+}
 
- private:
-  void add(const std::string& canonical) {
-    if (const auto expert = models::gguf_expert_stack(canonical)) {
-      auto& list = parts_[expert->tensor];
-      list.resize(std::max(list.size(), static_cast<size_t>(expert->expert) + 1));
-      list[static_cast<size_t>(expert->expert)] = canonical;
-      return;
-    }
-    const auto name = models::gguf_name(canonical);
-    if (!name) return;
-    parts_[*name] = {canonical};
-    constexpr std::string_view kWhole = "attn_kv_b.weight";
-    if (!name->ends_with(kWhole)) return;
-    const std::string prefix = name->substr(0, name->size() - kWhole.size());
-    parts_[prefix + "attn_k_b.weight"] = parts_[prefix + "attn_v_b.weight"] = {canonical};
+io::GgufMetadata metadata_of(const ModelFiles& files, const OutputType& type) {
+  io::GgufMetadata out;
+  if (const io::Gguf* gguf = files.source->gguf()) {
+    for (const auto& [key, value] : gguf->metadata())
+      if (key != "general.file_type" && key != "general.alignment" && key != "general.quantization_version") out.emplace_back(key, value);
+  } else {
+    const std::filesystem::path folder = std::filesystem::absolute(files.source->path()).lexically_normal();
+    out = models::gguf_architecture(files.source->config(), files.source->path().string());
+    out.emplace_back("general.type", std::string("model"));
+    out.emplace_back("general.name", (folder.has_filename() ? folder : folder.parent_path()).filename().string());
+    add_tokenizer(out, files);
   }
-  std::map<std::string, std::vector<std::string>> parts_;
+  out.emplace_back("general.file_type", type.file_type);
+  out.emplace_back("general.quantization_version", int64_t{2});
+  return out;
+}
+
+// A tensor to be written: from the file as it is, or from canonical weights.
+struct Planned {
+  io::GgufEntry entry;
+  Tensor stored;                       // undefined when `made` gives the values
+  const models::GgufTensor* made = nullptr;
 };
 
-// attn_k_b (H, latent, nope), transposed per head, or attn_v_b (H, value, latent), out of kv_b (H · (nope + value), latent).
-Tensor half_of_kv_b(const Tensor& whole, const models::ModelConfig& c, bool keys) {
-  const int64_t nope = c.mla->qk_nope_head_dim, value = c.mla->v_head_dim, latent = c.mla->kv_lora_rank;
-  Tensor out = keys ? Tensor::empty({c.heads, latent, nope}, DType::kF32) : Tensor::empty({c.heads, value, latent}, DType::kF32);
-  const float* from = whole.data<float>();
-  float* to = out.data_mutable<float>();
-  for (int64_t h = 0; h < c.heads; ++h) {
-    const float* head = from + h * (nope + value) * latent;
-    if (!keys) std::memcpy(to + h * value * latent, head + nope * latent, static_cast<size_t>(value * latent) * 4);
-    else
-      for (int64_t n = 0; n < nope; ++n)
-        for (int64_t l = 0; l < latent; ++l) to[(h * latent + l) * nope + n] = head[n * latent + l];
+std::vector<Planned> plan(const models::ModelSource& source, const std::vector<models::GgufTensor>& layout, const MergedWeights& merged, const OutputType& type) {
+  std::vector<Planned> out;
+  const auto entry = [&](const std::string& name, const Shape& shape) { return io::GgufEntry{name, type_of(name, shape, type, source.config()), shape}; };
+  const io::Gguf* gguf = source.gguf();
+  if (!gguf) {
+    for (const models::GgufTensor& tensor : layout) out.push_back({entry(tensor.name, tensor.shape), {}, &tensor});
+    if (source.config().rope.scaling == models::RopeScaling::kLlama3) {
+      const std::vector<float> divisors = models::llama3_divisors(source.config().rope);
+      const Tensor values = Tensor::from({static_cast<int64_t>(divisors.size())}, std::span<const float>(divisors));
+      out.push_back({{"rope_freqs.weight", DType::kF32, values.shape()}, values, nullptr});
+    }
+    return out;
+  }
+  std::map<std::string, const models::GgufTensor*> by_name;
+  for (const models::GgufTensor& tensor : layout) by_name[tensor.name] = &tensor;
+  for (const std::string& name : gguf->tensor_names()) {
+    const Tensor stored = gguf->tensor(name);
+    const auto it = by_name.find(name);
+    const bool changed = it != by_name.end() && std::any_of(it->second->parts.begin(), it->second->parts.end(), [&](const std::string& n) { return merged.changed(n); });
+    out.push_back({entry(name, stored.shape()), stored, changed ? it->second : nullptr});
   }
   return out;
 }
 
-Tensor merged_tensor(const std::string& name, const Tensor& stored, const std::vector<std::string>& parts, const MergedWeights& merged, const models::ModelConfig& config) {
-  if (name.ends_with("attn_k_b.weight") || name.ends_with("attn_v_b.weight")) return half_of_kv_b(merged.f32(parts[0]), config, name.ends_with("attn_k_b.weight"));
-  if (parts.size() == 1 && stored.shape().rank() < 3) return merged.f32(parts[0]);
-  Tensor stack = Tensor::empty(stored.shape(), DType::kF32);
-  for (size_t e = 0; e < parts.size(); ++e) {
-    const Tensor expert = merged.f32(parts[e]);
-    std::memcpy(stack.data_mutable<float>() + static_cast<int64_t>(e) * expert.elements(), expert.raw(), expert.bytes());
-  }
-  return stack;
-}
+bool holds_split_latent(const io::Gguf& gguf) { return gguf.has("blk.0.attn_k_b.weight"); }
 
 }  // namespace
 
-void write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter, const models::ModelConfig& config) {
-  struct Stack {
-    std::vector<Tensor> a, b;
-    bool experts = false;
-  };
-  std::map<std::string, Stack> tensors;
-  for (const io::LoraPair& pair : adapter.pairs) {
-    if (pair.module.ends_with("kv_b_proj"))
-      throw Error(ErrorCode::kUnsupported, pair.module, "llama.cpp cannot apply an adapter to kv_b_proj, whose halves it multiplies by directly",
-                  "use hone export --format gguf, or train without it (lora.target)");
-    const Tensor b = models::has_reordered_rows(config.family, pair.module) ? models::reorder_rotary_rows(pair.b, config.head_dim, models::RowOrder::kToGguf) : pair.b;
-    const auto expert = models::gguf_expert_stack(pair.module + ".weight");
-    const auto name = expert ? expert->tensor : models::gguf_name(pair.module + ".weight");
-    if (!name) throw Error(ErrorCode::kUnsupported, pair.module, "has no name in GGUF", "use hone export --format gguf");
-    Stack& stack = tensors[*name];
-    stack.experts = expert.has_value();
-    const size_t at = expert ? static_cast<size_t>(expert->expert) : 0;
-    const size_t count = expert ? static_cast<size_t>(config.moe->n_routed_experts) : 1;
-    stack.a.resize(count);
-    stack.b.resize(count);
-    stack.a[at] = pair.a;
-    stack.b[at] = b;
-  }
-  std::vector<io::GgufEntry> entries;
-  for (const auto& [name, stack] : tensors) {
-    for (const auto* list : {&stack.a, &stack.b})
-      for (const Tensor& t : *list)
-        if (!t.defined()) throw Error(ErrorCode::kUnsupported, name, "only some of its experts have an adapter", "use hone export --format gguf");
-    const auto count = static_cast<int64_t>(stack.a.size());
-    const Shape a = stack.a[0].shape(), b = stack.b[0].shape();
-    entries.push_back({name + ".lora_a", DType::kF32, stack.experts ? Shape{count, a[0], a[1]} : a});
-    entries.push_back({name + ".lora_b", DType::kF32, stack.experts ? Shape{count, b[0], b[1]} : b});
-  }
-  // llama.cpp scales by alpha / R; rsLoRA's alpha / √R is written as the alpha that gives the same.
-  const io::GgufMetadata metadata = {{"general.architecture", std::string(models::name(config.family))},
-                                     {"general.type", std::string("adapter")},
-                                     {"adapter.type", std::string("lora")},
-                                     {"adapter.lora.alpha", adapter.scale() * static_cast<double>(adapter.rank)}};
-  io::GgufWriter writer(file, metadata, entries);
-  for (const auto& [name, stack] : tensors)
-    for (const auto* list : {&stack.a, &stack.b}) {
-      std::string bytes;
-      for (const Tensor& t : *list) bytes.append(static_cast<const char*>(t.raw()), t.bytes());
-      writer.write(bytes.data(), bytes.size());
-    }
-  writer.finish();
-}
-
-void write_merged_gguf(const std::filesystem::path& file, const models::ModelSource& source, models::CausalLm& model, const std::string& type) {
-  const io::Gguf* gguf = source.gguf();
-  if (!gguf)
-    throw Error(ErrorCode::kUnsupported, source.path().string(), "a Hugging Face folder is merged into safetensors, not into GGUF",
-                "use --format safetensors; llama.cpp's converter makes GGUF of the result");
+void write_merged_gguf(const std::filesystem::path& file, const ModelFiles& files, models::CausalLm& model, const std::string& type) {
+  const models::ModelSource& source = *files.source;
   const OutputType& wanted = output_type(type);
+  const io::GgufMetadata metadata = metadata_of(files, wanted);
   const MergedWeights merged(model, source);
-  const GgufParts parts(source.config());
-  io::GgufMetadata metadata;
-  for (const auto& [key, value] : gguf->metadata())
-    if (key != "general.file_type" && key != "general.alignment") metadata.emplace_back(key, value);
-  metadata.emplace_back("general.file_type", wanted.file_type);
+  const auto layout = models::gguf_layout(source, !source.gguf() || holds_split_latent(*source.gguf()));
+  const std::vector<Planned> tensors = plan(source, layout, merged, wanted);
   std::vector<io::GgufEntry> entries;
-  for (const std::string& name : gguf->tensor_names()) {
-    const Tensor stored = gguf->tensor(name);
-    entries.push_back({name, type_of(name, stored, wanted, source.config().layers), stored.shape()});
-  }
+  for (const Planned& t : tensors) entries.push_back(t.entry);
   io::GgufWriter writer(file, metadata, entries);
-  for (const io::GgufEntry& entry : entries) {
-    const Tensor stored = gguf->tensor(entry.name);
-    const auto* names = parts.find(entry.name);
-    const bool changed = names && std::any_of(names->begin(), names->end(), [&](const std::string& n) { return merged.changed(n); });
-    if (!changed && stored.dtype() == entry.type) {
-      writer.write(stored.raw(), stored.bytes());
-      continue;
-    }
-    const Tensor out = encoded(changed ? merged_tensor(entry.name, stored, *names, merged, source.config()) : decoded(stored), entry.type);
+  const auto write = [&](const Tensor& values, DType as) {
+    const Tensor out = encoded(values, as);
     writer.write(out.raw(), out.bytes());
+  };
+  for (const Planned& t : tensors) {
+    if (t.made) models::gguf_values(*t.made, source.config(), [&](const std::string& n) { return merged.f32(n); }, [&](const Tensor& piece) { write(piece, t.entry.type); });
+    else if (t.stored.dtype() == t.entry.type) writer.write(t.stored.raw(), t.stored.bytes());
+    else write(decoded(t.stored), t.entry.type);
   }
   writer.finish();
 }

@@ -1,6 +1,7 @@
 #include "recipes/merged_weights.h"
 
 #include "base/thread_pool.h"
+#include "models/adapter.h"
 #include "ops/device.h"
 
 namespace hone::recipes {
@@ -16,6 +17,13 @@ MergedWeights::MergedWeights(models::CausalLm& model, const models::ModelSource&
 bool MergedWeights::changed(const std::string& weight) const { return adapted_.contains(weight) || trained_.contains(weight); }
 
 Tensor MergedWeights::f32(const std::string& weight) const {
+  const Tensor merged = stored_order(weight);
+  const models::ModelConfig& config = source_.config();
+  if (!models::holds_reordered_rows(config, weight.substr(0, weight.rfind('.')))) return merged;
+  return models::reorder_rotary_rows(merged, config.head_dim, models::RowOrder::kToHuggingFace);
+}
+
+Tensor MergedWeights::stored_order(const std::string& weight) const {
   if (const auto it = trained_.find(weight); it != trained_.end()) return it->second;
   const Tensor stored = source_.tensor(weight);
   Tensor merged = Tensor::empty(stored.shape(), DType::kF32);

@@ -15,10 +15,12 @@ class MergedWeights {
 
   /// Whether training changed this weight.
   bool changed(const std::string& weight) const;
-  /// The weight as F32, rows in the source's own order, with the change added.
+  /// The weight as F32, rows in Hugging Face's order, with the change added.
   Tensor f32(const std::string& weight) const;
 
  private:
+  Tensor stored_order(const std::string& weight) const;
+
   const models::ModelSource& source_;
   std::map<std::string, const nn::Linear*> adapted_;  // by weight name
   std::map<std::string, Tensor> trained_;             // of full fine-tuning

@@ -44,7 +44,9 @@ void add_end_of_turn(ModelFiles& files) {
     if (rendered.assistant.empty()) return;
     const auto [begin, end] = rendered.assistant.back();
     const auto ids = files.tokenizer.encode(std::string_view(rendered.text).substr(begin, end - begin), {.add_special = false});
-    if (!ids.empty() && files.tokenizer.is_special(ids.back())) files.stop_ids.push_back(ids.back());
+    if (ids.empty() || !files.tokenizer.is_special(ids.back())) return;
+    files.end_of_turn = ids.back();
+    files.stop_ids.push_back(ids.back());
   } catch (const Error&) {
     // A template that refuses this conversation says nothing about its end of turn.
   }
@@ -89,7 +91,7 @@ fs::path find_model(const std::string& name) {
 ModelFiles open_model(const std::string& base, const std::string& chat_template) {
   auto source = models::ModelSource::open(find_model(base));
   text::Tokenizer tokenizer = tokenizer_of(*source);
-  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}};
+  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1};
   if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
   if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));

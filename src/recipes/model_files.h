@@ -18,6 +18,7 @@ struct ModelFiles {
   std::optional<text::ChatTemplate> chat;
   std::string bos_token, eos_token;  // as text; empty when the model has none
   std::vector<int32_t> stop_ids;     // tokens that end an answer
+  int32_t end_of_turn = -1;          // the one the chat template puts after an answer; −1: none
 
   /// What templates see besides the messages.
   text::RenderOptions render_options() const;
@@ -31,5 +32,7 @@ std::filesystem::path find_model(const std::string& name);
 /// Opens a model. `chat_template`: a file, a known name, or empty for the model's own.
 ModelFiles open_model(const std::string& base, const std::string& chat_template);
 
+/// Bytes of the model's weight files.
+uint64_t weight_file_bytes(const models::ModelSource& source);
 
 }  // namespace hone::recipes

@@ -7,7 +7,8 @@
 
 namespace hone::recipes {
 
-/// FROM, ADAPTER (when not empty), TEMPLATE in Ollama's language and the PARAMETER stop lines. The template is read off the
+/// FROM, ADAPTER (when not empty), TEMPLATE in Ollama's language, SYSTEM where the chat template brings one along, and the
+/// PARAMETER stop lines. The template is read off the
 /// model's own chat template by rendering marked messages through it. Throws Error{kUnsupported} when that cannot be done.
 std::string modelfile(const ModelFiles& files, const std::string& from, const std::string& adapter);
 

@@ -31,6 +31,13 @@ class MergeTable {
   void set(int32_t left, int32_t right, Merge merge);
   /// Null when the pair does not merge.
   const Merge* find(int32_t left, int32_t right) const;
+  size_t size() const { return used_; }
+  /// Calls fn(left, right, merge) for every pair, in no particular order.
+  template <class F>
+  void each(F&& fn) const {
+    for (const Slot& s : slots_)
+      if (s.left >= 0) fn(s.left, s.right, s.merge);
+  }
 
  private:
   struct Slot { int32_t left = -1, right = -1; Merge merge{}; };

@@ -41,7 +41,7 @@ MatchContext limits(size_t bytes) {
 }  // namespace
 
 struct Pattern::Impl {
-  std::string where, literal;
+  std::string where, literal, source;
   pcre2_code* code = nullptr;  // null: a literal
   bool jit = false;
   MatchContext short_limits{nullptr, &pcre2_match_context_free};
@@ -76,6 +76,7 @@ Pattern::Pattern(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Pattern::Pattern(const std::string& regex, const std::string& where) : impl_(std::make_unique<Impl>()) {
   impl_->where = where;
+  impl_->source = regex;
   if (regex.size() > kMaxPattern)
     throw Error(ErrorCode::kInvalidInput, where, fmt::format("pattern of {} bytes; at most {} are read", regex.size(), kMaxPattern));
   const std::string translated = pcre_of_oniguruma(regex, where);
@@ -103,9 +104,11 @@ Pattern::Pattern(const std::string& regex, const std::string& where) : impl_(std
 Pattern Pattern::literal(std::string_view text, const std::string& where) {
   auto impl = std::make_unique<Impl>();
   impl->where = where;
-  impl->literal = text;
+  impl->literal = impl->source = text;
   return Pattern(std::move(impl));
 }
+
+const std::string& Pattern::source() const { return impl_->source; }
 
 Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&&) noexcept = default;

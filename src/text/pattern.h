@@ -28,6 +28,8 @@ class Pattern {
   /// well-formed UTF-8. Throws Error{kInvalidInput} when matching takes more steps or time than any sane pattern needs.
   /// Thread-safe.
   void each_match(std::string_view text, FunctionRef<void(size_t begin, size_t end)> fn) const;
+  /// The expression, or the text, it was made of.
+  const std::string& source() const;
 
  private:
   struct Impl;

@@ -1,5 +1,9 @@
 #include "text/pretokenizer.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
 #include "base/error.h"
 #include "text/unicode_stand_ins.h"
 
@@ -123,6 +127,7 @@ const std::vector<Known>& known_pretokenizers() {
       {"smollm", {R"(\p{N})", kGpt2Pattern}},
       {"llama-bpe", {kLlama3}, false, true},
       {"llama3", {kLlama3}, false, true},
+      {"smaug-bpe", {kLlama3}},
       {"qwen2", {kQwen2}, true, false},
       {"deepseek-r1-qwen", {kQwen2}, true, false},
       {"deepseek-coder", {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjk, R"(\p{N})"}},
@@ -132,6 +137,19 @@ const std::vector<Known>& known_pretokenizers() {
         R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}},
   };
   return known;
+}
+
+// One spelling for expressions that files write in several: line ends as characters or escapes, and DeepSeek's written-out list of
+// cased letters.
+std::string spelled(std::string_view regex) {
+  if (regex.starts_with("\\s?[A-Za-zµÀ-ÖØ-öø-ƺ") || regex == kCasedLetters) return "cased letters";
+  std::string out;
+  for (const char c : regex) {
+    if (c == '\r') out += "\\r";
+    else if (c == '\n') out += "\\n";
+    else out += c;
+  }
+  return out;
 }
 
 }  // namespace
@@ -177,6 +195,25 @@ GgufPre gguf_pretokenizer(const std::string& pre, const std::string& where) {
     names += (names.empty() ? "" : ", ") + std::string(known.pre);
   }
   throw Error(ErrorCode::kUnsupported, where, fmt::format("pre-tokenizer \"{}\" is not known", pre), "hone knows " + names);
+}
+
+std::string gguf_pretokenizer_name(const std::vector<PreStep>& splits, bool ignore_merges, const std::string& where) {
+  std::vector<std::string> patterns;
+  for (const PreStep& step : splits) {
+    // tiktoken's form: keep the matches of an expression that covers every text. Cutting them out is the same.
+    const bool kept = step.behavior == SplitBehavior::kRemoved && step.invert;
+    if (!kept && (step.behavior != SplitBehavior::kIsolated || step.invert)) patterns.emplace_back("a split that is not isolated");
+    else patterns.push_back(spelled(step.pattern->source()));
+  }
+  for (const Known& known : known_pretokenizers()) {
+    // "default" means other patterns in llama.cpp.
+    if (known.pre == std::string_view("default") || known.ignore_merges != ignore_merges) continue;
+    if (std::equal(patterns.begin(), patterns.end(), known.patterns.begin(), known.patterns.end(),
+                   [](const std::string& a, const char* b) { return a == spelled(b); }))
+      return known.pre;
+  }
+  throw Error(ErrorCode::kUnsupported, where, fmt::format("GGUF has no name for this pre-tokenizer: {}{}", fmt::join(patterns, "  "), ignore_merges ? " (ignoring merges)" : ""),
+              "export --format safetensors, and convert the result with llama.cpp's converter");
 }
 
 }  // namespace hone::text

@@ -48,5 +48,8 @@ struct GgufPre {
 };
 /// Throws Error{kUnsupported} listing the known names.
 GgufPre gguf_pretokenizer(const std::string& pre, const std::string& where);
+/// The name whose patterns and merging rule are these: the inverse. Throws Error{kUnsupported} naming the patterns when GGUF has
+/// no such name.
+std::string gguf_pretokenizer_name(const std::vector<PreStep>& splits, bool ignore_merges, const std::string& where);
 
 }  // namespace hone::text

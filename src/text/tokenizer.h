@@ -35,6 +35,11 @@ struct GgufVocab {
   std::optional<bool> add_bos, add_eos, add_space_prefix;
 };
 
+/// Whether a text begins with the begin token where the file does not say: SentencePiece models and Llama 3 did so.
+bool adds_bos(const GgufVocab& vocab);
+/// The vocabulary as tokenizer.json keeps it; encodes every text to the same tokens.
+std::string tokenizer_json(const GgufVocab& vocab, const std::string& where);
+
 struct TokenizerData;
 
 /// Immutable and cheap to copy; every function may be called from several threads at once. Text that is not UTF-8 is read as
@@ -45,6 +50,10 @@ class Tokenizer {
   static Tokenizer from_file(const std::filesystem::path& tokenizer_json);
   static Tokenizer from_json(std::string_view json, const std::string& where);
   static Tokenizer from_gguf(const GgufVocab& vocab, const std::string& where);
+
+  /// This tokenizer as GGUF keeps it, filled up to `size` tokens with unused ones. Throws Error{kUnsupported} for what the
+  /// format cannot say: unknown pre-tokenizers, special tokens other than begin and end around a text.
+  GgufVocab to_gguf(int64_t size) const;
 
   std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
   std::vector<TokenSpan> encode_spans(std::string_view text, EncodeOptions options = {}) const;

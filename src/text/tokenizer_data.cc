@@ -88,7 +88,7 @@ void TokenizerData::cut_before_marks() {
   for (const auto& [name, id] : bpe.vocabulary)
     for (size_t at = name.find(kMark); at != std::string::npos; at = name.find(kMark, at + kMark.size()))
       if (at > 0 && !std::string_view(name).substr(0, at).ends_with(kMark)) return;
-  pre_steps.push_back(PreStep::split("▁+[^▁]*|[^▁]+", where));
+  pre_steps.push_back(PreStep::split(kCutBeforeMarks, where));
 }
 
 void TokenizerData::finish() {

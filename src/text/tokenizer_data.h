@@ -12,6 +12,9 @@
 
 namespace hone::text {
 
+/// Cuts SentencePiece text where no token of the vocabulary crosses: faster, and the same tokens.
+inline constexpr const char* kCutBeforeMarks = "▁+[^▁]*|[^▁]+";
+
 struct TokenizerData {
   /// What the decoder takes off the beginning of a text.
   enum class Beginning { kKept, kOneSpace, kAllSpaces };

@@ -31,8 +31,7 @@ class GgufReader {
     data_->bos = id("bos", v_.bos);
     data_->eos = id("eos", v_.eos);
     data_->pad = id("pad", v_.pad);
-    // Older files do not say: SentencePiece models began every text with the begin token, GPT-2-style ones did not.
-    if (v_.add_bos.value_or(v_.model == "llama") && data_->bos >= 0) data_->prefix_tokens.push_back(data_->bos);
+    if (adds_bos(v_) && data_->bos >= 0) data_->prefix_tokens.push_back(data_->bos);
     if (v_.add_eos.value_or(false) && data_->eos >= 0) data_->suffix_tokens.push_back(data_->eos);
     data_->finish();
     return data_;
@@ -132,6 +131,8 @@ class GgufReader {
 };
 
 }  // namespace
+
+bool adds_bos(const GgufVocab& v) { return v.add_bos.value_or(v.model == "llama" || v.pre == "llama-bpe" || v.pre == "llama3"); }
 
 Tokenizer Tokenizer::from_gguf(const GgufVocab& vocab, const std::string& where) { return Tokenizer(GgufReader(vocab, where).read()); }
 

@@ -1,0 +1,154 @@
+#include "recipes/export_safetensors.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/json_file.h"
+#include "base/thread_pool.h"
+#include "io/atomic_file.h"
+#include "io/safetensors.h"
+#include "models/config_write.h"
+#include "models/names.h"
+#include "quant/codec.h"
+#include "recipes/gguf_vocab.h"
+#include "recipes/merged_weights.h"
+
+namespace hone::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+std::optional<DType> plain_type(const std::string& word) {
+  if (word.empty()) return std::nullopt;
+  if (word == "bf16") return DType::kBF16;
+  if (word == "f16") return DType::kF16;
+  if (word == "f32") return DType::kF32;
+  throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("safetensors hold bf16, f16 or f32; found \"{}\"", word), "use one of these");
+}
+
+bool plain(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
+
+const char* torch_name(DType type) { return type == DType::kF32 ? "float32" : type == DType::kF16 ? "float16" : "bfloat16"; }
+
+void write_values(io::SafetensorsWriter& writer, const Tensor& values, DType type) {
+  if (type == DType::kF32) return writer.write(values.raw(), values.bytes());
+  Tensor out = Tensor::empty(values.shape(), type);
+  const int64_t cols = values.shape()[-1], rows = values.elements() / cols, bytes = row_bytes(type, cols);
+  ThreadPool::global().ranges(rows, 8, [&](int64_t begin, int64_t end) {
+    quant::encode_row(type, values.data<float>() + begin * cols, (end - begin) * cols, static_cast<std::byte*>(out.raw_mutable()) + begin * bytes);
+  });
+  writer.write(out.raw(), out.bytes());
+}
+
+Tensor decoded(const Tensor& stored) {
+  Tensor values = Tensor::empty(stored.shape(), DType::kF32);
+  quant::decode_row(stored.dtype(), stored.raw(), stored.elements(), values.data_mutable<float>());
+  return values;
+}
+
+bool belongs_to_model(const fs::path& file) {
+  static const std::vector<std::string> endings = {".json", ".jinja", ".txt", ".model"};
+  return std::find(endings.begin(), endings.end(), file.extension().string()) != endings.end();
+}
+
+void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights& merged, std::optional<DType> type) {
+  const io::Safetensors file = io::Safetensors::open(from);
+  std::vector<io::SafetensorsEntry> entries;
+  for (const std::string& name : file.names()) {
+    const Tensor stored = file.tensor(name);
+    entries.push_back({name, plain(stored.dtype()) ? type.value_or(stored.dtype()) : stored.dtype(), stored.shape()});
+  }
+  io::SafetensorsWriter writer(to, entries, {{"format", "pt"}});
+  for (const auto& e : entries) {
+    const Tensor stored = file.tensor(e.name);
+    if (!merged.changed(e.name) && stored.dtype() == e.type) writer.write(stored.raw(), stored.bytes());
+    else write_values(writer, merged.changed(e.name) ? merged.f32(e.name) : decoded(stored), e.type);
+  }
+  writer.finish();
+}
+
+// The files of the folder that belong to the model; weights with the change added, config.json naming their type when it was
+// chosen.
+std::vector<fs::path> copy_folder(const fs::path& folder, const models::ModelSource& source, const MergedWeights& merged, std::optional<DType> type) {
+  std::vector<fs::path> written;
+  for (const fs::path& file : source.weight_files()) {
+    written.push_back(folder / file.filename());
+    copy_weights(file, written.back(), merged, type);
+  }
+  for (const auto& entry : fs::directory_iterator(source.path())) {
+    if (!entry.is_regular_file() || !belongs_to_model(entry.path())) continue;
+    written.push_back(folder / entry.path().filename());
+    if (entry.path().filename() == "config.json" && type) {
+      Json config = read_json(entry.path());
+      config.erase("dtype");
+      config["torch_dtype"] = torch_name(*type);
+      io::write_file(written.back(), config.dump(2) + "\n");
+    } else {
+      fs::copy_file(entry.path(), written.back(), fs::copy_options::overwrite_existing);
+    }
+  }
+  return written;
+}
+
+std::string dumped(const Json& json, const std::string& where) {
+  try {
+    return json.dump(2) + "\n";
+  } catch (const Json::type_error& error) {
+    throw Error(ErrorCode::kUnsupported, where, fmt::format("a text is not UTF-8, which JSON cannot hold: {}", error.what()), "use --format gguf");
+  }
+}
+
+Json tokenizer_config(const ModelFiles& files, const text::GgufVocab& vocab) {
+  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}, {"model_max_length", files.source->config().max_positions},
+                 {"add_bos_token", vocab.bos >= 0 && text::adds_bos(vocab)}, {"add_eos_token", vocab.eos >= 0 && vocab.add_eos.value_or(false)}};
+  for (const auto& [key, id] : {std::pair{"bos_token", vocab.bos}, {"eos_token", vocab.eos}, {"pad_token", vocab.pad}, {"unk_token", vocab.unk}})
+    if (id >= 0) config[key] = vocab.tokens[static_cast<size_t>(id)];
+  if (files.chat) config["chat_template"] = files.chat->source();
+  return config;
+}
+
+// The folder of a GGUF base: everything is made from its metadata.
+std::vector<fs::path> make_folder(const fs::path& folder, const ModelFiles& files, const MergedWeights& merged, DType type) {
+  const models::ModelSource& source = *files.source;
+  const std::string where = source.path().string();
+  const text::GgufVocab vocab = gguf_vocab(*source.gguf());
+  std::vector<fs::path> written;
+  const auto write = [&](const char* name, const std::string& content) {
+    io::write_file(folder / name, content);
+    written.push_back(folder / name);
+  };
+  write("config.json", dumped(models::hugging_face_config(source, type), where));
+  Json generation = Json::object();
+  if (source.config().bos_id >= 0) generation["bos_token_id"] = source.config().bos_id;
+  if (!files.stop_ids.empty()) generation["eos_token_id"] = files.stop_ids;
+  write("generation_config.json", dumped(generation, where));
+  write("tokenizer.json", text::tokenizer_json(vocab, where));
+  write("tokenizer_config.json", dumped(tokenizer_config(files, vocab), where));
+  if (files.chat) write("chat_template.jinja", files.chat->source());
+
+  std::vector<io::SafetensorsEntry> entries;
+  for (const std::string& name : models::weight_names(source.config()))
+    if (source.has(name)) entries.push_back({name, type, source.tensor(name).shape()});
+  io::SafetensorsWriter writer(folder / "model.safetensors", entries, {{"format", "pt"}});
+  for (const auto& e : entries) write_values(writer, merged.f32(e.name), e.type);
+  writer.finish();
+  written.push_back(folder / "model.safetensors");
+  return written;
+}
+
+}  // namespace
+
+std::vector<fs::path> write_merged_safetensors(const fs::path& folder, const ModelFiles& files, models::CausalLm& model, const std::string& type) {
+  const std::optional<DType> wanted = plain_type(type);
+  const MergedWeights merged(model, *files.source);
+  if (files.source->gguf()) return make_folder(folder, files, merged, wanted.value_or(DType::kF16));
+  std::error_code ignored;
+  if (fs::equivalent(folder, files.source->path(), ignored))
+    throw Error(ErrorCode::kInvalidInput, folder.string(), "is the base model's own folder", "choose another place with --out");
+  return copy_folder(folder, *files.source, merged, wanted);
+}
+
+}  // namespace hone::recipes
