@@ -258,6 +258,26 @@ TEST(Gemm, ThinColumns) {
         }
 }
 
+// More threads than the product has columns or rows for.
+TEST(Gemm, NarrowProductsOnManyThreads) {
+  ThreadPool many(40);
+  for (const Isa isa : fast_isas())
+    for (const int64_t m : {7, 300})
+      for (const int64_t n : {1, 5, 70}) {
+        SCOPED_TRACE(fmt::format("{} {} × {}", name(isa), m, n));
+        const Owned a = random_matrix(DType::kF32, m, 31, 1), b = random_matrix(DType::kF32, n, 31, 2);
+        std::vector<float> c(static_cast<size_t>(m * n));
+        Gemm g;
+        g.m = m;
+        g.n = g.ldc = n;
+        g.products[0] = {of(a), false, of(b), true, 1};
+        g.c = c.data();
+        g.precision = Precision::kF32;
+        kernels(isa).gemm(&g, 1, many);
+        expect_close(c, run(kernels(Isa::kScalar), g), 2e-6f);
+      }
+}
+
 TEST(Gemm, LongSumsPassThroughSeveralChunks) {
   for (const Isa isa : fast_isas()) {
     const Owned a = random_matrix(DType::kBF16, 40, 9000, 1), b = random_matrix(DType::kBF16, 70, 9000, 2);
