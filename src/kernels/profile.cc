@@ -46,7 +46,7 @@ Call describe_gemm(const Gemm& g) {
     call.cost.flops += 2 * times(g.m, g.n) * static_cast<double>(depth);
     call.cost.bytes += bytes_of(p.a) + bytes_of(p.b);
   }
-  call.cost.bytes += times(g.m, g.n) * size_of(g.c_type) * (g.accumulate ? 2 : 1);
+  call.cost.bytes += times(g.m, g.n) * size_of(g.c_type) * (g.accumulate || g.addend ? 2 : 1);
   return call;
 }
 

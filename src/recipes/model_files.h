@@ -32,7 +32,4 @@ std::filesystem::path find_model(const std::string& name);
 /// Opens a model. `chat_template`: a file, a known name, or empty for the model's own.
 ModelFiles open_model(const std::string& base, const std::string& chat_template);
 
-/// Bytes of the model's weight files.
-uint64_t weight_file_bytes(const models::ModelSource& source);
-
 }  // namespace hone::recipes

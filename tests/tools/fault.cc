@@ -110,27 +110,21 @@ int remove(const char* path) {
   refused(false);
   FORWARD(remove, path);
 }
-int open(const char* path, int flags, ...) {
-  mode_t mode = 0;
-  if (flags & O_CREAT) {
-    va_list list;
-    va_start(list, flags);
-    mode = va_arg(list, mode_t);
-    va_end(list);
-    if (refused(access(path, F_OK) != 0)) return -1;
+// open and open64 differ by name alone.
+#define OPEN(name)                                             \
+  int name(const char* path, int flags, ...) {                 \
+    mode_t mode = 0;                                           \
+    if (flags & O_CREAT) {                                     \
+      va_list list;                                            \
+      va_start(list, flags);                                   \
+      mode = va_arg(list, mode_t);                             \
+      va_end(list);                                            \
+      if (refused(access(path, F_OK) != 0)) return -1;         \
+    }                                                          \
+    FORWARD(name, path, flags, mode);                          \
   }
-  FORWARD(open, path, flags, mode);
-}
-int open64(const char* path, int flags, ...) {
-  mode_t mode = 0;
-  if (flags & O_CREAT) {
-    va_list list;
-    va_start(list, flags);
-    mode = va_arg(list, mode_t);
-    va_end(list);
-    if (refused(access(path, F_OK) != 0)) return -1;
-  }
-  FORWARD(open64, path, flags, mode);
-}
+OPEN(open)
+OPEN(open64)
+#undef OPEN
 
 }  // extern "C"

@@ -1,0 +1,226 @@
+// Matrix products of every instruction set this machine has, against the scalar reference: odd sizes, unaligned rows, all types.
+#include "kernels/random_matrix.h"
+
+namespace hone::kernels {
+namespace {
+
+std::vector<float> run(const KernelTable& k, Gemm g) {
+  std::vector<float> c(static_cast<size_t>(g.m * g.n), 0.5f);
+  g.c = c.data();
+  g.c_type = DType::kF32;
+  g.ldc = g.n;
+  k.gemm(&g, 1, pool());
+  return c;
+}
+
+struct Case { int64_t m, n, k; };
+constexpr Case kCases[] = {{1, 64, 256}, {3, 33, 512}, {5, 7, 256}, {12, 32, 256}, {13, 97, 768}, {64, 256, 512}, {37, 300, 1280}, {130, 16, 256}};
+
+TEST(Gemm, EveryWeightTypeInBothDirections) {
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+                             DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4})
+      for (const auto& [m, n, k] : kCases)
+        for (const bool transposed : {true, false})
+          for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
+            if (type == DType::kF16) continue;  // its random bytes are made by random_matrix for blocks only
+            const int64_t cols = transposed ? k : (n + 255) / 256 * 256;
+            if (!transposed && n != cols) continue;
+            SCOPED_TRACE(fmt::format("{} {} ({}, {}, {}) transposed {} {}", name(isa), name(type), m, n, k, transposed, precision == Precision::kF32 ? "f32" : "bf16"));
+            const Owned a = random_matrix(DType::kF32, m, k, 1, 4), b = random_matrix(type, transposed ? n : k, cols, 2);
+            Gemm g;
+            g.m = m;
+            g.n = n;
+            g.products[0] = {of(a), false, of(b), transposed, 1};
+            g.precision = precision;
+            expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), precision == Precision::kF32 ? 2e-6f : m <= 4 ? 2e-2f : 3e-6f);  // few rows are not rounded to bf16
+          }
+}
+
+TEST(Gemm, TwoProductsBiasAccumulateAndTransposedA) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : kCases) {
+      SCOPED_TRACE(fmt::format("{} ({}, {}, {})", name(isa), m, n, k));
+      const Owned a = random_matrix(DType::kBF16, k, m, 1, 6), b = random_matrix(DType::kF32, k, n, 2), a2 = random_matrix(DType::kF32, m, 9, 3),
+                  b2 = random_matrix(DType::kF32, n, 9, 4), bias = random_matrix(DType::kF32, 1, n, 5);
+      Gemm g;
+      g.m = m;
+      g.n = n;
+      g.count = 2;
+      g.products[0] = {of(a), true, of(b), false, 0.5f};
+      g.products[1] = {of(a2), false, of(b2), true, 2};
+      g.accumulate = true;
+      g.bias = reinterpret_cast<const float*>(bias.bytes.data());
+      g.precision = Precision::kF32;
+      expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 2e-6f);
+    }
+}
+
+// A matrix of bytes with a scale per row; the reference quantises A in blocks exactly as the fast kernels do.
+TEST(Gemm, Int8InBothDirectionsWithALowRankProduct) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : {Case{12, 32, 128}, Case{13, 97, 768}, Case{64, 256, 576}, Case{37, 301, 1283}, Case{130, 17, 30}, Case{5, 5, 3}})
+      for (const bool transposed : {true, false})
+        for (const DType type : {DType::kF32, DType::kBF16}) {
+          if (!kernels(isa).has_int8) continue;
+          SCOPED_TRACE(fmt::format("{} {} ({}, {}, {}) transposed {}", name(isa), name(type), m, n, k, transposed));
+          const int64_t rows = transposed ? n : k, cols = transposed ? k : n;
+          std::vector<int8_t> codes(static_cast<size_t>(rows * cols));
+          std::vector<float> scales(static_cast<size_t>(rows));
+          const Rng rng{7, 9, 0};
+          for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int8_t>(rng.bits(i) % 255 - 127);
+          for (size_t i = 0; i < scales.size(); ++i) scales[i] = 0.01f + 0.02f * rng.uniform(i);
+          const Owned a = random_matrix(type, m, k, 1, 4), low = random_matrix(type, m, 16, 3), high = random_matrix(DType::kF32, transposed ? n : 16, transposed ? 16 : n, 4);
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.count = 2;
+          g.products[0] = {of(a), false, {codes.data(), DType::kI8, rows, cols, 0, nullptr, scales.data()}, transposed, 0.5f};
+          g.products[1] = {of(low), false, of(high), transposed, 2};
+          g.accumulate = true;
+          g.precision = Precision::kInt8;
+          expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 1e-5f);
+        }
+}
+
+// Three layers over one input and a thin one, as one group: each result is what its own call gives; one adds to another matrix.
+TEST(Gemm, GroupsShareTheirInput) {
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kQ8_0, DType::kBF16})
+      for (const int64_t m : {3, 61}) {
+        SCOPED_TRACE(fmt::format("{} {} {}", name(isa), name(type), m));
+        const Owned x = random_matrix(DType::kBF16, m, 1280, 1), other = random_matrix(DType::kBF16, m, 640, 8), low = random_matrix(DType::kF32, m, 16, 2);
+        const int64_t widths[] = {300, 64, 16, 97};
+        std::vector<Owned> weights, ups, addends;
+        for (size_t i = 0; i < 4; ++i) {
+          weights.push_back(random_matrix(type, widths[i], i == 3 ? 640 : 1280, static_cast<uint32_t>(10 + i)));
+          ups.push_back(random_matrix(DType::kF32, widths[i], 16, static_cast<uint32_t>(20 + i)));
+          addends.push_back(random_matrix(DType::kF32, m, widths[i], static_cast<uint32_t>(30 + i)));
+        }
+        std::vector<Gemm> calls(4);
+        std::vector<std::vector<float>> results;
+        for (size_t i = 0; i < 4; ++i) results.emplace_back(static_cast<size_t>(m * widths[i]), 0.0f);
+        for (size_t i = 0; i < 4; ++i) {
+          Gemm& g = calls[i];
+          g.m = m;
+          g.n = g.ldc = widths[i];
+          g.count = 2;
+          g.products[0] = {of(i == 3 ? other : x), false, of(weights[i]), true, 1};
+          g.products[1] = {of(low), false, of(ups[i]), true, 0.5f};
+          g.c = results[i].data();
+          if (i == 1) g.addend = addends[i].bytes.data();
+        }
+        kernels(isa).gemm(calls.data(), 4, pool());
+        for (size_t i = 0; i < 4; ++i) {
+          std::vector<float> alone(results[i].size());
+          calls[i].c = alone.data();
+          kernels(Isa::kScalar).gemm(&calls[i], 1, pool());
+          expect_close(results[i], alone, m <= 4 ? 2e-2f : 3e-6f);
+        }
+      }
+}
+
+TEST(Gemm, Int8KeepsNonFiniteInput) {
+  for (const Isa isa : fast_isas())
+    for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      std::vector<float> a(16 * 256, 1.0f), scales(32, 1.0f);
+      std::vector<int8_t> codes(32 * 256, 1);
+      a[5 * 256 + 200] = bad;
+      Gemm g;
+      g.m = 16;
+      g.n = 32;
+      g.products[0] = {{a.data(), DType::kF32, 16, 256, 0, nullptr, nullptr}, false, {codes.data(), DType::kI8, 32, 256, 0, nullptr, scales.data()}, true, 1};
+      g.precision = Precision::kInt8;
+      const auto c = run(kernels(isa), g);
+      for (int64_t j = 0; j < 32; ++j) {
+        EXPECT_FALSE(std::isfinite(c[static_cast<size_t>(5 * 32 + j)])) << name(isa);
+        EXPECT_FLOAT_EQ(c[static_cast<size_t>(4 * 32 + j)], 256) << name(isa);
+      }
+    }
+}
+
+// The products of a LoRA layer's backward pass, with bf16 multiplications: dA = dtᵀ·x and dx = dy·W read bf16 rows side by side,
+// at odd sizes, rows further apart than they need to be, an odd summed axis and a last panel that is not full.
+TEST(Gemm, SideBySideRowsOfBf16) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : {Case{16, 576, 37}, Case{577, 16, 130}, Case{7, 33, 1}, Case{61, 97, 515}, Case{49, 5, 64}})
+      for (const float alpha : {1.0f, 0.5f})
+        for (const DType type : {DType::kBF16, DType::kF32}) {
+          SCOPED_TRACE(fmt::format("{} {} ({}, {}, {}) alpha {}", name(isa), name(type), m, n, k, alpha));
+          const Owned a = random_matrix(type, k, m, 1, 6), b = random_matrix(type, k, n, 2, 2);
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.products[0] = {of(a), true, of(b), false, alpha};
+          expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 5e-6f);
+        }
+}
+
+// x·Aᵀ and dy·B of a LoRA layer: few columns, bf16 rows that are read where they lie.
+TEST(Gemm, ThinColumns) {
+  for (const Isa isa : fast_isas())
+    for (const auto& [m, n, k] : {Case{512, 16, 576}, Case{5, 16, 64}, Case{11, 8, 30}, Case{13, 64, 130}, Case{49, 33, 2}, Case{25, 3, 31}})
+      for (const bool transposed : {true, false})
+        for (const int64_t gap : {0, 4, 6}) {
+          SCOPED_TRACE(fmt::format("{} ({}, {}, {}) transposed {} gap {}", name(isa), m, n, k, transposed, gap));
+          const Owned a = random_matrix(DType::kBF16, m, k, 1, gap), b = random_matrix(DType::kF32, transposed ? n : k, transposed ? k : n, 2);
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.products[0] = {of(a), false, of(b), transposed, 0.5f};
+          g.accumulate = gap == 4;
+          expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 3e-6f);
+        }
+}
+
+// More threads than the product has columns or rows for.
+TEST(Gemm, NarrowProductsOnManyThreads) {
+  ThreadPool many(40);
+  for (const Isa isa : fast_isas())
+    for (const int64_t m : {7, 300})
+      for (const int64_t n : {1, 5, 70}) {
+        SCOPED_TRACE(fmt::format("{} {} × {}", name(isa), m, n));
+        const Owned a = random_matrix(DType::kF32, m, 31, 1), b = random_matrix(DType::kF32, n, 31, 2);
+        std::vector<float> c(static_cast<size_t>(m * n));
+        Gemm g;
+        g.m = m;
+        g.n = g.ldc = n;
+        g.products[0] = {of(a), false, of(b), true, 1};
+        g.c = c.data();
+        g.precision = Precision::kF32;
+        kernels(isa).gemm(&g, 1, many);
+        expect_close(c, run(kernels(Isa::kScalar), g), 2e-6f);
+      }
+}
+
+TEST(Gemm, LongSumsPassThroughSeveralChunks) {
+  for (const Isa isa : fast_isas()) {
+    const Owned a = random_matrix(DType::kBF16, 40, 9000, 1), b = random_matrix(DType::kBF16, 70, 9000, 2);
+    Gemm g;
+    g.m = 40;
+    g.n = 70;
+    g.products[0] = {of(a), false, of(b), true, 1};
+    expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), 1e-5f);
+  }
+}
+
+TEST(Gemm, DoesNotDependOnTheNumberOfThreads) {
+  ThreadPool one(1), three(3);
+  const Owned a = random_matrix(DType::kBF16, 50, 512, 1), b = random_matrix(DType::kQ4_1, 200, 512, 2);
+  for (const Isa isa : fast_isas()) {
+    Gemm g;
+    g.m = 50;
+    g.n = 200;
+    g.products[0] = {of(a), false, of(b), true, 1};
+    std::vector<float> x(10000), y(10000);
+    g.ldc = 200;
+    g.c = x.data();
+    kernels(isa).gemm(&g, 1, one);
+    g.c = y.data();
+    kernels(isa).gemm(&g, 1, three);
+    EXPECT_EQ(std::memcmp(x.data(), y.data(), x.size() * 4), 0) << name(isa);
+  }
+}
+
+}  // namespace
+}  // namespace hone::kernels
