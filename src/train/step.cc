@@ -56,8 +56,12 @@ LossSum evaluate(const models::CausalLm& model, data::ValidationPass& validation
 }
 
 void clear_gradients(models::CausalLm& model) {
-  for (const auto& leaf : model.parameters())
+  // Made before the first step, so that they lie below a step's tensors and not among them, where they would keep the space
+  // between them from being used as one.
+  for (const auto& leaf : model.parameters()) {
     if (leaf->grad.defined()) std::memset(leaf->grad.raw_mutable(), 0, leaf->grad.bytes());
+    else leaf->grad = Tensor::zeros(leaf->value.shape(), DType::kF32);
+  }
 }
 
 }  // namespace hone::train

@@ -38,7 +38,7 @@ LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatc
 /// The loss over a whole validation pass; no gradients, no dropout.
 LossSum evaluate(const models::CausalLm& model, data::ValidationPass& validation, const std::function<bool()>& interrupted);
 
-/// Drops every parameter's gradient, keeping the memory for the next step.
+/// Sets every parameter's gradient to zero, in memory that is kept from step to step.
 void clear_gradients(models::CausalLm& model);
 
 }  // namespace hone::train
