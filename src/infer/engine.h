@@ -1,0 +1,119 @@
+// Many requests at once over one resident model: they join and leave a running batch between steps.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "infer/generate.h"
+
+namespace hone::infer {
+
+struct EngineOptions {
+  int64_t max_batch = 32;      // sequences that decode together
+  int64_t max_queue = 512;     // requests that wait; beyond, submit refuses
+  int64_t prefill_chunk = 256; // prompt tokens of one step, over all sequences
+};
+
+/// A token's log probability under the model, before any sampling filter.
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;
+};
+
+/// Decides which tokens may come next (JSON mode, schemas, grammars). Lives as long as its request; used on the engine's thread.
+class TokenFilter {
+ public:
+  virtual ~TokenFilter() = default;
+  /// Sets logits (V) of tokens that may not come next to −∞; at least one stays finite.
+  virtual void apply(std::span<float> logits) = 0;
+  virtual void accept(int32_t id) = 0;
+};
+
+struct Request {
+  std::vector<int32_t> prompt;
+  GenerateOptions options;               // max_tokens 0: only the prompt is computed (scoring)
+  std::string adapter;                   // name of a loaded adapter; empty: the base model
+  int32_t top_logprobs = -1;             // −1: none; 0: of the token itself; n: of the n likeliest too
+  bool prompt_logprobs = false;          // of the prompt's tokens too (all but the first)
+  std::shared_ptr<TokenFilter> filter;
+};
+
+/// One token of the answer (or of the prompt, with prompt_logprobs).
+struct TokenEvent {
+  int32_t id = 0;
+  bool of_prompt = false;
+  std::string text;                // complete UTF-8 that became certain with this token, never part of a stop string; may be empty
+  float logprob = 0;               // with top_logprobs ≥ 0; 0 for the prompt's first token
+  std::vector<TokenLogprob> top;   // likeliest first
+};
+
+struct Outcome {
+  Finish finish = Finish::kStop;
+  std::optional<Error> error;      // the request failed; other requests did not
+  std::string text;                // held back until the end was certain: follows the events' text
+  int64_t prompt_tokens = 0, reused_tokens = 0, answer_tokens = 0;  // reused: of the prompt, computed for an earlier request
+  double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
+};
+
+/// Receives one request's tokens, on the engine's thread: it must return at once.
+class Receiver {
+ public:
+  virtual ~Receiver() = default;
+  /// Returning false cancels the request.
+  virtual bool on_token(const TokenEvent& event) = 0;
+  /// Called once, last, whatever happened.
+  virtual void on_done(const Outcome& outcome) = 0;
+};
+
+struct EngineMetrics {
+  int64_t waiting = 0, running = 0, finished = 0, refused = 0, cancelled = 0, failed = 0;
+  int64_t prompt_tokens = 0, reused_tokens = 0, answer_tokens = 0;
+  int64_t steps = 0, batch_rows = 0;   // rows: tokens that passed through the model, over all steps
+  double busy_seconds = 0;
+};
+
+class Engine {
+ public:
+  /// `tokenizer` must outlive the engine.
+  Engine(std::shared_ptr<const models::CausalLm> model, const text::Tokenizer& tokenizer, const EngineOptions& options);
+  /// Ends every open request with kCancelled.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Queues a request; thread-safe. Returns a number for cancel(). Throws Error{kInvalidInput} for what can never run (empty or
+  /// too long prompt, options out of range, unknown adapter), Error{kBusy} when the queue is full.
+  uint64_t submit(Request request, std::shared_ptr<Receiver> receiver);
+  /// Ends the request soon with kCancelled; nothing happens when it is over.
+  void cancel(uint64_t number);
+
+  EngineMetrics metrics() const;
+  const models::CausalLm& model() const { return *model_; }
+
+ private:
+  struct Running;
+  void loop();
+  void serve(Running& running);
+
+  std::shared_ptr<const models::CausalLm> model_;
+  const text::Tokenizer& tokenizer_;
+  const EngineOptions options_;
+  mutable std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<std::shared_ptr<Running>> queue_;
+  EngineMetrics metrics_;
+  uint64_t next_number_ = 1;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace hone::infer
