@@ -47,6 +47,7 @@ int Error::exit_code() const {
       return 130;
     case ErrorCode::kIo:
     case ErrorCode::kOutOfMemory:
+    case ErrorCode::kBusy:
     case ErrorCode::kInternal:
       return 1;
   }
