@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <optional>
 
 namespace hone::infer {
 namespace {
@@ -81,9 +82,12 @@ std::vector<float> next_logits(const models::CausalLm& model, std::span<const in
     const nn::Sequence sequence{Tensor::from({n}, ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(n))),
                                 Tensor::from({n}, std::span<const int32_t>(positions)),
                                 Tensor::from({2}, std::span<const int32_t>(segments))};
+    std::optional<ops::RowByRow> row_by_row;
+    if (n == 1) row_by_row.emplace();
     const autograd::Variable hidden = model.hidden(sequence, nn::Pass{}, &cache);
     if (begin + n == count) last = hidden.value().rows(n - 1, n);
   }
+  const ops::RowByRow row_by_row;
   const autograd::Variable logits = model.logits(last);
   const float* z = logits.value().data<float>();
   return {z, z + logits.value().elements()};
