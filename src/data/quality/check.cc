@@ -14,6 +14,7 @@ namespace hone::data {
 namespace {
 
 constexpr size_t kExcerpt = 100;
+constexpr std::array kEmptyKinds = {ProblemKind::kEmptyChat, ProblemKind::kEmptyPrompt, ProblemKind::kEmptyAnswer, ProblemKind::kEmptyText};
 
 size_t at(Measure measure) { return static_cast<size_t>(measure); }
 
@@ -147,10 +148,14 @@ class Checker {
         report_.files.push_back(report);
         total += report.rows;
         malformed += report.problems.malformed();
-        for (const ProblemKind kind : {ProblemKind::kEmptyChat, ProblemKind::kEmptyPrompt, ProblemKind::kEmptyAnswer, ProblemKind::kEmptyText}) empty += report.problems.of(kind);
+        for (const ProblemKind kind : kEmptyKinds) empty += report.problems.of(kind);
         for (const Problem& problem : report.problems.first) {
-          MeasureReport& measure = report_.measures[at(Measure::kMalformed)];
-          if (static_cast<int64_t>(measure.examples.size()) < settings_.examples) measure.examples.push_back({fmt::format("{}:{}", problem.file, problem.line), fmt::format("{}: {}", name(problem.kind), problem.message)});
+          const Finding finding{fmt::format("{}:{}", problem.file, problem.line), fmt::format("{}: {}", name(problem.kind), problem.message)};
+          const bool says_nothing = std::find(kEmptyKinds.begin(), kEmptyKinds.end(), problem.kind) != kEmptyKinds.end();
+          for (const Measure m : {Measure::kMalformed, Measure::kEmpty}) {
+            auto& examples = report_.measures[at(m)].examples;
+            if ((m == Measure::kMalformed || says_nothing) && static_cast<int64_t>(examples.size()) < settings_.examples) examples.push_back(finding);
+          }
         }
       }
     };

@@ -12,7 +12,7 @@
 #include "data/quality/classes.h"
 #include "data/quality/language.h"
 #include "data/quality/pii.h"
-#include "data/quality/rows.h"
+#include "data/rows.h"
 
 namespace hone::data {
 

@@ -32,7 +32,7 @@ RowClasses classes_by_field(const Rows& rows, const std::string& field, const st
   // Each block numbers the values it meets; the numbers are made one afterwards, so that the result does not depend on the threads.
   std::vector<std::map<std::string, int32_t>> met(rows.blocks());
   std::vector<std::vector<std::string>> values(rows.blocks());
-  RowClasses classes{{}, std::vector<int32_t>(rows.size(), -1), fmt::format("the field {}", field)};
+  RowClasses classes{{}, std::vector<int32_t>(rows.size(), -1), fmt::format("the field {}", field), {}};
   std::vector<uint32_t> block_of_row(rows.size());
   rows.each([&](const ReadRow& row, size_t block) {
     const auto value = field_of(row.json, row.example, field);
@@ -61,7 +61,7 @@ RowClasses classes_by_field(const Rows& rows, const std::string& field, const st
 }
 
 RowClasses classes_by_rules(const Rows& rows, const std::vector<ClassRule>& rules, const std::function<bool()>& stop) {
-  RowClasses classes{{}, std::vector<int32_t>(rows.size(), -1), fmt::format("{} rules", rules.size())};
+  RowClasses classes{{}, std::vector<int32_t>(rows.size(), -1), fmt::format("{} rules", rules.size()), {}};
   std::vector<int32_t> class_of_rule;
   for (const ClassRule& rule : rules) {  // several rules may give one class
     const auto known = std::find(classes.names.begin(), classes.names.end(), rule.name);
@@ -83,6 +83,14 @@ ClassReport report_of(const Rows& rows, const RowClasses& classes, double band_l
   for (size_t i = 0; i < classes.names.size(); ++i) report.classes[i].name = classes.names[i];
   ReadRow read;
   int64_t classified = 0;
+  const auto show = [&](uint32_t row, ClassRow& entry) {
+    if (static_cast<int64_t>(entry.examples.size()) >= examples) return;
+    rows.read(row, read);
+    std::string words = excerpt(text_of(read.example).first_prompt, 80);
+    if (std::find(entry.examples.begin(), entry.examples.end(), words) == entry.examples.end()) entry.examples.push_back(std::move(words));
+  };
+  for (size_t c = 0; c < classes.typical.size(); ++c)
+    for (const uint32_t row : classes.typical[c]) show(row, report.classes[c]);
   for (uint32_t row = 0; row < rows.size(); ++row) {
     const int32_t c = classes.of_row[row];
     if (c < 0) {
@@ -91,10 +99,7 @@ ClassReport report_of(const Rows& rows, const RowClasses& classes, double band_l
     }
     ClassRow& entry = report.classes[static_cast<size_t>(c)];
     ++entry.rows, ++classified;
-    if (static_cast<int64_t>(entry.examples.size()) >= examples) continue;
-    rows.read(row, read);
-    std::string words = excerpt(text_of(read.example).first_prompt, 80);
-    if (std::find(entry.examples.begin(), entry.examples.end(), words) == entry.examples.end()) entry.examples.push_back(std::move(words));
+    show(row, entry);
   }
   int64_t covered_rows = 0;
   for (ClassRow& entry : report.classes) {

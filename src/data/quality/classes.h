@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/quality/rows.h"
+#include "data/rows.h"
 
 namespace hone::data {
 
@@ -24,7 +24,8 @@ struct ClassRule {
 struct RowClasses {
   std::vector<std::string> names;
   std::vector<int32_t> of_row;
-  std::string how;  // "the field answer.level", "12 rules of …", "24 clusters"
+  std::string how;  // "the field answer.level", "12 rules", "24 clusters of instructions"
+  std::vector<std::vector<uint32_t>> typical;  // per class, rows to show first; may be empty
 };
 
 /// Classes are the values of a field, at most 10,000 different ones (Error{kInvalidInput} above). Sorted by name.

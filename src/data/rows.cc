@@ -1,4 +1,4 @@
-#include "data/quality/rows.h"
+#include "data/rows.h"
 
 #include <algorithm>
 
