@@ -12,6 +12,7 @@ namespace hone::data {
 namespace {
 
 constexpr size_t kMostClasses = 10000;
+constexpr size_t kReadBytes = 800;  // of an instruction: what is pasted behind it says little about its kind
 
 }  // namespace
 
@@ -69,7 +70,8 @@ RowClasses classes_by_rules(const Rows& rows, const std::vector<ClassRule>& rule
     if (known == classes.names.end()) classes.names.push_back(rule.name);
   }
   rows.each([&](const ReadRow& row, size_t) {
-    const std::string prompt = normalized(text_of(row.example).first_prompt);
+    const RowText text = text_of(row.example);
+    const std::string prompt = normalized(std::string_view(text.first_prompt).substr(0, kReadBytes));
     for (size_t i = 0; i < rules.size() && classes.of_row[row.number] < 0; ++i)
       if (rules[i].fits(prompt)) classes.of_row[row.number] = class_of_rule[i];
   }, stop);

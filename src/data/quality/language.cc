@@ -11,7 +11,7 @@ namespace hone::data {
 namespace {
 
 constexpr std::array<std::string_view, kLanguages> kNames = {"zh", "en", "ja", "ko", "de", "fr", "es", "pt", "it", "ru", "ar", "other", "unknown"};
-constexpr size_t kRead = 4096;
+constexpr size_t kRead = 1024;
 
 struct Words {
   Language language;

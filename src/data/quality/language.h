@@ -13,7 +13,7 @@ inline constexpr int kLanguages = 13;
 std::string_view name(Language language);
 
 /// Han without kana is Chinese, with kana Japanese; Latin letters are told apart by frequent words (English when there are too few to tell and the
-/// letters are plain ASCII). The script with the most letters decides; a Han character counts as three letters. At most the first 4096 bytes are read.
+/// letters are plain ASCII). The script with the most letters decides; a Han character counts as three letters. At most the first 1024 bytes are read.
 Language language_of(std::string_view text);
 
 }  // namespace hone::data

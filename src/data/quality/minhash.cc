@@ -15,6 +15,10 @@ constexpr size_t kShingleBytes = 6;
 constexpr int kVersions = 8;
 constexpr uint64_t kOdd1 = 0x9E3779B97F4A7C15u, kOdd2 = 0xD1B54A32D192ED03u;
 
+// Odd, and without relation to one another.
+constexpr std::array<uint64_t, kVersions> kMultipliers = {0x9E3779B97F4A7C15u, 0xBF58476D1CE4E5B9u, 0x94D049BB133111EBu, 0xD6E8FEB86659FD93u,
+                                                          0xA0761D6478BD642Fu, 0xE7037ED1A0B428DBu, 0x8EBC6AF09C88C6E3u, 0x589965CC75374CC3u};
+
 uint64_t mixed(uint64_t a, uint64_t b) {
   __extension__ using Wide = unsigned __int128;
   const Wide product = static_cast<Wide>(a) * b;
@@ -57,10 +61,12 @@ Signature signature_of(std::string_view normalized) {
   std::array<uint32_t, kMinHashes> least;
   least.fill(kEmpty);
   each_shingle(normalized, [&](uint64_t hash) {
+    // The hash is random already: one product gives a version's bin (its high half) and value (its low half).
     for (int version = 0; version < kVersions; ++version) {
-      const uint64_t value = mixed(hash + static_cast<uint64_t>(version) * kOdd1, kOdd2);
-      uint32_t& bin = least[(value >> 32) * kMinHashes >> 32];
-      bin = std::min(bin, std::min(static_cast<uint32_t>(value), kEmpty - 1));
+      const uint64_t product = hash * kMultipliers[static_cast<size_t>(version)];
+      const auto value = std::min(static_cast<uint32_t>(product ^ hash >> 32), kEmpty - 1);
+      uint32_t& bin = least[(product >> 32) * kMinHashes >> 32];
+      bin = std::min(bin, value);
     }
   });
   const auto filled = least;

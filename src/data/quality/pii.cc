@@ -218,11 +218,11 @@ class Finder {
   size_t secret(size_t i) {
     const std::string_view rest = text_.substr(i);
     for (const auto& [prefix, least] : kKeyPrefixes) {
-      if (!rest.starts_with(prefix)) continue;
+      if (rest[0] != prefix[0] || !rest.starts_with(prefix)) continue;
       const size_t end = key_end(text_, i + prefix.size());
       if (end - i - prefix.size() >= least && mixed_characters(text_.substr(i + prefix.size(), end - i - prefix.size()))) return add(PiiKind::kSecret, i, end);
     }
-    if (rest.starts_with("eyJ")) {  // header.payload.signature
+    if (rest[0] == 'e' && rest.starts_with("eyJ")) {  // header.payload.signature
       const size_t first = key_end(text_, i), second = at(first) == '.' ? key_end(text_, first + 1) : first, third = at(second) == '.' ? key_end(text_, second + 1) : second;
       if (first - i >= 16 && second - first >= 16 && third - second >= 16) return add(PiiKind::kSecret, i, third);
     }
