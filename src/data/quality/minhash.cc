@@ -12,12 +12,11 @@ namespace {
 constexpr size_t kShingleBytes = 6;
 // Every shingle is hashed so many times, as if the set held it in so many versions: short texts then fill most bins, and J is
 // the same.
-constexpr int kVersions = 8;
+constexpr int kVersions = 4;
 constexpr uint64_t kOdd1 = 0x9E3779B97F4A7C15u, kOdd2 = 0xD1B54A32D192ED03u;
 
 // Odd, and without relation to one another.
-constexpr std::array<uint64_t, kVersions> kMultipliers = {0x9E3779B97F4A7C15u, 0xBF58476D1CE4E5B9u, 0x94D049BB133111EBu, 0xD6E8FEB86659FD93u,
-                                                          0xA0761D6478BD642Fu, 0xE7037ED1A0B428DBu, 0x8EBC6AF09C88C6E3u, 0x589965CC75374CC3u};
+constexpr std::array<uint64_t, kVersions> kMultipliers = {0x9E3779B97F4A7C15u, 0xBF58476D1CE4E5B9u, 0x94D049BB133111EBu, 0xD6E8FEB86659FD93u};
 
 uint64_t mixed(uint64_t a, uint64_t b) {
   __extension__ using Wide = unsigned __int128;

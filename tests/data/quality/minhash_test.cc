@@ -100,6 +100,23 @@ TEST(NearDuplicates, FindsThoseAboveTheThresholdAndNoOthers) {
   EXPECT_EQ(sets.size(), kPairs) << "no two pairs are joined";
 }
 
+// A sentence has few shingles: whether its pairs still meet in a bucket.
+TEST(Banding, ShortTextsMeetToo) {
+  const Banding banding = Banding::for_threshold(0.8);
+  int pairs = 0, met = 0;
+  for (uint64_t i = 0; i < 2000; ++i) {
+    const std::string a = random_text(i, 40), b = relative(a, 0.88, 70000 + i);
+    if (jaccard(shingles_of(a), shingles_of(b)) < 0.79) continue;
+    const Signature first = signature_of(a), second = signature_of(b);
+    bool meet = false;
+    for (int band = 0; band < banding.bands && !meet; ++band) meet = bucket_of(first, banding, band) == bucket_of(second, banding, band);
+    ++pairs;
+    met += meet;
+  }
+  EXPECT_GT(pairs, 500);
+  EXPECT_GE(met, pairs * 97 / 100) << met << " of " << pairs;
+}
+
 TEST(NearDuplicates, FindsTheRowThatAProbeIsLike) {
   std::vector<std::string> texts;
   for (uint64_t i = 0; i < 50; ++i) texts.push_back(random_text(i, 200));
