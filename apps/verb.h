@@ -18,6 +18,7 @@ void add_export(CLI::App& app, Action& action);
 void add_runs(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
+void add_data(CLI::App& app, Action& action);
 
 /// Makes Ctrl-C and SIGTERM ask politely: interrupted() turns true, and a second Ctrl-C ends the process at once.
 void watch_signals();
