@@ -61,7 +61,7 @@ std::string bar_chart(const std::string& title, const std::vector<std::string>& 
       const double top = y + kBar * static_cast<double>(s);
       svg += fmt::format("<rect x=\"{}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{}\" fill=\"{}\"/>", kLeft, top, px(bars[b].values[s]) - kLeft, kBar - 2, kColors[(s + (series.size() == 1)) % kColors.size()]);
       if (s < bars[b].intervals.size())
-        svg += fmt::format("<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#222\"/>", px(bars[b].intervals[s].first), px(bars[b].intervals[s].second), top + (kBar - 2) / 2);
+        svg += fmt::format("<line x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#222\"/>", px(bars[b].intervals[s].first), px(bars[b].intervals[s].second), top + (kBar - 2) / 2);
       svg += "\n";
     }
     svg += fmt::format("<text x=\"{}\" y=\"{:.1f}\" fill=\"#222\">{}</text>\n", kLeft + kBarWidth + 10, y + (group - kGap) / 2 + 4, escape_html(bars[b].note));
@@ -77,7 +77,7 @@ std::string scatter_chart(const std::string& title, const std::string& x_label, 
   std::string svg = open_svg(kWidth, kHeight, title);
   for (int i = 0; i <= 4; ++i) {
     const double x = x_range.first + (x_range.second - x_range.first) * i / 4, y = y_range.first + (y_range.second - y_range.first) * i / 4;
-    svg += fmt::format("<line x1=\"{}\" x2=\"{}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#e4e4e4\"/><text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\" fill=\"#555\">{5:g}</text>"
+    svg += fmt::format("<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#e4e4e4\"/><text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\" fill=\"#555\">{5:g}</text>"
                        "<text x=\"{6:.1f}\" y=\"{7}\" text-anchor=\"middle\" fill=\"#555\">{8:g}</text>\n",
                        kLeft, kWidth - kRight, py(y), kLeft - 8, py(y) + 4, y, px(x), kHeight - kBottom + 18, x);
   }

@@ -54,11 +54,24 @@ Metric make_rouge(const MetricOptions& options) {
 
 std::string trimmed_text(std::string_view text) { return to_utf8(trimmed(code_points(text))); }
 
-Metric make_exact(const char* name, const char* setting, const char* score) {
-  return {name, setting, {score}, 1, 2,
+bool equals_any(const std::string& found, const std::vector<std::string>& references) {
+  return std::any_of(references.begin(), references.end(), [&](const std::string& r) { return trimmed_text(r) == found; });
+}
+
+Metric make_exact_match() {
+  return {"exact_match", "without white space at both ends", {"exact_match"}, 1, 2,
           [](const ScoredRow& row, std::span<double> out) {
-            const std::string found = trimmed_text(row.prediction);
-            out[0] = std::any_of(row.references.begin(), row.references.end(), [&](const std::string& r) { return trimmed_text(r) == found; });
+            out[0] = equals_any(trimmed_text(row.prediction), row.references);
+            out[1] = kAlways;
+          },
+          [](std::span<const double> sums, bool) { return means(sums); }};
+}
+
+Metric make_labels() {
+  return {"labels", "one label per answer", {"accuracy"}, 1, 2,
+          [](const ScoredRow& row, std::span<double> out) {
+            const auto [predicted, expected] = labels_of(row);
+            out[0] = predicted == expected;
             out[1] = kAlways;
           },
           [](std::span<const double> sums, bool) { return means(sums); }};
@@ -96,12 +109,19 @@ Metric make_metric(const std::string& name, const MetricOptions& options, const 
   if (name == "chrf") return make_chrf(0);
   if (name == "chrf++") return make_chrf(2);
   if (name == "rouge") return make_rouge(options);
-  if (name == "exact_match") return make_exact("exact_match", "without white space at both ends", "exact_match");
-  if (name == "labels") return make_exact("labels", "each answer is one label", "accuracy");
+  if (name == "exact_match") return make_exact_match();
+  if (name == "labels") return make_labels();
   if (name == "entities") return make_entities();
   const std::string near = nearest(name, metric_names());
   throw Error(ErrorCode::kInvalidInput, where, fmt::format("there is no metric \"{}\"", name),
               near.empty() ? "the metrics are bleu, chrf, chrf++, rouge, exact_match, labels and entities" : fmt::format("did you mean \"{}\"?", near));
+}
+
+std::pair<std::string, std::string> labels_of(const ScoredRow& row) {
+  if (row.labels) return *row.labels;
+  HONE_CHECK(!row.references.empty(), "no reference");
+  std::string found = trimmed_text(row.prediction);
+  return equals_any(found, row.references) ? std::pair(found, found) : std::pair(std::move(found), trimmed_text(row.references[0]));
 }
 
 CorpusScorer::CorpusScorer(const std::vector<std::string>& metrics, const MetricOptions& options, const std::string& where) {
@@ -130,9 +150,8 @@ std::vector<double> CorpusScorer::add(const ScoredRow& row) {
     for (const double score : metrics_[m].score(counts, /*single=*/true)) own.push_back(score);
   }
   if (labels_) {
-    const std::string found = trimmed_text(row.prediction);
-    const bool other = std::any_of(row.references.begin(), row.references.end(), [&](const std::string& r) { return trimmed_text(r) == found; });
-    labels_->add(found, other ? found : trimmed_text(row.references[0]));
+    const auto [predicted, expected] = labels_of(row);
+    labels_->add(predicted, expected);
   }
   if (entities_) count_entities(row.predicted_tags, row.expected_tags, row.where, *entities_);
   references_ = rows_ == 0 || references_ == row.references.size() ? row.references.size() : 0;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eval/bleu.h"
@@ -21,6 +22,9 @@ struct ScoredRow {
   std::vector<std::string> references;
   std::vector<std::string> predicted_tags, expected_tags;
   bool tagged = false;
+  std::string id;  // the row's own, or its number from 1
+  /// What the metric `labels` compares when it is not the whole texts: (predicted, expected).
+  std::optional<std::pair<std::string, std::string>> labels;
 };
 
 struct MetricOptions {
@@ -79,6 +83,9 @@ class CorpusScorer {
   size_t references_ = 0;  // of every row; 0: their number varies
   int64_t rows_ = 0;
 };
+
+/// The label that `row` predicts and the one it expects; a text that equals any reference is right.
+std::pair<std::string, std::string> labels_of(const ScoredRow& row);
 
 /// One score of two models on the same rows.
 struct ScoreComparison {

@@ -119,9 +119,11 @@ struct RowReader::Impl {
   LineReader predictions;
   std::vector<LineReader> references;
   std::string line;
+  uint64_t rows = 0;
 
   void read_prediction(ScoredRow& row) {
     row.where = predictions.where();
+    row.id = std::to_string(++rows);
     if (!predictions.json()) {
       row.prediction = line;
       return;
@@ -131,6 +133,7 @@ struct RowReader::Impl {
       set_prediction(row, value);
       return;
     }
+    if (const Json* id = find_first(value, {"id", "item"})) row.id = id->is_string() ? id->get<std::string>() : id->dump();
     const Json* tags = find_first(value, {"tags", "predicted_tags"});
     const Json* text = find_first(value, {"prediction", "answer", "found", "output", "text"});
     if (!text && !tags) refuse(row.where, "the row has no prediction", "name it prediction, answer, found, output, text or tags");
@@ -175,7 +178,7 @@ RowReader::RowReader(const std::filesystem::path& predictions, const std::vector
   std::vector<LineReader> others;
   for (const auto& path : references) others.emplace_back(path);
   if (others.empty() && !first.json()) refuse(predictions.string(), "a text file of predictions needs a file of references", "name it with --references");
-  impl_ = std::make_unique<Impl>(Impl{std::move(first), std::move(others), {}});
+  impl_ = std::make_unique<Impl>(Impl{std::move(first), std::move(others), {}, 0});
 }
 
 RowReader::~RowReader() = default;

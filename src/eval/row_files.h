@@ -16,6 +16,7 @@ namespace hone::eval {
 /// together with the same number of rows of references: one file or several, or none when the predictions' own rows hold them.
 /// A JSON row is a string, an array (of tags, or of references), or an object with
 ///   prediction | answer | found | output | text, or tags                   in a file of predictions,
+///   (and an id, or item, under which people have rated it),
 ///   references | reference | expected | label | text | completion, or tags  in a file of references.
 /// Memory does not grow with the files. Every error names file and line.
 class RowReader {

@@ -85,13 +85,21 @@ TEST_F(Rows, FilesOfManyBlocksAreReadWhole) {
   EXPECT_EQ(rows, 60000);
 }
 
+ScoredRow text_row(const std::string& prediction, const std::vector<std::string>& references) {
+  ScoredRow row;
+  row.where = "row";
+  row.prediction = prediction;
+  row.references = references;
+  return row;
+}
+
 TEST(CorpusScorer, ScoresRowsAndComparesModels) {
   const std::vector<std::string> metrics = {"bleu", "rouge", "exact_match", "labels"};
   CorpusScorer first(metrics, {}, "test"), second(metrics, {}, "test");
   for (int i = 0; i < 40; ++i) {
     const std::string expected = i % 2 ? "yes" : "no";
-    first.add({"row", "yes", {expected}, {}, {}});
-    EXPECT_EQ(second.add({"row", expected + " ", {expected, "other"}, {}, {}}).back(), 1);
+    first.add(text_row("yes", {expected}));
+    EXPECT_EQ(second.add(text_row(expected + " ", {expected, "other"})).back(), 1);
   }
   const auto scores = second.scores({200, 0.95, 1});
   ASSERT_EQ(scores.size(), 9u);
@@ -104,7 +112,7 @@ TEST(CorpusScorer, ScoresRowsAndComparesModels) {
   ASSERT_EQ(differences.size(), 7u);
   EXPECT_EQ(differences[5].test.difference, 0.5);
   EXPECT_LT(differences[5].test.p, 0.01);
-  EXPECT_THROW(first.add({"row", "x", {}, {}, {}}), Error);
+  EXPECT_THROW(first.add(text_row("x", {})), Error);
   EXPECT_THROW(CorpusScorer({"blue"}, {}, "test"), Error);
 }
 
