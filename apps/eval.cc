@@ -164,10 +164,10 @@ void add_eval(CLI::App& app, Action& action) {
   verb->add_option("--max-tokens", a->options.max_tokens, "per answer; default: half again as many as the longest expected answer has")->check(CLI::Range(1, 100000));
   verb->add_option("--text", a->text, "a text whose perplexity is measured as well");
   verb->add_option("--predictions", a->predictions, "score this file (.txt or .jsonl) without a model");
-  verb->add_option("--references", a->references, "what was expected, row by row; several files: several references");
+  verb->add_option("--references", a->references, "what was expected, row by row; given again: one more reference per row")->allow_extra_args(false);
   verb->add_option("--metrics", a->metrics, "bleu, chrf, chrf++, rouge, exact_match, labels, entities; default: eval.metrics");
   verb->add_option("--ratings", a->ratings, "people's ratings (.csv, .json or .jsonl)");
-  verb->add_option("--lm-eval", a->harness, "results of lm-evaluation-harness to show beside");
+  verb->add_option("--lm-eval", a->harness, "results of lm-evaluation-harness to show beside; may be given again")->allow_extra_args(false);
   verb->add_option("--name", a->name, "of the model, in report and ratings");
   verb->add_option("--against-name", a->against_name, "of the model to compare with");
   verb->add_option("--report", a->folder, "folder for report.html, report.md and report.json, and for answers");

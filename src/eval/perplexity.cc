@@ -34,7 +34,7 @@ double Perplexity::value() const { return std::exp(mean()); }
 Perplexity perplexity(const models::CausalLm& model, std::span<const int32_t> ids, const PerplexityOptions& options) {
   const auto n = static_cast<int64_t>(ids.size());
   const bool chunks = options.method == PerplexityMethod::kChunks;
-  HONE_CHECK(options.window >= 2 && options.stride >= 1 && options.stride < options.window, "window {}, stride {}", options.window, options.stride);
+  HONE_CHECK(options.window >= 2 && (chunks || (options.stride >= 1 && options.stride < options.window)), "window {}, stride {}", options.window, options.stride);
   const int64_t least = chunks ? 2 * options.window : 2;
   if (n < least)
     throw Error(ErrorCode::kInvalidInput, "text", fmt::format("expected at least {} tokens, found {}", least, n), chunks ? "take a longer text, a smaller eval.window, or eval.perplexity: sliding" : "take a longer text");
