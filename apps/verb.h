@@ -18,6 +18,11 @@ void add_export(CLI::App& app, Action& action);
 void add_runs(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
+void add_list(CLI::App& app, Action& action);
+void add_show(CLI::App& app, Action& action);
+void add_create(CLI::App& app, Action& action);
+void add_cp(CLI::App& app, Action& action);
+void add_rm(CLI::App& app, Action& action);
 
 /// Makes Ctrl-C and SIGTERM ask politely: interrupted() turns true, and a second Ctrl-C ends the process at once.
 void watch_signals();

@@ -65,7 +65,7 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   data::Loader loader(held_out.data, std::make_shared<ChatEncoder>(files));
   models::LoadOptions load = load_options(config);
   const std::filesystem::path tuned = options.tuned.empty() ? options.tuned : tuned_folder(options.tuned);
-  models::CausalLm model = load_tuned(*files.source, load, tuned);
+  models::CausalLm model = load_tuned(files, load, tuned);
 
   Evaluation result;
   const auto rows = loader.validation();
