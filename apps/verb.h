@@ -18,6 +18,8 @@ void add_export(CLI::App& app, Action& action);
 void add_runs(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
+void add_pull(CLI::App& app, Action& action);
+void add_push(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_create(CLI::App& app, Action& action);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -57,7 +58,8 @@ struct AtomicFile::Impl {
 AtomicFile::AtomicFile(std::filesystem::path path) : impl_(std::make_unique<Impl>()) {
   impl_->path = std::move(path);
   impl_->temporary = impl_->path;
-  impl_->temporary += fmt::format(".partial-{}", ::getpid());
+  static std::atomic<uint64_t> count{0};  // threads may write the same file at once
+  impl_->temporary += fmt::format(".partial-{}-{}", ::getpid(), ++count);
   impl_->fd = ::open(impl_->temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (impl_->fd < 0) refused(impl_->path, "create the file", errno);
 }

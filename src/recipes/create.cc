@@ -77,6 +77,7 @@ class Creation {
       chat_template_ = config.model.chat_template;
     }
     files_.emplace(open_model(base, chat_template_));
+    files_->stored = parent_;  // with the adapter that belongs to it
     load_.max_positions = 16;
     load_.base = models::BaseFormat::kAsStored;
   }
@@ -196,6 +197,18 @@ CreateResult create_model(store::Library& library, const store::ModelName& name,
   CreateResult result = Creation(library, name, options).run();
   library.own().prune();  // what the name stood for before
   return result;
+}
+
+void complete_model(store::Library& library, const store::ModelName& name, const store::Watch& watch) {
+  if (library.open(name).chat_template) return;
+  CreateOptions options;
+  options.file.from = name.full();
+  options.watch = watch;
+  try {
+    create_model(library, name, options);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported && error.code() != ErrorCode::kInvalidInput) throw;
+  }
 }
 
 }  // namespace hone::recipes

@@ -26,4 +26,8 @@ struct CreateResult {
 /// off the chat template. Throws Error naming the instruction and the remedy.
 CreateResult create_model(store::Library& library, const store::ModelName& name, const CreateOptions& options);
 
+/// Gives a model of the own store that is bare weights the template and stop words that its chat template says, for other
+/// programs that read the store. Leaves it as it is where hone cannot open the model or read its template.
+void complete_model(store::Library& library, const store::ModelName& name, const store::Watch& watch);
+
 }  // namespace hone::recipes

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "io/atomic_file.h"
 #include "recipes/gguf_vocab.h"
+#include "store/hub.h"
 
 namespace hone::recipes {
 namespace {
@@ -88,6 +89,10 @@ FoundModel find_model(const std::string& name) {
                 "give the path of a GGUF file or a Hugging Face folder, or a name that hone list shows");
   const store::Library library;
   const auto found = library.find(*wanted);
+  // A repository of the hub that lies in its cache, whoever fetched it: hf.co/org/repo, or org/repo for short.
+  const bool repository = wanted->tag == store::kDefaultTag && (wanted->on_hub() || (wanted->host == store::kDefaultHost && wanted->space != store::kDefaultNamespace));
+  if (!found && repository)
+    if (const auto snapshot = store::cached_snapshot(wanted->space, wanted->model)) return {*snapshot, std::nullopt, {}};
   store::StoredModel stored = library.open(*wanted);
   FoundModel model{stored.weights, std::move(stored), {}};
   if (found != wanted) model.notes.push_back(fmt::format("{} is published as {}, which is used", wanted->shortest(), found->shortest()));

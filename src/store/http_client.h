@@ -26,10 +26,10 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string url;
-  Headers headers;
-  std::string authorization;  // value of that header; never sent to another host than the request's own
-  std::string_view body;      // of PUT, POST and PATCH
+  std::string url = {};
+  Headers headers = {};
+  std::string authorization = {};  // value of that header; never sent to another host than the request's own
+  std::string_view body = {};      // of PUT, POST and PATCH
   size_t limit = size_t{16} << 20;  // bytes of an answer that is kept in memory
 };
 
@@ -46,7 +46,7 @@ struct HttpResponse {
 struct HttpOptions {
   bool insecure = false;  // plain http:// may be spoken; certificates of https:// are always checked
   std::chrono::milliseconds connect_limit{15000}, silence_limit{30000};  // silence: no byte for so long
-  std::function<bool()> interrupted;  // asked several times a second
+  std::function<bool()> interrupted = {};  // asked several times a second
 };
 
 /// Takes the body of a successful answer piece by piece.

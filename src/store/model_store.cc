@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,11 +48,6 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, error);
 }
 
-fs::path incoming_name() {
-  static std::atomic<uint64_t> count{0};
-  return fmt::format("incoming-{}", ++count);
-}
-
 std::string hint_to_pull(const ModelName& name) { return fmt::format("hone pull {} fetches it, hone list shows what is there", name.shortest()); }
 
 }  // namespace
@@ -78,17 +74,18 @@ void ModelStore::must_write() const {
     throw Error(ErrorCode::kUnsupported, root_.string(), "this store is only read ($OLLAMA_MODELS)", "hone cp gives a model a name in hone's own store, which can be changed");
 }
 
-// Makes a folder below the root, which no link may lead out of.
+// Makes a folder below the root. The folders manifests and blobs may be links that their owner made; below them none is followed,
+// so that nothing is written elsewhere.
 fs::path ModelStore::folder_inside(const fs::path& relative) const {
-  const fs::path folder = root_ / relative;
+  fs::path folder = root_ / *relative.begin();
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw write_error(folder, "create the folder", error.value());
-  // The folders manifests and blobs may be links that their owner made; below them there are none.
-  const fs::path top = root_ / *relative.begin();
-  const fs::path real = fs::canonical(folder, error), inside = error ? fs::path() : fs::canonical(top, error);
-  if (error || std::mismatch(inside.begin(), inside.end(), real.begin(), real.end()).first != inside.end())
-    throw Error(ErrorCode::kInvalidInput, folder.string(), "a link leads out of the store", "remove the link: hone writes inside the store only");
+  for (auto part = std::next(relative.begin()); part != relative.end(); ++part) {
+    folder /= *part;
+    if (fs::is_symlink(folder, error)) throw Error(ErrorCode::kInvalidInput, folder.string(), "a link leads out of the store", "remove the link: hone writes inside the store only");
+    if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) throw write_error(folder, "create the folder", errno);
+  }
   return folder;
 }
 
@@ -152,7 +149,7 @@ Layer ModelStore::add_file(const WriteLease&, std::string_view media_type, const
   std::ifstream in(file, std::ios::binary);
   if (error || !in) throw Error(ErrorCode::kNotFound, file.string(), "cannot be read", "name a file that exists and may be read");
   const fs::path blobs = folder_inside("blobs");
-  io::AtomicFile out(blobs / incoming_name());
+  io::AtomicFile out(blobs / "incoming");
   out.expect(size);
   std::vector<char> buffer(size_t{4} << 20);
   while (in) {
@@ -166,11 +163,15 @@ Layer ModelStore::add_file(const WriteLease&, std::string_view media_type, const
   return {std::string(media_type), "sha256:" + sha256, size};
 }
 
+fs::path ModelStore::place_for(const WriteLease&, const Layer& layer) {
+  must_write();
+  return folder_inside("blobs") / blob_file(layer.digest);
+}
+
 fs::path ModelStore::scratch(const WriteLease&) {
   must_write();
-  fs::path path = folder_inside("blobs") / incoming_name();
-  path += fmt::format(".partial-{}", ::getpid());
-  return path;
+  static std::atomic<uint64_t> count{0};
+  return folder_inside("blobs") / fmt::format("made.partial-{}-{}", ::getpid(), ++count);
 }
 
 Layer ModelStore::take(const WriteLease&, std::string_view media_type, const fs::path& file) {
@@ -196,15 +197,7 @@ void ModelStore::put(const WriteLease&, const ModelName& name, std::string_view 
   must_write();
   const Manifest manifest = parse_manifest(bytes, name.full());
   for (const Layer& layer : manifest.blobs()) HONE_CHECK(has_blob(layer), "{}: {} is not in the store", name.full(), layer.digest);
-  for (int tries = 0;; ++tries) {
-    const fs::path folder = folder_inside(fs::path("manifests") / name.path().parent_path());
-    try {
-      io::write_file(folder / name.tag, bytes);
-      return;
-    } catch (const Error& error) {  // another process removed the last name in this folder, and with it the folder
-      if (error.code() != ErrorCode::kNotFound || tries == 3) throw;
-    }
-  }
+  io::write_file(folder_inside(fs::path("manifests") / name.path().parent_path()) / name.tag, bytes);
 }
 
 void ModelStore::remove(const ModelName& name) {
@@ -214,9 +207,6 @@ void ModelStore::remove(const ModelName& name) {
   const fs::path folder = folder_inside(fs::path("manifests") / name.path().parent_path());
   if (::unlink((folder / name.tag).c_str()) != 0 && errno != ENOENT) throw write_error(folder / name.tag, "remove the file", errno);
   io::sync_folder(folder);
-  // Folders that became empty; rmdir refuses the others, and one that another process just made is made again by it.
-  fs::path up = name.path().parent_path();
-  for (int i = 0; i < 3 && ::rmdir((root_ / "manifests" / up).c_str()) == 0; ++i) up = up.parent_path();
 }
 
 // File names of the blobs that some manifest names. Throws Error for a manifest that cannot be read.
@@ -237,11 +227,20 @@ std::set<std::string> ModelStore::used_blobs() const {
   return used;
 }
 
+// Only under the exclusive lock: otherwise one of them might be the folder that a new name is just about to go into.
+void ModelStore::remove_empty_folders() const {
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::recursive_directory_iterator(root_ / "manifests"))
+    if (entry.is_directory() && !entry.is_symlink()) folders.push_back(entry.path());
+  for (auto it = folders.rbegin(); it != folders.rend(); ++it) ::rmdir(it->c_str());  // refuses what is not empty
+}
+
 Pruned ModelStore::prune() {
   must_write();
   Pruned result;
   std::error_code error;
   if (!fs::is_directory(root_ / "blobs", error)) return result;
+  folder_inside("manifests");
   folder_inside("blobs");
   const int lock = open_lock(root_, LOCK_EX | LOCK_NB);
   if (lock < 0) {
@@ -256,6 +255,7 @@ Pruned ModelStore::prune() {
     result.skipped = damaged.where() + ": " + damaged.message();
     return result;
   }
+  remove_empty_folders();
   const auto old = fs::file_time_type::clock::now() - std::chrono::hours(24 * 7);
   for (const auto& entry : fs::directory_iterator(root_ / "blobs")) {
     const std::string file = entry.path().filename().string();

@@ -81,6 +81,8 @@ class ModelStore {
   Layer add(const WriteLease&, std::string_view media_type, std::string_view content);
   /// Copies a file into the store, hashing it on the way.
   Layer add_file(const WriteLease&, std::string_view media_type, const std::filesystem::path& file, const Watch& watch);
+  /// Where download() is to put this blob.
+  std::filesystem::path place_for(const WriteLease&, const Layer& layer);
   /// A path in the store for a file that take() will make a blob of; pruned when its writer was killed.
   std::filesystem::path scratch(const WriteLease&);
   /// Makes a finished scratch file a blob, without copying it.
@@ -99,6 +101,7 @@ class ModelStore {
  private:
   void must_write() const;
   std::set<std::string> used_blobs() const;
+  void remove_empty_folders() const;
   std::filesystem::path folder_inside(const std::filesystem::path& relative) const;
   std::filesystem::path root_;
   bool read_only_;
