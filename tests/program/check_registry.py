@@ -252,6 +252,34 @@ def bad_registry(program):
     other.close()
 
 
+def certificates(program):
+    """https: a certificate must be valid for the host and trusted, whatever --insecure says; https never leads to http."""
+    def certificate(name, subject):
+        path = program.folder / name
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={subject}", "-keyout", path.with_suffix(".key"), "-out", path], check=True, capture_output=True)
+        path.write_text(path.read_text() + path.with_suffix(".key").read_text())
+        return path
+
+    def pull(site, expect, trust, folder):
+        return hone(program, "pull", f"localhost:{site.port}/team/x", expect=expect, models=program.folder / folder, SSL_CERT_FILE=str(trust))
+
+    good, foreign = certificate("good.pem", "DNS:localhost"), certificate("foreign.pem", "DNS:example.org")
+    site, other, plain = Site(good), Site(foreign), Site()
+    large = os.urandom(2_500_000)
+    serve(site, [("application/vnd.ollama.image.model", large)])
+    serve(other, [("application/vnd.ollama.image.model", large)])
+    check("certificate" in pull(site, 1, "/dev/null", "tls-1"), "an authority nobody trusts")
+    check("certificate" in pull(other, 1, foreign, "tls-2"), "a certificate for another host")
+    pull(site, 0, good, "tls-3")
+    whole_blobs(program.folder / "tls-3")
+    plain.files["/file"] = large
+    site.redirects[f"/v2/team/x/blobs/{digest(large)}"] = plain.url + "/file"
+    check("redirects from https" in pull(site, 2, good, "tls-4"), "https that leads to http")
+    check(not plain.log and not other.log, "nothing was sent there")
+    for one in (site, other, plain):
+        one.close()
+
+
 def registry_check(program):
     program.environment["HONE_MODELS"] = str(program.folder / "models")
     program.environment["DOCKER_CONFIG"] = str(program.folder / "no-docker")
@@ -267,6 +295,7 @@ def registry_check(program):
     finally:
         registry.close()
     credentials(program)
+    certificates(program)
     bad_registry(program)
 
 

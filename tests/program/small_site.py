@@ -3,11 +3,12 @@ and connections that are cut. And a door in front of another server that cuts co
 import http.server
 import re
 import socket
+import ssl
 import threading
 
 
 class Site:
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.files = {}      # path -> bytes
         self.redirects = {}  # path -> address
         self.answers = {}    # path -> function of the request that gives (status, headers, body)
@@ -18,9 +19,14 @@ class Site:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         self.server.handle_error = lambda *_: None  # clients that leave are part of the play
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.host = f"127.0.0.1:{self.server.server_address[1]}"
-        self.url = f"http://{self.host}"
+        self.port = self.server.server_address[1]
+        self.host = f"127.0.0.1:{self.port}"
+        self.url = f"{'https' if certificate else 'http'}://{self.host}"
 
     def close(self):
         self.server.shutdown()
