@@ -131,7 +131,7 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   for (size_t m = 0; m < names.size(); ++m) {
     Evaluation& e = evaluations.emplace_back();
     const fs::path tuned = results[m].empty() ? results[m] : tuned_folder(results[m]);
-    const models::CausalLm model = load_tuned(*files.source, load_options(config), tuned);
+    const models::CausalLm model = load_tuned(files, load_options(config), tuned);
     const auto rows = loader.validation();
     const train::LossSum sum = train::evaluate(model, *rows, options.interrupted);
     check_interrupt();
