@@ -17,6 +17,7 @@ void add_eval(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_runs(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_serve(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
 
 /// Makes Ctrl-C and SIGTERM ask politely: interrupted() turns true, and a second Ctrl-C ends the process at once.

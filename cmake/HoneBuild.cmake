@@ -22,8 +22,13 @@ find_package(SQLite3 REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
+find_package(Boost 1.81 REQUIRED)  # headers alone: Asio and Beast, for HTTP
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+
+# Boost as a system library, so that its headers do not meet our warnings.
+add_library(hone_boost INTERFACE)
+target_include_directories(hone_boost SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
 
 add_library(hone_flags INTERFACE)
 target_compile_options(hone_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror -fno-math-errno
