@@ -1,5 +1,6 @@
 // /, /health, /metrics, /tokenize, /detokenize.
 #include "serve/api/errors.h"
+#include "serve/api/assets.h"
 #include "serve/api/service.h"
 #include "serve/models/prompt.h"
 
@@ -8,9 +9,21 @@ namespace {
 
 constexpr size_t kMaxIds = size_t{1} << 20;
 
+constexpr const char* kPagePolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+void send_asset(const Exchange& exchange, const std::string& name) {
+  const Asset* asset = find_asset(name);
+  if (!asset) throw Error(ErrorCode::kNotFound, exchange->request().path, "there is no such file");
+  exchange->send({200, std::string(asset->type), std::string(asset->content), {{"Content-Security-Policy", kPagePolicy}, {"Referrer-Policy", "no-referrer"}, {"Cache-Control", "no-cache"}}});
+}
+
+// A page for browsers, a word for programs.
 void root(Service&, const Exchange& exchange) {
+  if (exchange->request().header("accept").find("text/html") != std::string_view::npos) return send_asset(exchange, "index.html");
   exchange->send({200, "text/plain; charset=utf-8", "hone is running", {}});
 }
+
+void asset(Service&, const Exchange& exchange) { send_asset(exchange, exchange->request().path.substr(std::string_view("/chat/").size())); }
 
 void health(Service&, const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); }
 
@@ -96,6 +109,7 @@ void add_plain_routes(http::Router& router, Service& service) {
     add_route(router, method, path, role, [&service, route](const Exchange& exchange) { route(service, exchange); });
   };
   add("GET", "/", http::Role::kInfer, root);
+  add("GET", "/chat/*", http::Role::kInfer, asset);
   add("GET", "/health", http::Role::kNone, health);
   add("GET", "/metrics", http::Role::kInfer, metrics);
   add("POST", "/tokenize", http::Role::kInfer, tokenize);

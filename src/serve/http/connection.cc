@@ -30,7 +30,7 @@ class Answer : public Exchange {
       : connection_(std::move(connection)), request_(std::move(request)), http11_(http11), keep_alive_(keep_alive) {}
   ~Answer() override {
     if (finished_) return;
-    if (begun_) abort();
+    if (begun_) drop();
     else send({500, "text/plain; charset=utf-8", "the request was dropped\n", {}});
   }
   const Request& request() const override { return request_; }
@@ -64,10 +64,10 @@ class Answer : public Exchange {
     finished_ = true;
     connection_->push(http11_ && request_.method != "HEAD" ? "0\r\n\r\n" : "", /*last=*/true, !keep_alive_);
   }
-  void abort() override {
+  void drop() override {
     const std::lock_guard lock(mutex_);
     finished_ = true;
-    connection_->abort();
+    connection_->drop();
   }
   bool gone() const override { return connection_->gone(); }
   void when_gone(std::function<void()> callback) override { connection_->when_gone(std::move(callback)); }
@@ -356,7 +356,7 @@ void Connection::close() {
   on_closed_(this);
 }
 
-void Connection::abort() {
+void Connection::drop() {
   {
     const std::lock_guard lock(mutex_);
     gone_ = true;

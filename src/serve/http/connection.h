@@ -42,7 +42,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // ---- from any thread, by the Exchange
   bool push(std::string bytes, bool last, bool close_after);
-  void abort();
+  void drop();
   bool gone() const;
   void when_gone(std::function<void()> callback);
 

@@ -55,7 +55,7 @@ class Exchange {
   virtual bool write(std::string piece) = 0;
   virtual void end() = 0;
   /// Ends the connection without completing the answer, so that the client notices.
-  virtual void abort() = 0;
+  virtual void drop() = 0;
   virtual bool gone() const = 0;
   /// Called once when the client goes away before the answer is complete; at once when it has already.
   virtual void when_gone(std::function<void()> callback) = 0;

@@ -31,6 +31,13 @@ void add(infer::EngineMetrics& sum, const infer::EngineMetrics& m) {
 
 }  // namespace
 
+std::shared_ptr<infer::TokenFilter> Resident::json_filter(const Json& format) const {
+  if (format.is_string() && format != "json") throw Error(ErrorCode::kInvalidInput, "format", fmt::format("expected \"json\" or a JSON schema, found {}", dump(format)));
+  auto schema = format.is_string() ? Schema::any_object() : Schema::parse(format, "format");
+  std::call_once(tokens->once, [&] { tokens->table = std::make_shared<TokenTable>(files.tokenizer); });
+  return std::make_shared<JsonFilter>(tokens->table, std::move(schema), files.stop_ids);
+}
+
 // ---- Lease
 
 ModelPool::Lease::Lease(Lease&& other) noexcept { *this = std::move(other); }

@@ -13,6 +13,7 @@
 #include "infer/engine.h"
 #include "recipes/model_files.h"
 #include "serve/models/catalog.h"
+#include "serve/models/json_filter.h"
 
 namespace hone::serve {
 
@@ -34,6 +35,15 @@ struct Resident {
   bool enable_thinking = false;  // its chat template takes that switch
 
   int64_t context() const { return engine->model().max_positions(); }
+  /// Holds answers to JSON: `format` is "json" or a schema. Throws what Schema::parse throws.
+  std::shared_ptr<infer::TokenFilter> json_filter(const Json& format) const;
+
+  /// Made when the first request asks for JSON.
+  struct Tokens {
+    std::once_flag once;
+    std::shared_ptr<const TokenTable> table;
+  };
+  std::unique_ptr<Tokens> tokens = std::make_unique<Tokens>();
 };
 
 class ModelPool {

@@ -124,7 +124,7 @@ void embed_texts(Service& service, const Exchange& exchange, bool old) {
     auto vector = embed(*lease, ids);
     if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
     vectors.push_back(std::move(vector));
-    if (exchange->gone()) return exchange->abort();
+    if (exchange->gone()) return exchange->drop();
   }
   if (old) return exchange->send(json_response({{"embedding", vectors.empty() ? Json::array() : vectors[0]}}));
   exchange->send(json_response({{"model", name}, {"embeddings", std::move(vectors)}, {"total_duration", nanoseconds(seconds_since(started))},

@@ -44,11 +44,13 @@ AnswerRequest read_request(const Json& body, bool chat) {
   request.keep_alive = keep_alive_of(fields);
   if (const Json* options = fields.object("options")) request.options = *options;
   if (const Json* format = fields.find("format"); format && *format != "") request.format = *format;
+  if (request.format.is_object() && request.format.empty()) request.format = nullptr;
   if (const Json* think = fields.find("think")) {
     // Some models know levels; here each of them means yes.
     if (think->is_string() && (*think == "low" || *think == "medium" || *think == "high")) request.think = true;
     else request.think = fields.boolean("think");
   }
+  if (request.think == true && !request.format.is_null()) throw Error(ErrorCode::kUnsupported, "think", "reasoning and format do not go together", "leave one of them out");
   request.logprobs = fields.boolean("logprobs").value_or(false);
   request.top_logprobs = static_cast<int32_t>(fields.integer("top_logprobs", 0, 20).value_or(0));
   if (chat) {
@@ -81,7 +83,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
       if (request.system && !request.system->empty()) conversation.messages.push_back({{"role", "system"}, {"content", *request.system}});
       conversation.messages.push_back({{"role", "user"}, {"content", request.prompt}});
     }
-    conversation.think = request.think;
+    conversation.think = request.format.is_null() ? request.think : std::optional(false);  // JSON comes first, or after nothing
     Prompt prompt = chat_prompt(model, conversation, context);
     prepared.split = prompt.split;
     prepared.request.prompt = std::move(prompt.ids);
@@ -100,6 +102,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   prepared.request.options = settings.generate;
   prepared.request.options.max_tokens = room(settings, size, context);
   prepared.request.options.stop_ids = model.files.stop_ids;
+  if (!request.format.is_null()) prepared.request.filter = model.json_filter(request.format);
   if (request.logprobs) prepared.request.top_logprobs = request.top_logprobs;
   prepared.shape = {.model = request.model, .chat = request.chat, .stream = request.stream, .logprobs = request.logprobs,
                     .hide_thinking = request.think && !*request.think, .prompt = request.chat ? std::vector<int32_t>() : prepared.request.prompt, .started = {}};

@@ -68,6 +68,7 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
       one.options.sampler.seed += i % n;
       one.options.stop_ids = model.files.stop_ids;
       one.options.max_tokens = room(settings, static_cast<int64_t>(one.prompt.size()), context);
+      if (!request.format.is_null()) one.filter = model.json_filter(request.format);
       if (request.logprobs) one.top_logprobs = request.top_logprobs;
       one.prompt_logprobs = request.logprobs && request.echo;
       open.push_back(service.answers.start(lease, std::move(one), prompts[i / n].split, group->sink(i, i % n == 0)));
@@ -104,7 +105,7 @@ void embeddings(Service& service, const Exchange& exchange) {
     auto vector = embed(*lease, ids);
     if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
     data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", format == "base64" ? Json(base64_of(vector)) : Json(vector)}});
-    if (exchange->gone()) return exchange->abort();
+    if (exchange->gone()) return exchange->drop();
   }
   exchange->send(json_response({{"object", "list"}, {"data", std::move(data)}, {"model", name}, {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}}));
 }
