@@ -35,7 +35,7 @@ void take_host_variable(serve::http::ServerOptions& server) {
 
 void add_serve(CLI::App& app, Action& action) {
   struct Arguments {
-    std::vector<std::string> models, adapters;
+    std::vector<std::string> models, adapters, templates;
     std::string host, keep_alive = "5m";
     int port = -1;
     bool f32 = false;
@@ -46,6 +46,7 @@ void add_serve(CLI::App& app, Action& action) {
   CLI::App* verb = app.add_subcommand("serve", "Answer over HTTP, in the dialects of Ollama and OpenAI");
   verb->add_option("models", a->models, "GGUF files, Hugging Face folders, or names under $HONE_MODELS; NAME=PATH chooses the name")->required();
   verb->add_option("--adapter", a->adapters, "NAME=DIR or NAME=DIR@MODEL: a run's folder or an adapter, served under a name of its own");
+  verb->add_option("--chat-template", a->templates, "MODEL=TEMPLATE: a Jinja file or a known name, instead of the model's own");
   verb->add_option("--host", a->host, "address to listen on; else $HONE_HOST, else 127.0.0.1");
   verb->add_option("--port", a->port, "0: any free one; else that of $HONE_HOST, else 11434")->check(CLI::Range(0, 65535));
   verb->add_option("--api-keys", a->run.key_file, "file with lines \"infer KEY\" and \"admin KEY\": asked on every route but /health");
@@ -74,7 +75,7 @@ void add_serve(CLI::App& app, Action& action) {
       run.pool.keep_alive = serve::parse_duration(a->keep_alive, "--keep-alive");
       run.pool.activation = a->f32 ? DType::kF32 : DType::kBF16;
       run.version = HONE_VERSION;
-      const serve::LocalCatalog catalog(a->models, a->adapters);
+      const serve::LocalCatalog catalog(a->models, a->adapters, a->templates);
       const char* scheme = run.server.tls_certificate.empty() ? "http" : "https";
       serve::run_server(catalog, run, [&](const std::string& address) {
         fmt::print("hone serves {} on {}://{}\n", fmt::join([&] {

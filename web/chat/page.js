@@ -133,6 +133,7 @@ async function answer() {
     }
     const seconds = end ? end.eval_duration / 1e9 : 0;
     meta.textContent = (end && seconds > 0 ? word("speed")(end.eval_count, (end.eval_count / seconds).toFixed(1)) : "") + (end && end.done_reason === "length" ? " · " + word("cut") : "");
+    meta.scrollIntoView({ block: "nearest" });
   } catch (error) {
     if (error.name === "AbortError") meta.textContent = word("stopped");
     else {

@@ -115,7 +115,7 @@ std::string without_latest(std::string name) {
 
 }  // namespace
 
-LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::vector<std::string>& adapters) {
+LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::vector<std::string>& adapters, const std::vector<std::string>& templates) {
   for (const std::string& word : models) {
     const size_t equal = word.find('=');
     const bool named = equal != std::string::npos && !fs::exists(word);
@@ -123,6 +123,16 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     const std::string name = named ? word.substr(0, equal) : name_of(fs::exists(word) ? path : fs::path(word));
     check_name(name, word);
     add(describe(name, path));
+  }
+  for (const std::string& word : templates) {
+    const size_t equal = word.find('=');
+    if (equal == std::string::npos) throw Error(ErrorCode::kInvalidInput, "--chat-template", fmt::format("expected MODEL=TEMPLATE, found {}", word), "write --chat-template mine=template.jinja");
+    const std::string name = resolve(word.substr(0, equal)).name;
+    for (ModelEntry& entry : entries_)
+      if (entry.name == name) {
+        entry.chat_template = word.substr(equal + 1);
+        recipes::open_model(entry.files.string(), entry.chat_template);
+      }
   }
   for (const std::string& word : adapters) {
     const size_t equal = word.find('=');

@@ -40,8 +40,9 @@ class Catalog {
 class LocalCatalog : public Catalog {
  public:
   /// `models`: paths or names as recipes::find_model takes them, or NAME=PATH. `adapters`: NAME=DIR (of the first model) or
-  /// NAME=DIR@MODEL. Opens every file once, so that a bad one is refused at the start. Throws Error.
-  LocalCatalog(const std::vector<std::string>& models, const std::vector<std::string>& adapters);
+  /// NAME=DIR@MODEL. `templates`: MODEL=TEMPLATE, a Jinja file or a known name. Opens every file once, so that a bad one is
+  /// refused at the start. Throws Error.
+  LocalCatalog(const std::vector<std::string>& models, const std::vector<std::string>& adapters, const std::vector<std::string>& templates);
 
   std::vector<ModelEntry> list() const override { return entries_; }
   ModelEntry resolve(const std::string& name) const override;
