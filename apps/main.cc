@@ -106,6 +106,7 @@ int main(int argc, char** argv) {
   hone::apps::add_export(app, action);
   hone::apps::add_runs(app, action);
   hone::apps::add_bench(app, action);
+  hone::apps::add_serve(app, action);
   hone::apps::add_data(app, action);
   hone::apps::add_config(app, action);
   hone::apps::add_pull(app, action);

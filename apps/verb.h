@@ -17,6 +17,7 @@ void add_eval(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_runs(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_serve(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
 void add_data(CLI::App& app, Action& action);
 void add_pull(CLI::App& app, Action& action);

@@ -22,7 +22,7 @@ find_package(SQLite3 REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
-find_package(Boost 1.81 REQUIRED)  # headers alone: Asio and Beast, which src/store/http_client.cc speaks HTTP with
+find_package(Boost 1.81 REQUIRED)  # headers alone: Asio and Beast, for HTTP
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 

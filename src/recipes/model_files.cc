@@ -66,11 +66,16 @@ std::vector<int32_t> ModelFiles::encode_prompt(const text::Json& messages) const
   if (chat) {
     text::RenderOptions options = render_options();
     options.add_generation_prompt = true;
-    return tokenizer.encode(chat->render(messages, options), {.add_special = false});
+    return encode_prompt(messages, options);
   }
   std::string prompt;
   for (const auto& message : messages) prompt += message.value("content", "");
   return tokenizer.encode(prompt);
+}
+
+std::vector<int32_t> ModelFiles::encode_prompt(const text::Json& messages, const text::RenderOptions& options) const {
+  const text::RenderedPrompt prompt = chat->render_prompt(messages, options);
+  return tokenizer.encode(prompt.text, {.add_special = false, .plain = prompt.words});
 }
 
 FoundModel find_model(const std::string& name) {

@@ -27,6 +27,9 @@ struct ModelFiles {
   text::RenderOptions render_options() const;
   /// A prompt as the model expects it: through the chat template when there is one, else begin token and text.
   std::vector<int32_t> encode_prompt(const text::Json& messages) const;
+  /// The same through the chat template, which must be there, with these options. The text of special tokens inside messages
+  /// and tools stays plain text.
+  std::vector<int32_t> encode_prompt(const text::Json& messages, const text::RenderOptions& options) const;
 };
 
 /// Where a model lies: a file or folder, or what a name in the store stands for.

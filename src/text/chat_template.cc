@@ -168,13 +168,25 @@ ChatTemplate ChatTemplate::parse(std::string source, std::string where) {
 bool ChatTemplate::marks_generation() const { return program_->has_generation; }
 
 std::string ChatTemplate::render(const Json& messages, const RenderOptions& options) const {
+  return render_prompt(messages, options).text;
+}
+
+RenderedPrompt ChatTemplate::render_prompt(const Json& messages, const RenderOptions& options) const {
   Output output = run(*program_, where_, messages, options);
-  if (!options.continue_final || messages.empty()) return output.text.take_bytes();
+  RenderedPrompt result;
+  for (const jinja::Run& piece : output.text.runs())
+    if (piece.begin < piece.end) result.words.emplace_back(piece.begin, piece.end);
+  if (!options.continue_final || messages.empty()) {
+    result.text = output.text.take_bytes();
+    return result;
+  }
   const Extent last = extents(output.text, messages.size()).back();
   if (!last.found())
     throw Error(ErrorCode::kInvalidInput, where_, "the last message does not appear in the rendered text",
                 "continue a conversation whose last message has content");
-  return output.text.take_bytes().substr(0, last.end);
+  result.text = output.text.take_bytes().substr(0, last.end);
+  std::erase_if(result.words, [&](const auto& range) { return range.first >= last.end; });
+  return result;
 }
 
 Rendered ChatTemplate::render_for_training(const Json& messages, const RenderOptions& options) const {

@@ -42,6 +42,12 @@ struct Rendered {
   std::vector<std::pair<size_t, size_t>> assistant;
 };
 
+/// A rendered prompt with the bytes that its template did not write: the words of messages and tools.
+struct RenderedPrompt {
+  std::string text;
+  std::vector<std::pair<size_t, size_t>> words;  // [begin, end) byte ranges of `text`; sorted, disjoint
+};
+
 /// A parsed template. Immutable, so one object may render on many threads at once.
 class ChatTemplate {
  public:
@@ -55,6 +61,9 @@ class ChatTemplate {
   /// Throws Error{kInvalidInput} when the template raises (raise_exception, a wrong type, an undefined value) or when a
   /// budget (steps, output bytes, depth) is spent.
   std::string render(const Json& messages, const RenderOptions& options) const;
+
+  /// render() plus whose bytes are whose, so that a special token's text inside a message can stay plain text.
+  RenderedPrompt render_prompt(const Json& messages, const RenderOptions& options) const;
 
   /// render() plus the assistant's ranges. options.add_generation_prompt and continue_final must be off.
   /// Throws Error{kInvalidInput} naming the template and the message when the ranges cannot be established.

@@ -12,8 +12,8 @@ namespace {
 // One call of encode: walks the text between added tokens.
 class Encoder {
  public:
-  Encoder(const TokenizerData& data, bool parse_special, std::vector<TokenSpan>& out)
-      : d_(data), parse_special_(parse_special), out_(out) {}
+  Encoder(const TokenizerData& data, const EncodeOptions& options, std::vector<TokenSpan>& out)
+      : d_(data), parse_special_(options.parse_special), plain_(options.plain), out_(out) {}
 
   void run(MappedText text) {
     cut(std::move(text), d_.added_raw, [&](MappedText part) {
@@ -25,17 +25,25 @@ class Encoder {
  private:
   template <class Rest>
   void cut(MappedText text, const AddedTokenIndex& index, Rest rest) {
-    size_t begin = 0;
+    size_t begin = 0, from = 0;
     const std::string& t = text.text;
-    while (!index.empty() && begin < t.size()) {
-      const AddedTokenIndex::Match match = index.find(d_.added, t, begin, parse_special_);
+    while (!index.empty() && from < t.size()) {
+      const AddedTokenIndex::Match match = index.find(d_.added, t, from, parse_special_);
       if (match.token < 0) break;
+      from = match.end;
+      if (d_.added[static_cast<size_t>(match.token)].special && is_plain(text.source_begin(match.begin), text.source_end(match.end - 1))) continue;
       if (match.begin > begin) rest(text.slice(begin, match.begin));
       out_.push_back({d_.added[static_cast<size_t>(match.token)].id, text.source_begin(match.begin), text.source_end(match.end - 1)});
       begin = match.end;
     }
     if (begin == 0) rest(std::move(text));
     else if (begin < t.size()) rest(text.slice(begin, t.size()));
+  }
+
+  // Whether a byte of [begin, end) lies in a range that is plain text.
+  bool is_plain(int32_t begin, int32_t end) const {
+    const auto after = std::partition_point(plain_.begin(), plain_.end(), [&](const auto& range) { return range.second <= static_cast<size_t>(begin); });
+    return after != plain_.end() && after->first < static_cast<size_t>(end);
   }
 
   void pieces(MappedText text) {
@@ -51,6 +59,7 @@ class Encoder {
 
   const TokenizerData& d_;
   bool parse_special_;
+  std::span<const std::pair<size_t, size_t>> plain_;
   std::vector<TokenSpan>& out_;
 };
 
@@ -63,7 +72,7 @@ std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view text, EncodeOpti
   if (options.add_special)
     for (int32_t id : data_->prefix_tokens) out.push_back({id, 0, 0});
   // Spans refer to the repaired text when the input is not UTF-8; they can then lie beyond the input and are clamped.
-  if (!text.empty()) Encoder(*data_, options.parse_special, out).run({utf8_replace_bad(text), 0, {}, {}});
+  if (!text.empty()) Encoder(*data_, options, out).run({utf8_replace_bad(text), 0, {}, {}});
   const auto size = static_cast<int32_t>(text.size());
   for (TokenSpan& t : out) {
     t.begin = std::min(t.begin, size);

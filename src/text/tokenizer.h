@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hone::text {
@@ -21,6 +22,7 @@ struct TokenSpan {
 struct EncodeOptions {
   bool add_special = true;    // begin and end tokens that the file's post-processor adds
   bool parse_special = true;  // the text of a special token becomes that token; otherwise it stays plain text
+  std::span<const std::pair<size_t, size_t>> plain = {};  // sorted byte ranges where it stays plain text all the same
 };
 
 /// A vocabulary as GGUF keeps it (tokenizer.ggml.*), copied out by whoever reads the file.

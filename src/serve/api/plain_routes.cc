@@ -1,0 +1,119 @@
+// /, /health, /metrics, /tokenize, /detokenize.
+#include "serve/api/errors.h"
+#include "serve/api/assets.h"
+#include "serve/api/service.h"
+#include "serve/models/prompt.h"
+
+namespace hone::serve {
+namespace {
+
+constexpr size_t kMaxIds = size_t{1} << 20;
+
+constexpr const char* kPagePolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+void send_asset(const Exchange& exchange, const std::string& name) {
+  const Asset* asset = find_asset(name);
+  if (!asset) throw Error(ErrorCode::kNotFound, exchange->request().path, "there is no such file");
+  exchange->send({200, std::string(asset->type), std::string(asset->content), {{"Content-Security-Policy", kPagePolicy}, {"Referrer-Policy", "no-referrer"}, {"Cache-Control", "no-cache"}}});
+}
+
+// A page for browsers, a word for programs.
+void root(Service&, const Exchange& exchange) {
+  if (exchange->request().header("accept").find("text/html") != std::string_view::npos) return send_asset(exchange, "index.html");
+  exchange->send({200, "text/plain; charset=utf-8", "hone is running", {}});
+}
+
+void asset(Service&, const Exchange& exchange) { send_asset(exchange, exchange->request().path.substr(std::string_view("/chat/").size())); }
+
+void health(Service&, const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); }
+
+void metrics(Service& service, const Exchange& exchange) {
+  std::string text;
+  const auto metric = [&](const char* name, const char* type, const char* help, auto value) {
+    text += fmt::format("# HELP hone_{0} {1}\n# TYPE hone_{0} {2}\nhone_{0} {3}\n", name, help, type, value);
+  };
+  infer::EngineMetrics sum = service.pool.past_metrics();
+  const auto loaded = service.pool.loaded();
+  size_t bytes = 0;
+  for (const auto& one : loaded) {
+    const infer::EngineMetrics& m = one.metrics;
+    sum.waiting += m.waiting;
+    sum.running += m.running;
+    sum.finished += m.finished;
+    sum.refused += m.refused;
+    sum.cancelled += m.cancelled;
+    sum.failed += m.failed;
+    sum.prompt_tokens += m.prompt_tokens;
+    sum.reused_tokens += m.reused_tokens;
+    sum.answer_tokens += m.answer_tokens;
+    sum.steps += m.steps;
+    sum.batch_rows += m.batch_rows;
+    sum.busy_seconds += m.busy_seconds;
+    bytes += one.bytes;
+  }
+  const http::ServerMetrics server = service.server_metrics();
+  metric("requests_waiting", "gauge", "Answers that wait for their turn.", sum.waiting);
+  metric("requests_running", "gauge", "Answers that are being computed.", sum.running);
+  metric("requests_finished_total", "counter", "Answers that ended, for whatever reason.", sum.finished);
+  metric("requests_refused_total", "counter", "Answers that found the queue full.", sum.refused);
+  metric("requests_cancelled_total", "counter", "Answers whose clients left.", sum.cancelled);
+  metric("requests_failed_total", "counter", "Answers that ended with an error.", sum.failed);
+  metric("prompt_tokens_total", "counter", "Tokens of prompts.", sum.prompt_tokens);
+  metric("prompt_tokens_reused_total", "counter", "Tokens of prompts that an earlier request had computed.", sum.reused_tokens);
+  metric("answer_tokens_total", "counter", "Tokens of answers.", sum.answer_tokens);
+  metric("engine_steps_total", "counter", "Passes through a model.", sum.steps);
+  metric("engine_rows_total", "counter", "Tokens that passed through a model.", sum.batch_rows);
+  metric("engine_busy_seconds_total", "counter", "Time spent computing.", sum.busy_seconds);
+  metric("models_loaded", "gauge", "Models in memory.", loaded.size());
+  metric("models_bytes", "gauge", "Bytes of the weights of the models in memory.", bytes);
+  metric("model_loads_total", "counter", "Models that were loaded.", service.pool.loads());
+  metric("http_connections", "gauge", "Open connections.", server.connections);
+  metric("http_connections_total", "counter", "Connections that were accepted.", server.accepted);
+  metric("http_connections_refused_total", "counter", "Connections beyond the limit.", server.refused);
+  metric("http_requests_total", "counter", "Requests that were received whole.", server.requests);
+  metric("http_slow_clients_total", "counter", "Clients that read too slowly and were cut off.", server.too_slow);
+  exchange->send({200, "text/plain; version=0.0.4; charset=utf-8", std::move(text), {}});
+}
+
+// {"model", "content" or "text"} → {"tokens": […]}
+void tokenize(Service& service, const Exchange& exchange) {
+  const Json body = parse_body(exchange->request().body);
+  const Fields fields(body);
+  const auto content = fields.string("content"), text = fields.string("text");
+  if (!content && !text) throw Error(ErrorCode::kInvalidInput, "content", "expected a text");
+  const ModelPool::Lease lease = service.pool.acquire(fields.string("model", 512).value_or(""), std::nullopt);
+  const auto ids = lease->files.tokenizer.encode(content ? *content : *text, {.add_special = fields.boolean("add_special").value_or(false),
+                                                                              .parse_special = fields.boolean("parse_special").value_or(true)});
+  exchange->send(json_response({{"tokens", ids}}));
+}
+
+// {"model", "tokens"} → {"content"}
+void detokenize(Service& service, const Exchange& exchange) {
+  const Json body = parse_body(exchange->request().body);
+  const Fields fields(body);
+  const Json* tokens = fields.array("tokens", kMaxIds);
+  if (!tokens) throw Error(ErrorCode::kInvalidInput, "tokens", "expected a list of token ids");
+  const ModelPool::Lease lease = service.pool.acquire(fields.string("model", 512).value_or(""), std::nullopt);
+  std::vector<int32_t> ids;
+  for (const Json& id : *tokens) {
+    if (!id.is_number_integer() || id < 0 || id >= lease->files.tokenizer.vocab_size()) fields.refuse("tokens", "token ids of the model");
+    ids.push_back(id.get<int32_t>());
+  }
+  exchange->send(json_response({{"content", lease->files.tokenizer.decode(ids)}}));
+}
+
+}  // namespace
+
+void add_plain_routes(http::Router& router, Service& service) {
+  const auto add = [&](const char* method, const char* path, http::Role role, void (*route)(Service&, const Exchange&)) {
+    add_route(router, method, path, role, [&service, route](const Exchange& exchange) { route(service, exchange); });
+  };
+  add("GET", "/", http::Role::kInfer, root);
+  add("GET", "/chat/*", http::Role::kInfer, asset);
+  add("GET", "/health", http::Role::kNone, health);
+  add("GET", "/metrics", http::Role::kInfer, metrics);
+  add("POST", "/tokenize", http::Role::kInfer, tokenize);
+  add("POST", "/detokenize", http::Role::kInfer, detokenize);
+}
+
+}  // namespace hone::serve

@@ -1,0 +1,53 @@
+#include "serve/api/service.h"
+
+#include <ctime>
+#include <random>
+
+#include "serve/api/errors.h"
+
+namespace hone::serve {
+
+void add_route(http::Router& router, std::string method, std::string path, http::Role role, http::Router::Route route) {
+  router.add(std::move(method), std::move(path), role, [route = std::move(route)](const Exchange& exchange) {
+    try {
+      route(exchange);
+    } catch (const Error& error) {
+      exchange->send(error_response(exchange->request(), error));
+    } catch (const std::bad_alloc&) {
+      exchange->send(error_response(exchange->request(), Error(ErrorCode::kOutOfMemory, "memory", "the system refused an allocation")));
+    } catch (const std::exception& error) {
+      exchange->send(error_response(exchange->request(), Error(ErrorCode::kInternal, "server", error.what(), "this is a bug in hone; please report it")));
+    }
+  });
+}
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+int64_t nanoseconds(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
+
+std::string timestamp(std::chrono::system_clock::time_point at) {
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(at.time_since_epoch()).count();
+  const std::time_t seconds = ns / 1'000'000'000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32];
+  const size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:09}Z", std::string_view(text, size), ns % 1'000'000'000);
+}
+
+std::string timestamp_now() { return timestamp(std::chrono::system_clock::now()); }
+
+std::string random_id(const std::string& prefix) {
+  static thread_local std::mt19937_64 random{std::random_device{}()};
+  static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::string id = prefix;
+  for (int i = 0; i < 24; ++i) id += kLetters[random() % kLetters.size()];
+  return id;
+}
+
+std::optional<Error> failure_of(const infer::Outcome& outcome) {
+  if (outcome.error) return outcome.error;
+  if (outcome.finish == infer::Finish::kCancelled) return Error(ErrorCode::kInterrupted, "server", "the answer was ended before it was complete", "the server is stopping; try again later");
+  return std::nullopt;
+}
+
+}  // namespace hone::serve

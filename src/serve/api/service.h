@@ -1,0 +1,46 @@
+// What the routes share.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "serve/http/router.h"
+#include "serve/models/answers.h"
+#include "serve/models/catalog.h"
+#include "serve/models/pool.h"
+
+namespace hone::serve {
+
+struct Service {
+  const Catalog& catalog;
+  ModelPool& pool;
+  Answers& answers;
+  std::string version;
+  std::function<http::ServerMetrics()> server_metrics;
+};
+
+/// Routes in Ollama's dialect (/api/…), OpenAI's (/v1/…), and of neither (/, /health, /metrics, /tokenize, /detokenize).
+/// `service` must outlive the router.
+void add_ollama_routes(http::Router& router, Service& service);
+void add_openai_routes(http::Router& router, Service& service);
+void add_plain_routes(http::Router& router, Service& service);
+
+/// Adds a route whose errors are answered in the shape of its API.
+void add_route(http::Router& router, std::string method, std::string path, http::Role role, http::Router::Route route);
+
+using Exchange = std::shared_ptr<http::Exchange>;
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start);
+int64_t nanoseconds(double seconds);
+/// "2026-01-31T12:00:00.123456789Z"
+std::string timestamp(std::chrono::system_clock::time_point at);
+std::string timestamp_now();
+/// "chatcmpl-" and 24 random characters.
+std::string random_id(const std::string& prefix);
+
+/// The error an outcome ended with, kCancelled included (the server is stopping); nullopt when it is whole.
+std::optional<Error> failure_of(const infer::Outcome& outcome);
+
+}  // namespace hone::serve

@@ -1,0 +1,98 @@
+#include "serve/api/settings.h"
+
+#include <algorithm>
+#include <random>
+
+#include "base/error.h"
+
+namespace hone::serve {
+namespace {
+
+constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024;
+constexpr int64_t kMaxTokens = int64_t{1} << 24;
+
+void take_stops(const Fields& fields, std::vector<std::string>& stops) {
+  if (!fields.has("stop")) return;
+  stops = fields.strings("stop", kMaxStops);
+  std::erase_if(stops, [](const std::string& stop) { return stop.empty(); });
+  for (const std::string& stop : stops)
+    if (stop.size() > kMaxStopBytes) fields.refuse("stop", fmt::format("texts of at most {} bytes", kMaxStopBytes));
+}
+
+// A field that would change the answers if it were passed over.
+void only(const Fields& fields, const char* name, double neutral) {
+  const auto value = fields.number(name, -1e9, 1e9);
+  if (value && *value != neutral)
+    throw Error(ErrorCode::kUnsupported, fields.path(name), fmt::format("only {} is possible: this way of sampling is not built in", neutral));
+}
+
+void take_seed(const Fields& fields, infer::SamplerOptions& sampler) {
+  if (const auto seed = fields.integer("seed", INT64_MIN, INT64_MAX); seed && *seed != -1) sampler.seed = static_cast<uint64_t>(*seed);
+}
+
+void take_common(const Fields& fields, infer::SamplerOptions& sampler) {
+  if (const auto value = fields.number("temperature", 0, 100)) sampler.temperature = static_cast<float>(*value);
+  if (const auto value = fields.integer("top_k", -1, INT32_MAX)) sampler.top_k = static_cast<int32_t>(std::max<int64_t>(*value, 0));
+  if (const auto value = fields.number("top_p", 0, 1)) sampler.top_p = std::max(static_cast<float>(*value), 1e-6f);
+  if (const auto value = fields.number("min_p", 0, 1)) sampler.min_p = static_cast<float>(*value);
+  take_seed(fields, sampler);
+}
+
+void take_ollama(const Json& options, Settings& settings) {
+  const Fields fields(options, "options");
+  infer::SamplerOptions& sampler = settings.generate.sampler;
+  take_common(fields, sampler);
+  if (const auto value = fields.number("repeat_penalty", 1e-3, 1e3)) sampler.repeat_penalty = static_cast<float>(*value);
+  if (const auto value = fields.integer("repeat_last_n", -1, INT32_MAX)) sampler.repeat_last_n = *value < 0 ? INT32_MAX : static_cast<int32_t>(*value);
+  if (const auto value = fields.integer("num_predict", -2, kMaxTokens)) settings.max_tokens = *value > 0 ? *value : -1;
+  if (const auto value = fields.integer("num_ctx", 0, kMaxTokens)) settings.context = *value;
+  take_stops(fields, settings.generate.stop);
+  only(fields, "mirostat", 0);
+  only(fields, "tfs_z", 1);
+  only(fields, "typical_p", 1);
+  only(fields, "presence_penalty", 0);
+  only(fields, "frequency_penalty", 0);
+}
+
+}  // namespace
+
+uint64_t random_seed() {
+  std::random_device device;
+  return static_cast<uint64_t>(device()) << 32 | device();
+}
+
+Settings ollama_settings(const Json& defaults, const Json& options) {
+  Settings settings;
+  settings.generate.sampler = {.temperature = 0.8f, .top_k = 40, .top_p = 0.9f, .min_p = 0, .repeat_penalty = 1.1f, .repeat_last_n = 64, .seed = random_seed()};
+  for (const Json* some : {&defaults, &options})
+    if (!some->is_null()) take_ollama(*some, settings);
+  return settings;
+}
+
+Settings openai_settings(const Json& defaults, const Fields& request) {
+  Settings settings;
+  infer::SamplerOptions& sampler = settings.generate.sampler;
+  sampler = {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1, .repeat_last_n = 64, .seed = random_seed()};
+  if (defaults.is_object()) take_ollama(defaults, settings);
+  take_common(request, sampler);
+  if (const auto value = request.number("repetition_penalty", 1e-3, 1e3)) sampler.repeat_penalty = static_cast<float>(*value);
+  for (const char* name : {"max_tokens", "max_completion_tokens"})
+    if (const auto value = request.integer(name, 0, kMaxTokens)) settings.max_tokens = *value;
+  take_stops(request, settings.generate.stop);
+  only(request, "presence_penalty", 0);
+  only(request, "frequency_penalty", 0);
+  if (const Json* bias = request.object("logit_bias"); bias && !bias->empty())
+    throw Error(ErrorCode::kUnsupported, "logit_bias", "biases of single tokens are not built in", "leave it out");
+  return settings;
+}
+
+int64_t context_of(const Settings& settings, int64_t model_context) {
+  return settings.context > 0 ? std::min(settings.context, model_context) : model_context;
+}
+
+int64_t room(const Settings& settings, int64_t prompt, int64_t context) {
+  const int64_t left = std::max<int64_t>(context - prompt, 0);
+  return settings.max_tokens >= 0 ? std::min(settings.max_tokens, left) : left;
+}
+
+}  // namespace hone::serve

@@ -1,0 +1,31 @@
+// Sampling settings of a request, in the words of either API.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "infer/engine.h"
+#include "serve/api/fields.h"
+
+namespace hone::serve {
+
+struct Settings {
+  infer::GenerateOptions generate;
+  int64_t max_tokens = -1;  // of the answer; −1: as many as the context holds
+  int64_t context = 0;      // tokens that prompt and answer may have together; 0: as many as the model takes
+};
+
+/// Ollama's options: `defaults` are the model's own, `options` the request's, which count more. Throws Error{kInvalidInput}, and
+/// Error{kUnsupported} for ways of sampling that hone does not have.
+Settings ollama_settings(const Json& defaults, const Json& options);
+/// OpenAI's top-level fields, and top_k, min_p, repetition_penalty besides. Defaults are OpenAI's, then the model's own.
+Settings openai_settings(const Json& defaults, const Fields& request);
+
+/// Tokens the answer may have after a prompt of `prompt` tokens in a model of `context` positions.
+int64_t room(const Settings& settings, int64_t prompt, int64_t context);
+/// The smaller of the request's and the model's context.
+int64_t context_of(const Settings& settings, int64_t model_context);
+
+uint64_t random_seed();
+
+}  // namespace hone::serve

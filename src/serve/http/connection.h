@@ -1,0 +1,91 @@
+// One connection: requests are read one after another, each answered through its Exchange. Lives on the server's io thread;
+// only the functions marked so may be called from others.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <atomic>
+#include <deque>
+#include <mutex>
+
+#include "serve/http/server.h"
+#include "serve/http/socket.h"
+
+namespace hone::serve::http {
+
+/// What the connections of one server share.
+struct Shared {
+  ServerOptions options;
+  Server::Admission admission;
+  Server::Handler handler;
+  Server::Refusal refusal;
+  boost::asio::io_context& io;
+  boost::asio::thread_pool& workers;
+  std::atomic<bool> stopping = false;
+  std::atomic<size_t> body_bytes = 0;
+  std::atomic<int64_t> requests = 0, too_slow = 0;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Shared& shared, std::unique_ptr<Socket> socket, std::function<void(Connection*)> on_closed);
+
+  void start();
+  /// No request is being received or answered.
+  bool idle() const { return state_ == State::kHeader && !header_begun_; }
+  /// Ends an idle connection at once, others after their answer.
+  void stop();
+  void close();
+
+  // ---- from any thread, by the Exchange
+  bool push(std::string bytes, bool last, bool close_after);
+  void drop();
+  bool gone() const;
+  void when_gone(std::function<void()> callback);
+
+ private:
+  enum class State { kHandshake, kHeader, kBody, kAnswering, kLingering, kClosed };
+  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+
+  void await_request();
+  void read();
+  void on_read(boost::system::error_code error, size_t bytes);
+  void feed();
+  bool header_done();
+  void body_done();
+  void refuse(int status, const std::string& message);
+  void flush();
+  void on_written(boost::system::error_code error, size_t bytes);
+  void answered();
+  void linger();
+  void arm(std::chrono::milliseconds time);
+  void on_time();
+  void charge_body();
+  void set_gone();
+
+  Shared& shared_;
+  std::unique_ptr<Socket> socket_;
+  std::function<void(Connection*)> on_closed_;
+  boost::asio::steady_timer timer_;
+  uint64_t timer_number_ = 0;
+  State state_ = State::kHandshake;
+  std::optional<Parser> parser_;
+  Request request_;
+  bool header_begun_ = false, reading_ = false, writing_ = false, peer_finished_ = false;
+  std::string input_;  // received and not yet parsed
+  char chunk_[16 << 10];
+  size_t charged_ = 0, discarded_ = 0;
+  std::string sending_;
+  size_t sent_ = 0;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::deque<std::string> queue_;
+  size_t queued_ = 0;
+  bool flush_posted_ = false, last_pushed_ = false, close_after_ = false, gone_ = false;
+  std::vector<std::function<void()>> gone_callbacks_;
+};
+
+}  // namespace hone::serve::http

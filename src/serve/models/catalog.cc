@@ -1,0 +1,177 @@
+#include "serve/models/catalog.h"
+
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "io/safetensors.h"
+#include "recipes/model_files.h"
+#include "recipes/tuned_model.h"
+
+namespace hone::serve {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string sha256(const std::string& text) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  std::string hex;
+  for (const unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+std::string in_words(uint64_t parameters) {
+  const auto n = static_cast<double>(parameters);
+  if (n >= 1e9) return fmt::format("{:.1f}B", n / 1e9);
+  if (n >= 1e6) return fmt::format("{:.2f}M", n / 1e6);
+  return fmt::format("{:.1f}K", n / 1e3);
+}
+
+void each_tensor(const models::ModelSource& source, const std::function<void(const Tensor&)>& fn) {
+  if (const io::Gguf* gguf = source.gguf()) {
+    for (const std::string& name : gguf->tensor_names()) fn(gguf->tensor(name));
+    return;
+  }
+  for (const fs::path& file : source.weight_files()) {
+    const io::Safetensors weights = io::Safetensors::open(file);
+    for (const std::string& name : weights.names()) fn(weights.tensor(name));
+  }
+}
+
+int64_t seconds_since_1970(const fs::path& path) {
+  const auto written = fs::last_write_time(path);
+  const auto now = std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(written - fs::file_time_type::clock::now());
+  return std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+}
+
+// Size, age and identity of files: the digest changes when one of them is replaced, without reading them all.
+void describe_files(ModelEntry& entry, const std::vector<fs::path>& files) {
+  std::string identity = entry.name;
+  for (const fs::path& file : files) {
+    const uint64_t bytes = fs::file_size(file);
+    entry.size += bytes;
+    entry.modified = std::max(entry.modified, seconds_since_1970(file));
+    identity += fmt::format("\n{} {} {}", fs::absolute(file).string(), bytes, fs::last_write_time(file).time_since_epoch().count());
+  }
+  entry.digest = sha256(identity);
+}
+
+std::vector<fs::path> files_below(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& item : fs::directory_iterator(folder))
+    if (item.is_regular_file()) files.push_back(item.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+ModelEntry describe(std::string name, const fs::path& path) {
+  const recipes::ModelFiles files = recipes::open_model(path.string(), "");
+  const models::ModelConfig& config = files.source->config();
+  ModelEntry entry;
+  entry.name = std::move(name);
+  entry.files = path;
+  describe_files(entry, files.source->weight_files());
+  entry.format = files.source->gguf() ? "gguf" : "safetensors";
+  entry.family = models::name(config.family);
+  std::map<std::string, size_t> bytes;  // by element type
+  each_tensor(*files.source, [&](const Tensor& tensor) {
+    entry.parameter_count += static_cast<uint64_t>(tensor.elements());
+    bytes[std::string(hone::name(tensor.dtype()))] += tensor.bytes();
+  });
+  entry.parameter_size = in_words(entry.parameter_count);
+  for (const auto& [type, count] : bytes)
+    if (entry.quantization.empty() || count > bytes[entry.quantization]) entry.quantization = type;
+  entry.context_length = config.max_positions;
+  entry.embedding_length = config.hidden_size;
+  return entry;
+}
+
+// "SmolLM2-135M-Instruct.Q4_1" of a path; characters that URLs and command lines give a meaning become "-".
+std::string name_of(const fs::path& path) {
+  fs::path leaf = path.has_filename() ? path.filename() : path.parent_path().filename();
+  if (leaf.extension() == ".gguf") leaf = leaf.stem();
+  std::string name = leaf.string();
+  for (char& c : name)
+    if (!(std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' || c == '_' || c == ':')) c = '-';
+  return name;
+}
+
+void check_name(const std::string& name, const std::string& where) {
+  const bool good = !name.empty() && name.size() <= 128 && std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-._:/").find(c) != std::string_view::npos;
+  });
+  if (!good) throw Error(ErrorCode::kInvalidInput, where, "a model's name holds letters, digits and - . _ : / only", "write NAME=PATH");
+}
+
+std::string without_latest(std::string name) {
+  if (name.ends_with(":latest")) name.resize(name.size() - 7);
+  return name;
+}
+
+}  // namespace
+
+LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::vector<std::string>& adapters, const std::vector<std::string>& templates) {
+  for (const std::string& word : models) {
+    const size_t equal = word.find('=');
+    const bool named = equal != std::string::npos && !fs::exists(word);
+    const fs::path path = recipes::find_model(named ? word.substr(equal + 1) : word);
+    const std::string name = named ? word.substr(0, equal) : name_of(fs::exists(word) ? path : fs::path(word));
+    check_name(name, word);
+    add(describe(name, path));
+  }
+  for (const std::string& word : templates) {
+    const size_t equal = word.find('=');
+    if (equal == std::string::npos) throw Error(ErrorCode::kInvalidInput, "--chat-template", fmt::format("expected MODEL=TEMPLATE, found {}", word), "write --chat-template mine=template.jinja");
+    const std::string name = resolve(word.substr(0, equal)).name;
+    for (ModelEntry& entry : entries_)
+      if (entry.name == name) {
+        entry.chat_template = word.substr(equal + 1);
+        recipes::open_model(entry.files.string(), entry.chat_template);
+      }
+  }
+  for (const std::string& word : adapters) {
+    const size_t equal = word.find('=');
+    if (equal == std::string::npos || entries_.empty())
+      throw Error(ErrorCode::kInvalidInput, "--adapter", fmt::format("expected NAME=DIR beside a model, found {}", word), "write --adapter mine=runs/model");
+    std::string folder = word.substr(equal + 1), base = entries_.front().name;
+    if (const size_t at = folder.rfind('@'); at != std::string::npos && !fs::exists(folder)) {
+      base = folder.substr(at + 1);
+      folder.resize(at);
+    }
+    ModelEntry entry = resolve(base);
+    entry.parent = entry.name;
+    entry.name = word.substr(0, equal);
+    check_name(entry.name, word);
+    entry.adapter = recipes::tuned_folder(folder);
+    if (!fs::is_directory(entry.adapter)) throw Error(ErrorCode::kNotFound, folder, "there is no such adapter folder", "name a run's folder, or the folder of an adapter");
+    const uint64_t base_size = entry.size;
+    entry.size = 0;
+    describe_files(entry, files_below(entry.adapter));
+    entry.size += base_size;
+    add(std::move(entry));
+  }
+}
+
+void LocalCatalog::add(ModelEntry entry) {
+  for (const ModelEntry& other : entries_)
+    if (without_latest(other.name) == without_latest(entry.name))
+      throw Error(ErrorCode::kInvalidInput, entry.name, "two models have this name", "write NAME=PATH to name them apart");
+  entries_.push_back(std::move(entry));
+}
+
+ModelEntry LocalCatalog::resolve(const std::string& name) const {
+  std::vector<std::string> known;
+  for (const ModelEntry& entry : entries_) {
+    if (without_latest(entry.name) == without_latest(name)) return entry;
+    known.push_back(entry.name);
+  }
+  const std::string near = nearest(name, known);
+  throw Error(ErrorCode::kNotFound, "model", fmt::format("model '{}' not found", name), near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
+}
+
+}  // namespace hone::serve

@@ -1,0 +1,38 @@
+// Conversations of a request to a prompt's tokens.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "serve/models/pool.h"
+#include "serve/models/splitter.h"
+
+namespace hone::serve {
+
+struct ChatRequest {
+  Json messages = Json::array();  // {"role", "content", …} as chat templates read them
+  Json tools;                     // null, or a list of {"type": "function", "function": {…}}
+  Json extra = Json::object();    // further variables of the template
+  std::optional<bool> think;      // reasoning on or off, where the model knows it
+};
+
+struct Prompt {
+  std::vector<int32_t> ids;
+  SplitOptions split;  // how what follows it is taken apart
+};
+
+/// Renders through the model's template, a system message of the model's own in front where the request has none. When the prompt
+/// does not fit into `context` tokens, the oldest messages after the system's are left out, but never the last one. Throws
+/// Error{kInvalidInput} for a prompt that cannot be made to fit, Error{kUnsupported} for tools that the template does not show.
+Prompt chat_prompt(const Resident& model, const ChatRequest& request, int64_t context);
+
+/// Text as it is; `special`: the text of special tokens becomes these tokens.
+std::vector<int32_t> raw_prompt(const Resident& model, std::string_view text, bool special);
+
+/// Checks one message of either API and returns it as templates read it: role, content as one string, tool calls with arguments
+/// as an object, tool_call_id, name. `where` names it in errors.
+Json checked_message(const Json& message, const std::string& where);
+/// Checks a list of tools in the {"type": "function", "function": {"name": …}} form; null stays null.
+Json checked_tools(const Json* tools);
+
+}  // namespace hone::serve

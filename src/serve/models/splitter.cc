@@ -1,0 +1,204 @@
+#include "serve/models/splitter.h"
+
+#include <algorithm>
+
+namespace hone::serve {
+namespace {
+
+constexpr std::string_view kThink = "<think>", kEndThink = "</think>";
+constexpr std::string_view kDeepseekCall = "<｜tool▁call▁begin｜>", kDeepseekSeparator = "<｜tool▁sep｜>", kDeepseekCallEnd = "<｜tool▁call▁end｜>";
+
+struct Marks {
+  std::string_view begin, end;
+};
+constexpr Marks kCalls[] = {{"<tool_call>", "</tool_call>"}, {"<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"}};
+
+constexpr size_t kMaxCallBytes = size_t{1} << 20;
+
+// Bytes at the end of `text` that `mark` may begin with.
+size_t partial(std::string_view text, std::string_view mark) {
+  for (size_t n = std::min(text.size(), mark.size() - 1); n > 0; --n)
+    if (text.ends_with(mark.substr(0, n))) return n;
+  return 0;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  return begin == std::string_view::npos ? std::string_view() : text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+Json parsed(std::string_view text) {
+  int depth = 0;
+  for (const char c : text)
+    if ((c == '{' || c == '[') && ++depth > 64) return Json(Json::value_t::discarded);
+  return Json::parse(trimmed(text), nullptr, /*allow_exceptions=*/false);
+}
+
+// One call as JSON: {"name": …, "arguments": {…} or "parameters": {…}}; arguments may be JSON inside a string.
+bool add_call(const Json& json, std::vector<ToolCall>& calls) {
+  if (!json.is_object() || !json.contains("name") || !json["name"].is_string() || json["name"].get_ref<const std::string&>().empty()) return false;
+  ToolCall call{json["name"].get<std::string>()};
+  for (const char* key : {"arguments", "parameters"}) {
+    if (!json.contains(key)) continue;
+    Json arguments = json[key].is_string() ? parsed(json[key].get_ref<const std::string&>()) : json[key];
+    if (!arguments.is_object()) return false;
+    call.arguments = std::move(arguments);
+    calls.push_back(std::move(call));
+    return true;
+  }
+  return false;
+}
+
+std::vector<ToolCall> calls_of_json(const Json& json) {
+  std::vector<ToolCall> calls;
+  if (json.is_array()) {
+    for (const Json& item : json)
+      if (!add_call(item, calls)) return {};
+  } else if (!add_call(json, calls)) {
+    return {};
+  }
+  return calls;
+}
+
+// begin, then either "function", separator, name, ```json … ``` (V3, R1) or name, separator, arguments (V3.1); end.
+std::vector<ToolCall> deepseek_calls(std::string_view text) {
+  std::vector<ToolCall> calls;
+  for (size_t at = text.find(kDeepseekCall); at != std::string_view::npos; at = text.find(kDeepseekCall, at)) {
+    at += kDeepseekCall.size();
+    std::string_view call = text.substr(at, text.find(kDeepseekCallEnd, at) - at);
+    const size_t separator = call.find(kDeepseekSeparator);
+    if (separator == std::string_view::npos) return {};
+    std::string_view name = trimmed(call.substr(0, separator)), rest = trimmed(call.substr(separator + kDeepseekSeparator.size()));
+    if (name == "function" && rest.find('\n') != std::string_view::npos) {
+      name = trimmed(rest.substr(0, rest.find('\n')));
+      rest = trimmed(rest.substr(rest.find('\n')));
+      if (rest.starts_with("```json")) rest.remove_prefix(7);
+      if (rest.ends_with("```")) rest.remove_suffix(3);
+    }
+    Json arguments = parsed(rest);
+    if (name.empty() || !arguments.is_object()) return {};
+    calls.push_back({std::string(name), std::move(arguments)});
+  }
+  return calls;
+}
+
+}  // namespace
+
+std::vector<ToolCall> parse_tool_calls(std::string_view text) {
+  if (text.find(kDeepseekCall) != std::string_view::npos) return deepseek_calls(text);
+  std::vector<ToolCall> calls;
+  const Marks& hermes = kCalls[0];
+  if (text.find(hermes.begin) == std::string_view::npos) return calls_of_json(parsed(text));
+  for (size_t at = text.find(hermes.begin); at != std::string_view::npos; at = text.find(hermes.begin, at)) {
+    at += hermes.begin.size();
+    const auto some = calls_of_json(parsed(text.substr(at, text.find(hermes.end, at) - at)));
+    if (some.empty()) return {};
+    calls.insert(calls.end(), some.begin(), some.end());
+  }
+  return calls;
+}
+
+Part Splitter::push(std::string_view text) {
+  pending_ += text;
+  Part part;
+  go_on(part, /*last=*/false);
+  return part;
+}
+
+Part Splitter::finish() {
+  Part part;
+  go_on(part, /*last=*/true);
+  return part;
+}
+
+// True while a call may begin: looks for its mark in pending_, gives out the content before it.
+bool Splitter::find_call(Part& part, bool last) {
+  size_t first = std::string::npos, held = 0;
+  for (const Marks& marks : kCalls) {
+    const size_t at = pending_.find(marks.begin);
+    if (at < first) {
+      first = at;
+      call_end_ = marks.end;
+    }
+    held = std::max(held, partial(pending_, marks.begin));
+  }
+  if (first != std::string::npos) {
+    part.content += pending_.substr(0, first);
+    pending_.erase(0, first);
+    place_ = Place::kCall;
+    return true;
+  }
+  if (last) held = 0;
+  part.content += pending_.substr(0, pending_.size() - held);
+  pending_.erase(0, pending_.size() - held);
+  return false;
+}
+
+void Splitter::go_on(Part& part, bool last) {
+  for (;;) {
+    if (place_ == Place::kStart || place_ == Place::kAfterThinking) {
+      const size_t words = pending_.find_first_not_of(" \t\r\n");
+      if (words == std::string::npos) {
+        if (place_ == Place::kAfterThinking || (!options_.thinking && !options_.tools)) {
+          if (place_ == Place::kStart) part.content += pending_;
+          pending_.clear();
+        } else if (last) {
+          part.content += std::exchange(pending_, {});
+        }
+        return;
+      }
+      if (place_ == Place::kAfterThinking) pending_.erase(0, words);
+      const std::string_view rest = std::string_view(pending_).substr(place_ == Place::kStart ? words : 0);
+      if (place_ == Place::kStart && options_.thinking) {
+        if (rest.starts_with(kThink)) {
+          pending_.erase(0, words + kThink.size());
+          place_ = Place::kThinking;
+          continue;
+        }
+        if (!last && kThink.starts_with(rest)) return;
+      }
+      place_ = Place::kContent;
+      if (options_.tools && rest.starts_with('{')) {  // perhaps a call as bare JSON: certain at the end only
+        place_ = Place::kCall;
+        call_end_.clear();
+      }
+      continue;
+    }
+    if (place_ == Place::kThinking) {
+      const size_t end = pending_.find(kEndThink);
+      if (end != std::string::npos) {
+        part.thinking += pending_.substr(0, end);
+        pending_.erase(0, end + kEndThink.size());
+        place_ = Place::kAfterThinking;
+        continue;
+      }
+      const size_t held = last ? 0 : partial(pending_, kEndThink);
+      part.thinking += pending_.substr(0, pending_.size() - held);
+      pending_.erase(0, pending_.size() - held);
+      return;
+    }
+    if (place_ == Place::kContent) {
+      if (!options_.tools) {
+        part.content += std::exchange(pending_, {});
+        return;
+      }
+      if (!find_call(part, last)) return;
+      continue;
+    }
+    // Inside a call: wait for its end.
+    const size_t end = call_end_.empty() ? std::string::npos : pending_.find(call_end_);
+    if (end == std::string::npos && !last && pending_.size() < kMaxCallBytes) return;
+    const size_t size = end == std::string::npos ? pending_.size() : end + call_end_.size();
+    auto calls = parse_tool_calls(std::string_view(pending_).substr(0, size));
+    if (calls.empty()) part.content += pending_.substr(0, size);
+    part.calls.insert(part.calls.end(), std::make_move_iterator(calls.begin()), std::make_move_iterator(calls.end()));
+    pending_.erase(0, size);
+    place_ = calls.empty() ? Place::kContent : Place::kAfterThinking;
+    if (pending_.empty()) {
+      return;
+    }
+    if (place_ == Place::kAfterThinking && last && pending_.find_first_not_of(" \t\r\n") == std::string::npos) return pending_.clear();
+  }
+}
+
+}  // namespace hone::serve

@@ -1,0 +1,112 @@
+#include "serve/ollama/requests.h"
+
+#include "base/error.h"
+
+namespace hone::serve::ollama {
+namespace {
+
+constexpr size_t kMaxMessages = 4096, kMaxTools = 128, kMaxContext = size_t{1} << 20;
+
+std::vector<int32_t> token_ids(const Fields& fields, const char* name) {
+  std::vector<int32_t> ids;
+  if (const Json* list = fields.array(name, kMaxContext))
+    for (const Json& id : *list) {
+      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) fields.refuse(name, "a list of token ids");
+      ids.push_back(static_cast<int32_t>(id.get<int64_t>()));
+    }
+  return ids;
+}
+
+void unsupported(const Fields& fields, const char* name, const std::string& message, const std::string& hint) {
+  const Json* value = fields.find(name);
+  if (value && !value->empty() && *value != "") throw Error(ErrorCode::kUnsupported, name, message, hint);
+}
+
+}  // namespace
+
+std::string model_name(const Fields& fields) {
+  for (const char* key : {"model", "name"})
+    if (const auto name = fields.string(key, 512); name && !name->empty()) return *name;
+  throw Error(ErrorCode::kInvalidInput, "model", "expected a model's name", "GET /api/tags lists them");
+}
+
+std::optional<double> keep_alive_of(const Fields& fields) {
+  const Json* value = fields.find("keep_alive");
+  return value ? std::optional(parse_duration(*value, "keep_alive")) : std::nullopt;
+}
+
+AnswerRequest read_request(const Json& body, bool chat) {
+  const Fields fields(body);
+  AnswerRequest request;
+  request.chat = chat;
+  request.model = model_name(fields);
+  request.stream = fields.boolean("stream").value_or(true);
+  request.keep_alive = keep_alive_of(fields);
+  if (const Json* options = fields.object("options")) request.options = *options;
+  if (const Json* format = fields.find("format"); format && *format != "") request.format = *format;
+  if (request.format.is_object() && request.format.empty()) request.format = nullptr;
+  if (const Json* think = fields.find("think")) {
+    // Some models know levels; here each of them means yes.
+    if (think->is_string() && (*think == "low" || *think == "medium" || *think == "high")) request.think = true;
+    else request.think = fields.boolean("think");
+  }
+  if (request.think == true && !request.format.is_null()) throw Error(ErrorCode::kUnsupported, "think", "reasoning and format do not go together", "leave one of them out");
+  request.logprobs = fields.boolean("logprobs").value_or(false);
+  request.top_logprobs = static_cast<int32_t>(fields.integer("top_logprobs", 0, 20).value_or(0));
+  if (chat) {
+    if (const Json* messages = fields.array("messages", kMaxMessages))
+      for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(checked_message((*messages)[i], fmt::format("messages[{}]", i)));
+    request.conversation.tools = checked_tools(fields.array("tools", kMaxTools));
+    request.empty = request.conversation.messages.empty();
+    return request;
+  }
+  request.prompt = fields.string("prompt").value_or("");
+  request.system = fields.string("system");
+  request.raw = fields.boolean("raw").value_or(false);
+  request.context = token_ids(fields, "context");
+  unsupported(fields, "suffix", "this model does not support insert: it goes on with a text, it does not fill gaps", "leave suffix out");
+  unsupported(fields, "images", "these models read text only", "leave images out");
+  unsupported(fields, "template", "a template per request is not understood; the model's own is used", "leave it out, or write the whole prompt and set raw");
+  request.empty = request.prompt.empty();
+  return request;
+}
+
+PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
+  PreparedAnswer prepared;
+  const Settings settings = ollama_settings(model.entry.parameters, request.options);
+  const int64_t context = context_of(settings, model.context());
+  if (request.raw) {
+    prepared.request.prompt = raw_prompt(model, request.prompt, /*special=*/true);
+  } else {
+    ChatRequest conversation = request.conversation;
+    if (!request.chat) {
+      if (request.system && !request.system->empty()) conversation.messages.push_back({{"role", "system"}, {"content", *request.system}});
+      conversation.messages.push_back({{"role", "user"}, {"content", request.prompt}});
+    }
+    conversation.think = request.format.is_null() ? request.think : std::optional(false);  // JSON comes first, or after nothing
+    Prompt prompt = chat_prompt(model, conversation, context);
+    prepared.split = prompt.split;
+    prepared.request.prompt = std::move(prompt.ids);
+  }
+  if (!request.context.empty()) {
+    std::vector<int32_t> ids = request.context;
+    for (const int32_t id : ids)
+      if (id >= model.files.tokenizer.vocab_size()) throw Error(ErrorCode::kInvalidInput, "context", fmt::format("token {} is not of this model", id), "send back what an answer of the same model held");
+    const auto& turn = prepared.request.prompt;
+    const bool again = !turn.empty() && turn.front() == model.files.tokenizer.bos() && ids.front() == turn.front();  // one begin token is enough
+    ids.insert(ids.end(), turn.begin() + (again ? 1 : 0), turn.end());
+    prepared.request.prompt = std::move(ids);
+  }
+  const auto size = static_cast<int64_t>(prepared.request.prompt.size());
+  if (size >= context) throw Error(ErrorCode::kInvalidInput, "prompt", fmt::format("{} tokens leave no room in a context of {}", size, context), "shorten it");
+  prepared.request.options = settings.generate;
+  prepared.request.options.max_tokens = room(settings, size, context);
+  prepared.request.options.stop_ids = model.files.stop_ids;
+  if (!request.format.is_null()) prepared.request.filter = model.json_filter(request.format);
+  if (request.logprobs) prepared.request.top_logprobs = request.top_logprobs;
+  prepared.shape = {.model = request.model, .chat = request.chat, .stream = request.stream, .logprobs = request.logprobs,
+                    .hide_thinking = request.think && !*request.think, .prompt = request.chat ? std::vector<int32_t>() : prepared.request.prompt, .started = {}};
+  return prepared;
+}
+
+}  // namespace hone::serve::ollama

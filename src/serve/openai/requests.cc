@@ -1,0 +1,108 @@
+#include "serve/openai/requests.h"
+
+#include "base/error.h"
+
+namespace hone::serve::openai {
+namespace {
+
+constexpr size_t kMaxMessages = 4096, kMaxTools = 128, kMaxPrompts = 128, kMaxIds = size_t{1} << 20;
+constexpr int64_t kMaxChoices = 16;
+
+bool is_ids(const Json& list) { return !list.empty() && list[0].is_number(); }
+
+std::vector<int32_t> ids_of(const Fields& fields, const char* name, const Json& list) {
+  if (list.size() > kMaxIds) fields.refuse(name, fmt::format("at most {} token ids", kMaxIds));
+  std::vector<int32_t> ids;
+  for (const Json& id : list) {
+    if (!id.is_number_integer() || id < 0 || id > INT32_MAX) fields.refuse(name, "token ids");
+    ids.push_back(id.get<int32_t>());
+  }
+  return ids;
+}
+
+// tool_choice: "none" hides the tools, "auto" is what happens anyway.
+bool tools_wanted(const Fields& fields) {
+  const Json* choice = fields.find("tool_choice");
+  if (!choice || *choice == "auto") return true;
+  if (*choice == "none") return false;
+  throw Error(ErrorCode::kUnsupported, "tool_choice", "a call cannot be forced", "use auto or none");
+}
+
+Json format_of(const Fields& fields) {
+  const Json* format = fields.object("response_format");
+  if (!format) return nullptr;
+  const Fields inner(*format, "response_format");
+  const std::string type = inner.string("type", 64).value_or("");
+  if (type == "text") return nullptr;
+  if (type == "json_object") return "json";
+  if (type == "json_schema") {
+    const Json* described = inner.object("json_schema");
+    const Json* schema = described && described->contains("schema") ? &(*described)["schema"] : nullptr;
+    if (!schema || !schema->is_object()) throw Error(ErrorCode::kInvalidInput, "response_format.json_schema.schema", "expected a JSON schema");
+    return *schema;
+  }
+  throw Error(ErrorCode::kInvalidInput, "response_format.type", "expected text, json_object or json_schema");
+}
+
+}  // namespace
+
+std::vector<TextInput> read_inputs(const Fields& fields, const char* name, size_t max) {
+  const Json* value = fields.find(name);
+  if (!value) throw Error(ErrorCode::kInvalidInput, fields.path(name), "expected a text, or a list of texts");
+  if (value->is_string()) return {{value->get<std::string>(), {}, false}};
+  if (!value->is_array() || value->empty()) fields.refuse(name, "a text, or a list of texts or token ids");
+  if (is_ids(*value)) return {{"", ids_of(fields, name, *value), true}};
+  std::vector<TextInput> inputs;
+  for (const Json& item : *fields.array(name, max)) {
+    if (item.is_string()) inputs.push_back({item.get<std::string>(), {}, false});
+    else if (item.is_array() && is_ids(item)) inputs.push_back({"", ids_of(fields, name, item), true});
+    else fields.refuse(name, "a text, or a list of texts or token ids");
+  }
+  return inputs;
+}
+
+std::vector<int32_t> tokens_of(const Resident& model, const TextInput& input, bool special, const char* name) {
+  if (!input.is_ids) return raw_prompt(model, input.text, special);
+  for (const int32_t id : input.ids)
+    if (id >= model.files.tokenizer.vocab_size()) throw Error(ErrorCode::kInvalidInput, name, fmt::format("the model has no token {}", id), fmt::format("ids go up to {}", model.files.tokenizer.vocab_size() - 1));
+  return input.ids;
+}
+
+CompletionRequest read_request(const Json& body, bool chat) {
+  const Fields fields(body);
+  CompletionRequest request;
+  request.chat = chat;
+  request.model = fields.string("model", 512).value_or("");
+  if (request.model.empty()) throw Error(ErrorCode::kInvalidInput, "model", "expected a model's name", "GET /v1/models lists them");
+  request.n = fields.integer("n", 1, kMaxChoices).value_or(1);
+  request.stream = fields.boolean("stream").value_or(false);
+  if (const Json* options = fields.object("stream_options")) request.include_usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
+  if (const Json* keep = fields.find("keep_alive")) request.keep_alive = parse_duration(*keep, "keep_alive");
+  request.format = format_of(fields);
+  if (chat) {
+    const Json* messages = fields.array("messages", kMaxMessages);
+    if (!messages || messages->empty()) throw Error(ErrorCode::kInvalidInput, "messages", "expected at least one message");
+    for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(checked_message((*messages)[i], fmt::format("messages[{}]", i)));
+    if (fields.has("functions")) throw Error(ErrorCode::kUnsupported, "functions", "the old form of tools is not understood", "use tools");
+    if (tools_wanted(fields)) request.conversation.tools = checked_tools(fields.array("tools", kMaxTools));
+    if (const Json* extra = fields.object("chat_template_kwargs")) request.conversation.extra = *extra;
+    if (fields.string("reasoning_effort", 32) == "none") request.conversation.think = false;
+    if (!request.format.is_null()) request.conversation.think = false;  // JSON comes first
+    request.logprobs = fields.boolean("logprobs").value_or(false);
+    request.top_logprobs = static_cast<int32_t>(fields.integer("top_logprobs", 0, 20).value_or(0));
+    if (request.top_logprobs > 0 && !request.logprobs) throw Error(ErrorCode::kInvalidInput, "top_logprobs", "is given without logprobs: true");
+    return request;
+  }
+  request.prompts = read_inputs(fields, "prompt", kMaxPrompts);
+  request.echo = fields.boolean("echo").value_or(false);
+  if (const auto best = fields.integer("best_of", 1, kMaxChoices); best && *best != request.n)
+    throw Error(ErrorCode::kUnsupported, "best_of", "choosing among more answers than are returned is not built in", "give it the value of n");
+  if (!fields.string("suffix").value_or("").empty()) throw Error(ErrorCode::kUnsupported, "suffix", "these models go on with a text, they do not fill gaps", "leave it out");
+  if (const auto logprobs = fields.integer("logprobs", 0, 20)) {
+    request.logprobs = true;
+    request.top_logprobs = static_cast<int32_t>(*logprobs);
+  }
+  return request;
+}
+
+}  // namespace hone::serve::openai

@@ -1,0 +1,139 @@
+"""Calls of the published clients and of hone's own, run by check_clients.py in an environment that holds them: client_calls.py PORT"""
+import asyncio
+import concurrent.futures
+import sys
+import time
+
+import httpx
+import ollama
+import openai
+
+from hone import AsyncClient, Client, HoneError, generate
+
+PORT = int(sys.argv[1])
+URL = f"http://127.0.0.1:{PORT}"
+GREEDY = {"temperature": 0, "num_predict": 8}
+
+
+def seeded(i):
+    return {"temperature": 1.5, "num_predict": 8, "seed": i}
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def fails(error, call):
+    try:
+        call()
+    except error as raised:
+        return raised
+    raise AssertionError(f"{error.__name__} was expected")
+
+
+def requests():
+    return float(next(line.split()[1] for line in httpx.get(URL + "/metrics").text.splitlines() if line.startswith("hone_http_requests_total")))
+
+
+def ollama_client():
+    client = ollama.Client(host=URL)
+    messages = [{"role": "user", "content": "then this"}]
+    whole = client.chat(model="tiny", messages=messages, options=GREEDY)
+    check(whole.message.role == "assistant" and whole.done and whole.eval_count > 0, f"{whole}")
+    pieces = list(client.chat(model="tiny", messages=messages, options=GREEDY, stream=True))
+    check("".join(p.message.content for p in pieces) == whole.message.content and pieces[-1].done, "a streamed chat")
+    text = client.generate(model="tiny", prompt="then", options=GREEDY)
+    check(text["response"] == "".join(p["response"] for p in client.generate(model="tiny", prompt="then", options=GREEDY, stream=True)), "generate")
+    check(len(client.embed(model="tiny", input=["a", "b"]).embeddings) == 2 and len(client.embeddings(model="tiny", prompt="a").embedding) == 64, "embeddings")
+    check([m.model for m in client.list().models] == ["tiny:latest", "tools:latest"], f"{client.list()}")
+    check(client.show("tiny").details.family == "llama", "show")
+    check(client.ps().models[0].model == "tiny:latest", "ps")
+    error = fails(ollama.ResponseError, lambda: client.chat(model="none", messages=messages))
+    check(error.status_code == 404 and "not found" in error.error, f"{error}")
+    error = fails(ollama.ResponseError, lambda: client.generate(model="tiny", prompt="x", options={"top_p": 7}))
+    check(error.status_code == 400 and "options.top_p" in error.error, f"{error}")
+
+    def add(a: int, b: int) -> int:
+        """Add two numbers.
+
+        Args:
+          a: The first
+          b: The second
+        """
+        return a + b
+
+    more = messages + [{"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": {"a": 1, "b": 2}}}]}, {"role": "tool", "content": "3"}]
+    answer = client.chat(model="tools", messages=more, tools=[add], options=GREEDY)
+    plain = client.chat(model="tools", messages=more, options=GREEDY)
+    check(answer.prompt_eval_count > plain.prompt_eval_count + 50, "the template shows the tools")
+
+    async def tasks():
+        many = ollama.AsyncClient(host=URL)
+        return await asyncio.gather(*(many.generate(model="tiny", prompt="then", options=GREEDY) for _ in range(6)))
+    check({answer.response for answer in asyncio.run(tasks())} == {text["response"]}, "six tasks at once")
+
+
+def openai_client():
+    client = openai.OpenAI(base_url=URL + "/v1", api_key="none", max_retries=0)
+    messages = [{"role": "user", "content": "then this"}]
+    whole = client.chat.completions.create(model="tiny", messages=messages, temperature=0, max_tokens=8)
+    check(whole.choices[0].message.role == "assistant" and whole.usage.total_tokens > 0, f"{whole}")
+    chunks = list(client.chat.completions.create(model="tiny", messages=messages, temperature=0, max_tokens=8, stream=True, stream_options={"include_usage": True}))
+    check("".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole.choices[0].message.content, "a streamed chat")
+    check(chunks[-1].usage == whole.usage and chunks[-2].choices[0].finish_reason == whole.choices[0].finish_reason, f"{chunks[-2:]}")
+    text = client.completions.create(model="tiny", prompt="then", temperature=0, max_tokens=6, echo=True)
+    check(text.choices[0].text.startswith("then"), f"{text}")
+    check("".join(c.choices[0].text for c in client.completions.create(model="tiny", prompt="then", temperature=0, max_tokens=6, echo=True, stream=True)) == text.choices[0].text, "streamed")
+    vectors = client.embeddings.create(model="tiny", input=["a", "b"])
+    as_floats = client.embeddings.create(model="tiny", input=["a", "b"], encoding_format="float")
+    check(len(vectors.data[0].embedding) == 64 and max(abs(x - y) for x, y in zip(vectors.data[1].embedding, as_floats.data[1].embedding)) < 1e-6, "embeddings in base64 and as numbers")
+    check([m.id for m in client.models.list()] == ["tiny", "tools"] and client.models.retrieve("tiny").id == "tiny", "models")
+    error = fails(openai.NotFoundError, lambda: client.chat.completions.create(model="none", messages=messages))
+    check(error.code == "model_not_found", f"{error}")
+    error = fails(openai.BadRequestError, lambda: client.chat.completions.create(model="tiny", messages=messages, temperature=-1))
+    check(error.param == "temperature", f"{error.param}")
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
+    with_tools = client.chat.completions.create(model="tools", messages=messages, tools=[tool], temperature=0, max_tokens=4)
+    check(with_tools.usage.prompt_tokens > 100, "the template shows the tools")
+
+
+def own_client():
+    with generate.Client(URL, batch_size=8, batch_timeout=0.3) as client:
+        alone = client.generate("tiny", "then", options=GREEDY)
+        check(alone.text and alone.done_reason in ("stop", "length") and alone.answer_tokens > 0, f"{alone}")
+        before = requests()
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda i: client.generate("tiny", "then", options=seeded(i)), range(16)))
+        used = requests() - before - 1
+        check(used == 2, f"16 calls of threads with batch_size 8 travelled in {used} requests")
+        check(answers[3].text == client.generate("tiny", "then", options=seeded(3)).text and len({a.text for a in answers}) > 1, "each has its own answer")
+        mixed = client.generate_many("tiny", ["then", [{"role": "user", "content": "then"}], ""], options=GREEDY)
+        check(mixed[0].text == alone.text == mixed[1].text and isinstance(mixed[2], HoneError) and mixed[2].status == 400, f"{mixed}")
+        error = fails(HoneError, lambda: client.generate("none", "x"))
+        check(error.status == 404, f"{error}")
+        pieces = list(client.stream("tiny", "then", options=GREEDY))
+        check("".join(p.text for p in pieces) == alone.text and pieces[-1].done_reason, "a stream")
+        check(fails(HoneError, lambda: list(client.stream("none", "then"))).status == 404, "a stream that fails")
+        started = time.monotonic()
+        client.generate("tiny", "then", options=GREEDY)
+        check(time.monotonic() - started >= 0.3, "a call alone waits for the batch's time")
+    fails(ValueError, lambda: Client(batch_size=0))
+    with Client("127.0.0.1:1", batch_timeout=0) as client:
+        check(fails(HoneError, lambda: client.generate("tiny", "x")).status == 0, "no server")
+
+    async def tasks():
+        async with AsyncClient(URL, batch_size=32, batch_timeout=0.1) as client:
+            before = requests()
+            answers = await client.generate_many("tiny", [f"then {i}" for i in range(10)] + [""], options=GREEDY)
+            used = requests() - before - 1
+            check(used == 1, f"11 tasks travelled in {used} requests")
+            check(isinstance(answers[-1], HoneError) and answers[3].text == (await client.generate("tiny", "then 3", options=GREEDY)).text, f"{answers}")
+            text = "".join([piece.text async for piece in client.stream("tiny", "then 3", options=GREEDY)])
+            check(text == answers[3].text, "a stream")
+    asyncio.run(tasks())
+
+
+for part in (ollama_client, openai_client, own_client):
+    part()
+    print(part.__name__, flush=True)

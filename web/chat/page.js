@@ -1,0 +1,187 @@
+"use strict";
+// The page talks to the server in Ollama's dialect: /api/tags, /api/ps, /api/chat.
+const $ = (id) => document.getElementById(id);
+const kept = { get: (key) => { try { return localStorage.getItem(key); } catch { return null; } }, set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* private windows */ } } };
+
+let language = kept.get("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
+let messages = [];
+let running = null;
+
+const word = (key) => WORDS[language][key];
+const bytes = (n) => n >= 1e9 ? (n / 1e9).toFixed(1) + " GB" : (n / 1e6).toFixed(0) + " MB";
+const short = (name) => name.replace(/:latest$/, "");
+
+function speak() {
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-hint]")) { element.placeholder = word(element.dataset.hint); element.setAttribute("aria-label", word(element.dataset.hint)); }
+  $("language").textContent = word("other");
+  $("send").textContent = word(running ? "stop" : "send");
+}
+
+async function get(path) {
+  const response = await fetch(path);
+  const json = await response.json();
+  if (!response.ok) throw new Error(json.error || response.statusText);
+  return json;
+}
+
+async function listModels() {
+  const [all, inMemory] = await Promise.all([get("/api/tags"), get("/api/ps")]);
+  const loaded = new Map(inMemory.models.map((m) => [m.name, m]));
+  const chosen = $("model").value || kept.get("model");
+  $("model").replaceChildren(...all.models.map((m) => new Option(short(m.name), m.name, false, m.name === chosen)));
+  if (!all.models.length) $("model").replaceChildren(new Option(word("none"), ""));
+  $("rows").replaceChildren(...all.models.map((m) => {
+    const row = document.createElement("tr");
+    const details = m.details || {};
+    const name = short(m.name) + (details.parent_model ? ` (${word("adapter")} ${details.parent_model})` : "");
+    for (const text of [name, `${details.family} ${details.parameter_size}`, bytes(m.size), details.quantization_level, word(loaded.has(m.name) ? "loaded" : "idle")]) {
+      const cell = document.createElement("td");
+      cell.textContent = text;
+      row.append(cell);
+    }
+    if (loaded.has(m.name)) row.lastChild.className = "loaded";
+    return row;
+  }));
+  $("use").textContent = word("use")(inMemory.models.length, bytes(inMemory.models.reduce((sum, m) => sum + m.size, 0)));
+}
+
+// Code blocks and `code` stand out; everything is put in as text, never as HTML.
+function show(element, text) {
+  const pieces = text.split(/```/);
+  element.replaceChildren(...pieces.flatMap((piece, i) => {
+    if (i % 2) {
+      const block = document.createElement("pre");
+      block.textContent = piece.replace(/^[^\n]*\n/, "").replace(/\n$/, "");
+      return [block];
+    }
+    return piece.split(/(`[^`\n]+`)/).map((part) => {
+      if (!/^`[^`\n]+`$/.test(part)) return document.createTextNode(part);
+      const code = document.createElement("code");
+      code.textContent = part.slice(1, -1);
+      return code;
+    });
+  }));
+}
+
+function addTurn(role, text) {
+  $("welcome")?.remove();
+  const turn = document.createElement("div");
+  turn.className = "turn " + role;
+  turn.textContent = text;
+  $("talk").append(turn);
+  turn.scrollIntoView({ block: "end" });
+  return turn;
+}
+
+async function* lines(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    rest += value;
+    const whole = rest.split("\n");
+    rest = whole.pop();
+    for (const line of whole) if (line.trim()) yield JSON.parse(line);
+  }
+}
+
+function options() {
+  const settings = { temperature: Number($("temperature").value), num_predict: Number($("length").value) };
+  if ($("seed").value !== "") settings.seed = Number($("seed").value);
+  return settings;
+}
+
+async function answer() {
+  const turn = addTurn("assistant", "");
+  const content = document.createElement("div");
+  const meta = document.createElement("div");
+  meta.className = "meta";
+  let thoughts = null;
+  turn.append(content, meta);
+  let text = "", thinking = "", end = null;
+  running = new AbortController();
+  speak();
+  try {
+    const system = $("system").value.trim();
+    const sent = (system ? [{ role: "system", content: system }] : []).concat(messages);
+    const response = await fetch("/api/chat", { method: "POST", headers: { "Content-Type": "application/json" }, signal: running.signal,
+      body: JSON.stringify({ model: $("model").value, messages: sent, options: options() }) });
+    if (!response.ok) throw new Error((await response.json()).error);
+    for await (const line of lines(response.body)) {
+      if (line.error) throw new Error(line.error);
+      const atEnd = document.querySelector("main").scrollHeight - document.querySelector("main").scrollTop - document.querySelector("main").clientHeight < 80;
+      if (line.message.thinking) {
+        if (!thoughts) {
+          thoughts = document.createElement("details");
+          thoughts.open = true;
+          thoughts.append(Object.assign(document.createElement("summary"), { textContent: word("thoughts") }), document.createElement("span"));
+          turn.prepend(thoughts);
+        }
+        thinking += line.message.thinking;
+        thoughts.lastChild.textContent = thinking;
+      }
+      if (line.message.content) {
+        if (thoughts && !text) thoughts.open = false;
+        text += line.message.content;
+        show(content, text);
+      }
+      if (line.done) end = line;
+      if (atEnd) turn.scrollIntoView({ block: "end" });
+    }
+    const seconds = end ? end.eval_duration / 1e9 : 0;
+    meta.textContent = (end && seconds > 0 ? word("speed")(end.eval_count, (end.eval_count / seconds).toFixed(1)) : "") + (end && end.done_reason === "length" ? " · " + word("cut") : "");
+    meta.scrollIntoView({ block: "nearest" });
+  } catch (error) {
+    if (error.name === "AbortError") meta.textContent = word("stopped");
+    else {
+      turn.classList.add("error");
+      meta.textContent = error instanceof TypeError ? word("failed") + error.message : error.message;
+    }
+  } finally {
+    running = null;
+    speak();
+    if (text) messages.push({ role: "assistant", content: text });
+    else messages.pop();
+    listModels().catch(() => {});
+  }
+}
+
+function submit() {
+  if (running) return running.abort();
+  const text = $("words").value.trim();
+  if (!text || !$("model").value) return;
+  $("words").value = "";
+  grow();
+  messages.push({ role: "user", content: text });
+  addTurn("user", text);
+  answer();
+}
+
+function grow() {
+  const area = $("words");
+  area.style.height = "auto";
+  area.style.height = area.scrollHeight + 2 + "px";
+}
+
+$("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+$("words").addEventListener("input", grow);
+$("words").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !running) { event.preventDefault(); submit(); }
+});
+$("model").addEventListener("change", () => kept.set("model", $("model").value));
+$("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; kept.set("language", language); speak(); listModels().catch(() => {}); });
+$("clear").addEventListener("click", () => {
+  running?.abort();
+  messages = [];
+  const welcome = Object.assign(document.createElement("p"), { id: "welcome", textContent: word("welcome") });
+  welcome.dataset.word = "welcome";
+  $("talk").replaceChildren(welcome);
+});
+$("open-models").addEventListener("click", () => { listModels().catch(() => {}); $("models").showModal(); });
+$("open-settings").addEventListener("click", () => $("settings").showModal());
+
+speak();
+listModels().catch((error) => addTurn("error", word("failed") + error.message));
