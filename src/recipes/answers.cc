@@ -69,7 +69,7 @@ std::vector<Question> questions_of(const data::DatasetConfig& file, const Config
 
 std::string answer_key(const Config& config, const fs::path& tuned, const infer::GenerateOptions& options) {
   std::string out = fmt::format("{}|{}|{}|{}|{}|{}\n", config.model.quantization, config.training.precision, config.model.chat_template, options.max_tokens, fmt::join(options.stop_ids, ","), config.quantization.weight_dtype);
-  describe(find_model(config.model.base), out);
+  describe(find_model(config.model.base).path, out);
   if (!tuned.empty()) describe(tuned, out);
   return hash_of(out);
 }

@@ -119,7 +119,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
   for (const std::string& word : models) {
     const size_t equal = word.find('=');
     const bool named = equal != std::string::npos && !fs::exists(word);
-    const fs::path path = recipes::find_model(named ? word.substr(equal + 1) : word);
+    const fs::path path = recipes::find_model(named ? word.substr(equal + 1) : word).path;
     const std::string name = named ? word.substr(0, equal) : name_of(fs::exists(word) ? path : fs::path(word));
     check_name(name, word);
     add(describe(name, path));
