@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -54,7 +55,15 @@ class Engine::Scheduler {
       ++metrics_.refused;
       throw Error(ErrorCode::kBusy, "queue", fmt::format("{} requests are waiting", queue_.size()), "try again later");
     }
-    queue_.push_back(std::make_shared<Running>(next_number_, std::move(request), std::move(receiver), tokenizer_));
+    const std::string adapter = request.adapter;
+    auto running = std::make_shared<Running>(next_number_, std::move(request), std::move(receiver), tokenizer_);
+    if (!adapter.empty()) {
+      const auto found = adapters_.find(adapter);
+      if (found == adapters_.end()) throw Error(ErrorCode::kNotFound, adapter, "no such adapter is loaded");
+      running->adapter = found->second.first;
+      running->salt = found->second.second;
+    }
+    queue_.push_back(std::move(running));
     work_.notify_all();
     return next_number_++;
   }
@@ -68,6 +77,16 @@ class Engine::Scheduler {
     mark(queue_);
     mark(running_);
     work_.notify_all();
+  }
+
+  void load_adapter(const std::string& name, std::shared_ptr<const nn::AdapterLayers> layers) {
+    const std::lock_guard lock(mutex_);
+    adapters_[name] = {std::move(layers), next_salt_++};
+  }
+
+  bool unload_adapter(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return adapters_.erase(name) > 0;
   }
 
   EngineMetrics metrics() {
@@ -93,7 +112,6 @@ class Engine::Scheduler {
       if (id < 0 || id >= model_.config().vocab_size)
         throw Error(ErrorCode::kInvalidInput, "prompt", fmt::format("token {} is outside the vocabulary of {}", id, model_.config().vocab_size));
     if (request.options.max_tokens < 0) throw Error(ErrorCode::kInvalidInput, "max_tokens", fmt::format("expected 0 or more, found {}", request.options.max_tokens));
-    if (!request.adapter.empty()) throw Error(ErrorCode::kNotFound, request.adapter, "no such adapter is loaded");
     check(request.options.sampler);
   }
 
@@ -190,6 +208,8 @@ class Engine::Scheduler {
   void step() {
     Sequences answering, reading;
     for (const auto& running : running_) (running->decodes() ? answering : reading).push_back(running);
+    // Rows of one adapter side by side.
+    std::stable_sort(answering.begin(), answering.end(), [](const auto& a, const auto& b) { return a->salt < b->salt; });
     pass(answering, true);
     pass(reading, false);
   }
@@ -199,7 +219,7 @@ class Engine::Scheduler {
     if (running.computed > 0 || !running.pages.empty() || running.request.prompt_logprobs || running.request.embed) return;
     const std::span<const int32_t> ids(running.ids);
     while (running.computed + kPage < running.prompt_tokens()) {
-      KvPool::Page* page = pool_.find(running.pages.empty() ? nullptr : running.pages.back(), ids.subspan(static_cast<size_t>(running.computed), kPage), 0);
+      KvPool::Page* page = pool_.find(running.pages.empty() ? nullptr : running.pages.back(), ids.subspan(static_cast<size_t>(running.computed), kPage), running.salt);
       if (!page) break;
       running.pages.push_back(page);
       running.computed += kPage;
@@ -212,7 +232,7 @@ class Engine::Scheduler {
   void remember(Running& running) {
     for (; (running.remembered + 1) * kPage <= std::min(running.computed, running.prompt_tokens()); ++running.remembered) {
       const auto at = static_cast<size_t>(running.remembered);
-      running.pages[at] = pool_.remember(running.pages[at], at ? running.pages[at - 1] : nullptr, std::span<const int32_t>(running.ids).subspan(at * kPage, kPage), 0);
+      running.pages[at] = pool_.remember(running.pages[at], at ? running.pages[at - 1] : nullptr, std::span<const int32_t>(running.ids).subspan(at * kPage, kPage), running.salt);
     }
   }
 
@@ -273,10 +293,18 @@ class Engine::Scheduler {
     }
     const nn::Sequence sequence{Tensor::from({rows}, std::span<const int32_t>(ids)), Tensor::from({rows}, std::span<const int32_t>(positions)),
                                 Tensor::from({static_cast<int64_t>(ends.size())}, std::span<const int32_t>(ends))};
+    std::vector<nn::RowAdapter> adapters;
+    for (size_t s = 0; s < chosen.size(); ++s) {
+      if (!chosen[s]->adapter) continue;
+      if (!adapters.empty() && adapters.back().end == ends[s] && adapters.back().layers == chosen[s]->adapter.get()) adapters.back().end = ends[s + 1];
+      else adapters.push_back({ends[s], ends[s + 1], chosen[s]->adapter.get()});
+    }
+    nn::Pass plain;
+    plain.row_adapters = adapters.empty() ? nullptr : &adapters;
     BatchCache cache(pool_.layout(), parts, one_by_one);
     std::optional<ops::RowByRow> row_by_row;
     if (one_by_one) row_by_row.emplace();
-    const Tensor hidden = model_.hidden(sequence, nn::Pass{}, &cache).value();
+    const Tensor hidden = model_.hidden(sequence, plain, &cache).value();
     if (!one_by_one) row_by_row.emplace();  // logits are always made row by row
 
     Sequences sampling;
@@ -359,7 +387,8 @@ class Engine::Scheduler {
   Sequences running_;   // changed by the engine's thread alone, in order of arrival
   std::optional<Clock::time_point> held_;  // when the oldest held request is due
   EngineMetrics metrics_;
-  uint64_t next_number_ = 1;
+  std::map<std::string, std::pair<std::shared_ptr<const nn::AdapterLayers>, uint64_t>> adapters_;  // and the salt of each
+  uint64_t next_number_ = 1, next_salt_ = 1;
   bool closing_ = false;
   std::thread thread_;
 };
@@ -371,6 +400,8 @@ Engine::~Engine() = default;
 
 uint64_t Engine::submit(Request request, std::shared_ptr<Receiver> receiver) { return scheduler_->submit(std::move(request), std::move(receiver)); }
 void Engine::cancel(uint64_t number) { scheduler_->cancel(number); }
+void Engine::load_adapter(const std::string& name, std::shared_ptr<const nn::AdapterLayers> layers) { scheduler_->load_adapter(name, std::move(layers)); }
+bool Engine::unload_adapter(const std::string& name) { return scheduler_->unload_adapter(name); }
 EngineMetrics Engine::metrics() const { return scheduler_->metrics(); }
 
 }  // namespace hone::infer

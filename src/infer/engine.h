@@ -98,6 +98,12 @@ class Engine {
   /// Ends the request soon with kCancelled; nothing happens when it is over.
   void cancel(uint64_t number);
 
+  /// Makes an adapter known by name, or replaces the one of that name: requests submitted from now on use the new one, those in
+  /// progress keep theirs. What was computed with the old one is not reused for the new. Thread-safe, like unload_adapter.
+  void load_adapter(const std::string& name, std::shared_ptr<const nn::AdapterLayers> layers);
+  /// False when there is none of that name.
+  bool unload_adapter(const std::string& name);
+
   EngineMetrics metrics() const;
   const models::CausalLm& model() const { return *model_; }
 

@@ -35,6 +35,8 @@ struct Running {
   const std::shared_ptr<Receiver> receiver;
   const Clock::time_point submitted = Clock::now();
   std::atomic<bool> cancelled = false;
+  std::shared_ptr<const nn::AdapterLayers> adapter;  // null: the base model
+  uint64_t salt = 0;                                 // of this adapter's prefixes
 
   std::vector<int32_t> ids;            // prompt and answer
   int64_t computed = 0, produced = 0;  // tokens whose keys and values are in `pages`; tokens of the answer

@@ -70,12 +70,15 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
   return adapter;
 }
 
-int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable) {
-  const ModelConfig& config = model.config();
+namespace {
+
+// Calls take(layer, A, B) for every pair, B's rows in this model's order; false passes a layer over. Throws for what does not fit.
+template <class Each, class Take>
+int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::LoraAdapter& adapter, const std::string& where, Take take) {
   std::map<std::string_view, const io::LoraPair*> pairs;
   for (const io::LoraPair& pair : adapter.pairs) pairs[pair.module] = &pair;
   int64_t count = 0;
-  model.each_linear([&](nn::Linear& linear) {
+  each_linear([&](auto& linear) {
     const auto it = pairs.find(linear.name);
     if (it == pairs.end()) return;
     const Tensor& a = it->second->a;
@@ -87,10 +90,7 @@ int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const st
                   "the adapter was made for another model");
     if (holds_reordered_rows(config, linear.name))
       b = reorder_rotary_rows(b, config.head_dim, RowOrder::kToGguf);
-    linear.lora_a = trainable ? Variable::parameter(a.clone(), linear.name + ".lora_A.weight") : Variable(a);
-    linear.lora_b = trainable ? Variable::parameter(b.clone(), linear.name + ".lora_B.weight") : Variable(b);
-    linear.lora_scale = static_cast<float>(adapter.scale());
-    linear.lora_dropout = static_cast<float>(adapter.dropout);
+    take(linear, a, b);
     pairs.erase(it);
     ++count;
   });
@@ -98,6 +98,28 @@ int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const st
     throw Error(ErrorCode::kInvalidInput, where, fmt::format("{} is not a linear layer of this {} model", pairs.begin()->first, name(config.family)),
                 "the adapter was made for another model");
   return count;
+}
+
+}  // namespace
+
+int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable) {
+  return match_adapter(model.config(), [&](auto fn) { model.each_linear(fn); }, adapter, where, [&](nn::Linear& linear, const Tensor& a, const Tensor& b) {
+    linear.lora_a = trainable ? Variable::parameter(a.clone(), linear.name + ".lora_A.weight") : Variable(a);
+    linear.lora_b = trainable ? Variable::parameter(b.clone(), linear.name + ".lora_B.weight") : Variable(b);
+    linear.lora_scale = static_cast<float>(adapter.scale());
+    linear.lora_dropout = static_cast<float>(adapter.dropout);
+  });
+}
+
+nn::AdapterLayers adapter_layers(const CausalLm& model, const io::LoraAdapter& adapter, const std::string& where) {
+  nn::AdapterLayers layers;
+  match_adapter(model.config(), [&](auto fn) { model.visit_linears(fn); }, adapter, where, [&](const nn::Linear& linear, const Tensor& a, const Tensor& b) {
+    if (linear.name.find(".mlp.experts.") != std::string::npos)
+      throw Error(ErrorCode::kUnsupported, where, fmt::format("changes the routed expert {}", linear.name), "serve the merged model: hone export RUN --format gguf");
+    if (layers.size() <= linear.ordinal) layers.resize(linear.ordinal + 1);
+    layers[linear.ordinal] = {Variable(a), Variable(b), static_cast<float>(adapter.scale())};
+  });
+  return layers;
 }
 
 }  // namespace hone::models

@@ -14,6 +14,10 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
 /// module does not exist in this model or has other sizes. Returns how many layers got one.
 int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable);
 
+/// A saved adapter for serving beside others over one model (nn::Pass::row_adapters). Throws Error{kInvalidInput} like attach_adapter,
+/// and Error{kUnsupported} when it changes routed experts, whose rows are not those of the requests.
+nn::AdapterLayers adapter_layers(const CausalLm& model, const io::LoraAdapter& adapter, const std::string& where);
+
 /// Rows of a query or key matrix (heads · D, cols) from Hugging Face's order to GGUF's llama order, or back.
 enum class RowOrder { kToGguf, kToHuggingFace };
 Tensor reorder_rotary_rows(const Tensor& matrix, int64_t head_dim, RowOrder order);

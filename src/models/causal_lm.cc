@@ -38,6 +38,10 @@ void CausalLm::each_linear(const std::function<void(nn::Linear&)>& fn) {
   for (nn::Block& block : blocks_) block.each_linear(fn);
 }
 
+void CausalLm::visit_linears(const std::function<void(const nn::Linear&)>& fn) const {
+  const_cast<CausalLm*>(this)->each_linear([&](nn::Linear& linear) { fn(linear); });  // visits only
+}
+
 std::vector<std::shared_ptr<autograd::Leaf>> CausalLm::parameters() {
   std::vector<std::shared_ptr<autograd::Leaf>> all = full_parameters_;
   each_linear([&](nn::Linear& linear) {

@@ -53,6 +53,7 @@ class CausalLm {
 
   /// Every linear layer but the head, in a fixed order; names as in the checkpoint.
   void each_linear(const std::function<void(nn::Linear&)>& fn);
+  void visit_linears(const std::function<void(const nn::Linear&)>& fn) const;
   /// Everything trainable, in a fixed order: LoRA's A and B of each layer, or all weights in full fine-tuning.
   std::vector<std::shared_ptr<autograd::Leaf>> parameters();
   /// Bytes of the weights that live in memory of their own (not mapped from the file).

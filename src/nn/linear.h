@@ -12,6 +12,20 @@ namespace hone::nn {
 
 using autograd::Variable;
 
+/// One layer's part of an adapter: + scale · x·Aᵀ·Bᵀ, a (R, K) F32, b (N, R) F32.
+struct LoraPair {
+  Variable a, b;
+  float scale = 1;
+};
+/// A whole adapter, by Linear::ordinal; undefined pairs where it has none.
+using AdapterLayers = std::vector<LoraPair>;
+
+/// Rows [begin, end) of a pass belong to requests that use this adapter.
+struct RowAdapter {
+  int64_t begin = 0, end = 0;
+  const AdapterLayers* layers = nullptr;
+};
+
 /// What one forward pass needs to know besides its inputs. Copied into recomputation, so a checkpointed block draws the same
 /// dropout masks again.
 struct Pass {
@@ -20,6 +34,7 @@ struct Pass {
   uint32_t step = 0;           // optimizer step
   uint64_t first_token = 0;    // index, within the optimizer step, of this batch's first token
   float dropout = 0;           // on each block's two outputs (dropout_rate)
+  const std::vector<RowAdapter>* row_adapters = nullptr;  // of requests served together; never in training
 };
 
 /// y = x·Wᵀ + bias + scale · drop(x)·Aᵀ·Bᵀ

@@ -10,6 +10,7 @@
 #include "base/json_file.h"
 #include "base/rng.h"
 #include "infer/numbers_tokenizer.h"
+#include "models/adapter.h"
 
 namespace hone::infer {
 namespace {
@@ -117,6 +118,54 @@ TEST_P(EngineTest, CompanyChangesNothing) {
         }
       }
       if (options.cache_tokens == 0 && context > 100) { EXPECT_GT(engine.metrics().reused_tokens, 300); }
+    }
+  }
+}
+
+// Three adapters and the base in one batch: each answers as it does alone, also while another is replaced and unloaded.
+TEST_P(EngineTest, AdaptersShareABatch) {
+  const io::LoraAdapter saved = io::read_peft(folder_ / "adapter");
+  for (const DType activation : {DType::kF32, DType::kBF16}) {
+    const auto model = load(activation);
+    const int64_t vocab = model->config().vocab_size;
+    const text::Tokenizer tokenizer = numbers(vocab);
+    std::vector<std::shared_ptr<const nn::AdapterLayers>> layers{nullptr};
+    for (const double alpha : {4.0, -4.0, 9.0}) {
+      io::LoraAdapter changed = saved;
+      changed.alpha *= alpha;
+      std::erase_if(changed.pairs, [](const auto& pair) { return pair.module.find(".mlp.experts.") != std::string::npos; });
+      layers.push_back(std::make_shared<nn::AdapterLayers>(models::adapter_layers(*model, changed, "changed")));
+    }
+    const auto named = [](size_t i) { return i ? "adapter" + std::to_string(i) : std::string(); };
+    std::vector<Ids> alone;
+    for (size_t i = 0; i < 8; ++i) {
+      Engine engine(model, tokenizer, {});
+      for (size_t a = 1; a < layers.size(); ++a) engine.load_adapter(named(a), layers[a]);
+      Request r = request(prompt(vocab, 40 + static_cast<int64_t>(i / 4), 1), 10);
+      r.adapter = named(i % 4);
+      alone.push_back(ask(engine, r));
+    }
+    EXPECT_NE(alone[0], alone[1]) << "an adapter that changes nothing proves nothing";
+    EXPECT_NE(alone[1], alone[2]);
+    Engine engine(model, tokenizer, {});
+    for (int round = 0; round < 2; ++round) {  // the second finds the prefixes of the first, each adapter its own
+      std::vector<std::shared_ptr<Kept>> all;
+      for (size_t a = 1; a < layers.size(); ++a) engine.load_adapter(named(a), layers[a]);
+      for (size_t i = 0; i < 8; ++i) {
+        Request r = request(prompt(vocab, 40 + static_cast<int64_t>(i / 4), 1), 10);
+        r.adapter = named(i % 4);
+        engine.submit(r, all.emplace_back(std::make_shared<Kept>()));
+      }
+      engine.load_adapter(named(1), layers[2]);
+      EXPECT_TRUE(engine.unload_adapter(named(3)));
+      EXPECT_FALSE(engine.unload_adapter(named(3)));
+      for (size_t i = 0; i < 8; ++i) {
+        EXPECT_FALSE(all[i]->wait().error);
+        EXPECT_EQ(all[i]->ids(), alone[i]) << "request " << i << ", round " << round;
+      }
+      Request replaced = request(prompt(vocab, 40, 1), 10);
+      replaced.adapter = named(1);
+      EXPECT_EQ(ask(engine, replaced), alone[2]) << "the new adapter of that name, and nothing computed with the old one";
     }
   }
 }
