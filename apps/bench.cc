@@ -7,6 +7,7 @@
 
 #include "apps/verb.h"
 #include "recipes/bench_shapes.h"
+#include "recipes/bench_infer.h"
 #include "recipes/bench_train.h"
 
 namespace hone::apps {
@@ -81,13 +82,33 @@ void print(const BenchTrainResult& r, bool kernels) {
 
 }  // namespace
 
+namespace {
+
+nlohmann::ordered_json to_json(const recipes::BenchInferResult& r) {
+  nlohmann::ordered_json json = {{"bench", "infer"}, {"model", r.model}, {"cpu", r.cpu}, {"isa", r.isa}, {"threads", r.threads}, {"load_s", r.load_seconds},
+                                 {"prompt_tok_s", r.prompt_tokens_per_second}, {"peak_rss_gib", static_cast<double>(r.peak_memory) / (1 << 30)}};
+  for (const auto& d : r.decode) json["decode"].push_back({{"sequences", d.sequences}, {"tok_s", d.tokens_per_second}, {"first_token_s", d.first_token_seconds}});
+  return json;
+}
+
+void print(const recipes::BenchInferResult& r, int64_t prompt) {
+  fmt::print("{}, {} threads, {}\n{}: loaded in {:.2f} s, peak memory {:.2f} GiB\n\n", r.cpu, r.threads, r.isa, r.model, r.load_seconds, static_cast<double>(r.peak_memory) / (1 << 30));
+  fmt::print("prompt of {} tokens     {:8.1f} tok/s\n", prompt, r.prompt_tokens_per_second);
+  for (const auto& d : r.decode)
+    fmt::print("{:3} answering at once   {:8.1f} tok/s together, {:6.1f} each; first tokens after {:.3f} s\n", d.sequences, d.tokens_per_second,
+               d.tokens_per_second / static_cast<double>(d.sequences), d.first_token_seconds);
+}
+
+}  // namespace
+
 void add_bench(CLI::App& app, Action& action) {
   struct Arguments {
     recipes::BenchTrainOptions train;
+    recipes::BenchInferOptions infer;
     bool json = false, kernels = false;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("bench", "How fast this machine trains a model of a given shape, without any model's files");
+  CLI::App* verb = app.add_subcommand("bench", "How fast this machine trains a model of a given shape, and answers with a given model");
   verb->require_subcommand(1);
   CLI::App* train = verb->add_subcommand("train", "LoRA steps on random tokens with random weights: speed, memory, and time by operation");
   auto& o = a->train;
@@ -111,6 +132,23 @@ void add_bench(CLI::App& app, Action& action) {
       const BenchTrainResult r = recipes::bench_train(a->train);
       if (a->json) fmt::print("{}\n", to_json(r).dump());
       else print(r, a->kernels);
+      return 0;
+    };
+  });
+  CLI::App* infer = verb->add_subcommand("infer", "Tokens per second of reading a prompt, and of answering one and several at once");
+  infer->add_option("model", a->infer.model, "GGUF file, Hugging Face folder, or a name")->required();
+  infer->add_option("--prompt", a->infer.prompt, "tokens of the prompt that is read")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  infer->add_option("--tokens", a->infer.tokens, "of each answer")->check(CLI::Range(2, 1 << 20))->capture_default_str();
+  infer->add_option("--sequences", a->infer.sequences, "how many answer at once")->delimiter(',')->check(CLI::Range(1, 1024))->capture_default_str();
+  infer->add_option("--repeat", a->infer.repeat, "the median of so many counts")->check(CLI::Range(1, 1000))->capture_default_str();
+  infer->add_flag("--json", a->json, "one JSON object");
+  infer->callback([a, &action] {
+    action = [a] {
+      watch_signals();
+      a->infer.interrupted = interrupted;
+      const recipes::BenchInferResult r = recipes::bench_infer(a->infer);
+      if (a->json) fmt::print("{}\n", to_json(r).dump());
+      else print(r, a->infer.prompt);
       return 0;
     };
   });

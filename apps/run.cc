@@ -75,7 +75,9 @@ void add_run(CLI::App& app, Action& action) {
       models::LoadOptions load;
       load.activation = a->f32 ? DType::kF32 : DType::kBF16;
       const auto tuned = a->adapter.empty() ? std::filesystem::path() : recipes::tuned_folder(a->adapter);
-      const models::CausalLm model = recipes::load_tuned(files, load, tuned);
+      infer::EngineOptions options;
+      options.max_batch = 1;
+      infer::Engine engine(std::make_shared<models::CausalLm>(recipes::load_tuned(files, load, tuned)), files.tokenizer, options);
       std::vector<int32_t> prompt;
       if (a->raw) {
         prompt = files.tokenizer.encode(a->prompt);
@@ -89,8 +91,10 @@ void add_run(CLI::App& app, Action& action) {
         prompt = files.encode_prompt(messages);
       }
       a->generate.stop_ids = files.stop_ids;
-      infer::SequenceCache cache(model.config().layers);
-      const auto result = infer::generate(model, files.tokenizer, prompt, a->generate, cache, [&](std::string_view piece) {
+      infer::Request request;
+      request.prompt = std::move(prompt);
+      request.options = a->generate;
+      const auto result = infer::generate(engine, std::move(request), [&](std::string_view piece) {
         if (!a->json) {
           std::fwrite(piece.data(), 1, piece.size(), stdout);
           std::fflush(stdout);

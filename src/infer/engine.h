@@ -10,9 +10,20 @@
 #include <vector>
 
 #include "base/error.h"
-#include "infer/generate.h"
+#include "infer/sampler.h"
+#include "models/causal_lm.h"
+#include "text/tokenizer.h"
 
 namespace hone::infer {
+
+struct GenerateOptions {
+  SamplerOptions sampler;
+  int64_t max_tokens = 512;            // of the answer
+  std::vector<std::string> stop;       // the answer ends before the first of these
+  std::vector<int32_t> stop_ids;       // the answer ends at the first of these tokens, which is not shown
+};
+
+enum class Finish { kStop, kLength, kCancelled };
 
 struct EngineOptions {
   int64_t max_batch = 32;       // sequences that run together

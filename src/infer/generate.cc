@@ -1,88 +1,117 @@
 #include "infer/generate.h"
 
-#include <algorithm>
-#include <chrono>
-#include <numeric>
-#include <optional>
-
-#include "infer/output.h"
+#include <condition_variable>
+#include <deque>
+#include <mutex>
 
 namespace hone::infer {
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+// Brings events of many requests to the thread that waits for them.
+struct Mailbox {
+  struct Letter {
+    size_t request;
+    std::optional<TokenEvent> event;  // else the outcome
+    Outcome outcome;
+  };
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::deque<Letter> letters;
+
+  void put(Letter letter) {
+    const std::lock_guard lock(mutex);
+    letters.push_back(std::move(letter));
+    arrived.notify_one();
+  }
+  Letter take() {
+    std::unique_lock lock(mutex);
+    arrived.wait(lock, [&] { return !letters.empty(); });
+    Letter letter = std::move(letters.front());
+    letters.pop_front();
+    return letter;
+  }
+};
+
+class Sender : public Receiver {
+ public:
+  Sender(std::shared_ptr<Mailbox> to, size_t request) : to_(std::move(to)), request_(request) {}
+  bool on_token(const TokenEvent& event) override {
+    if (!event.of_prompt) to_->put({request_, event, {}});
+    return true;
+  }
+  void on_done(const Outcome& outcome) override { to_->put({request_, std::nullopt, outcome}); }
+
+ private:
+  const std::shared_ptr<Mailbox> to_;
+  const size_t request_;
+};
+
+void finish(Generation& answer, const Outcome& outcome) {
+  answer.text += outcome.text;
+  answer.finish = outcome.finish;
+  answer.prompt_tokens = outcome.prompt_tokens;
+  answer.prefill_seconds = outcome.prefill_seconds;
+  answer.decode_seconds = outcome.decode_seconds;
 }
 
 }  // namespace
 
-std::vector<float> next_logits(const models::CausalLm& model, std::span<const int32_t> ids, SequenceCache& cache,
-                               int64_t chunk) {
-  const autograd::NoGrad no_grad;
-  const auto count = static_cast<int64_t>(ids.size());
-  HONE_CHECK(cache.tokens() < count, "{} tokens cached of {}", cache.tokens(), count);
-  autograd::Variable last;
-  while (cache.tokens() < count) {
-    const int64_t begin = cache.tokens(), n = std::min(chunk, count - begin);
-    std::vector<int32_t> positions(static_cast<size_t>(n));
-    std::iota(positions.begin(), positions.end(), static_cast<int32_t>(begin));
-    const int32_t segments[2] = {0, static_cast<int32_t>(n)};
-    const nn::Sequence sequence{Tensor::from({n}, ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(n))),
-                                Tensor::from({n}, std::span<const int32_t>(positions)),
-                                Tensor::from({2}, std::span<const int32_t>(segments))};
-    std::optional<ops::RowByRow> row_by_row;
-    if (n == 1) row_by_row.emplace();
-    const autograd::Variable hidden = model.hidden(sequence, nn::Pass{}, &cache);
-    if (begin + n == count) last = hidden.value().rows(n - 1, n);
+Generation generate(Engine& engine, Request request, const std::function<bool(std::string_view)>& on_text) {
+  const auto mailbox = std::make_shared<Mailbox>();
+  const uint64_t number = engine.submit(std::move(request), std::make_shared<Sender>(mailbox, 0));
+  Generation answer;
+  const auto show = [&](const std::string& text) {
+    if (!text.empty() && on_text && !on_text(text)) engine.cancel(number);
+  };
+  for (;;) {
+    const Mailbox::Letter letter = mailbox->take();
+    if (!letter.event) {
+      if (letter.outcome.error) throw *letter.outcome.error;
+      show(letter.outcome.text);
+      finish(answer, letter.outcome);
+      return answer;
+    }
+    answer.ids.push_back(letter.event->id);
+    answer.text += letter.event->text;
+    show(letter.event->text);
   }
-  const ops::RowByRow row_by_row;
-  const autograd::Variable logits = model.logits(last);
-  const float* z = logits.value().data<float>();
-  return {z, z + logits.value().elements()};
 }
 
-Generation generate(const models::CausalLm& model, const text::Tokenizer& tokenizer, std::span<const int32_t> prompt,
-                    const GenerateOptions& options, SequenceCache& cache, const std::function<bool(std::string_view)>& on_text) {
-  const int64_t context = model.max_positions();
-  if (prompt.empty()) throw Error(ErrorCode::kInvalidInput, "prompt", "it holds no token", "write something to answer");
-  if (static_cast<int64_t>(prompt.size()) >= context)
-    throw Error(ErrorCode::kInvalidInput, "prompt",
-                fmt::format("{} tokens leave no room in a context of {}", prompt.size(), context), "shorten it");
-  Generation result;
-  result.prompt_tokens = static_cast<int64_t>(prompt.size());
-  std::vector<int32_t> ids(prompt.begin(), prompt.end());
-  Sampler sampler(options.sampler);
-  text::StreamDecoder decoder(tokenizer);
-  Output output(options.stop);
-  const auto show = [&](const std::string& text) { return text.empty() || !on_text || on_text(text); };
-
-  auto start = std::chrono::steady_clock::now();
+void generate_all(Engine& engine, std::vector<Request> requests, int64_t window, const std::function<bool(size_t, Generation)>& on_answer) {
+  const auto mailbox = std::make_shared<Mailbox>();
+  std::vector<Generation> answers(requests.size());
+  std::vector<uint64_t> numbers(requests.size(), 0);
+  size_t submitted = 0, ended = 0;
+  std::optional<Error> failed;
   bool open = true;
-  result.finish = Finish::kLength;
-  for (int64_t produced = 0; open && produced < options.max_tokens && static_cast<int64_t>(ids.size()) < context; ++produced) {
-    const std::vector<float> logits = next_logits(model, ids, cache, options.prefill_chunk);
-    if (produced == 0) {
-      result.prefill_seconds = seconds_since(start);
-      start = std::chrono::steady_clock::now();
+  const auto stop = [&] {
+    if (!open) return;
+    open = false;
+    for (size_t i = 0; i < submitted; ++i) engine.cancel(numbers[i]);
+  };
+  while (ended < submitted || (open && submitted < requests.size())) {
+    for (; open && submitted < requests.size() && static_cast<int64_t>(submitted - ended) < window; ++submitted) try {
+        numbers[submitted] = engine.submit(std::move(requests[submitted]), std::make_shared<Sender>(mailbox, submitted));
+      } catch (const Error& error) {
+        failed = error;
+        stop();
+        break;
+      }
+    if (ended == submitted) break;
+    const Mailbox::Letter letter = mailbox->take();
+    Generation& answer = answers[letter.request];
+    if (letter.event) {
+      answer.ids.push_back(letter.event->id);
+      answer.text += letter.event->text;
+      continue;
     }
-    const int32_t id = sampler.sample(logits, ids);
-    if (std::find(options.stop_ids.begin(), options.stop_ids.end(), id) != options.stop_ids.end()) {
-      result.finish = Finish::kStop;
-      break;
-    }
-    ids.push_back(id);
-    result.ids.push_back(id);
-    open = show(output.push(decoder.push(id)));
-    if (!open) result.finish = Finish::kCancelled;
-    if (open && output.ended()) {
-      result.finish = Finish::kStop;
-      break;
-    }
+    ++ended;
+    if (letter.outcome.error && !failed) failed = letter.outcome.error;
+    if (letter.outcome.error) stop();
+    finish(answer, letter.outcome);
+    if (open && !on_answer(letter.request, std::move(answer))) stop();
   }
-  if (open && !show(output.finish(decoder.finish()))) result.finish = Finish::kCancelled;
-  result.decode_seconds = seconds_since(start);
-  result.text = output.text();
-  return result;
+  if (failed) throw *failed;
 }
 
 }  // namespace hone::infer

@@ -109,13 +109,19 @@ void AnswerFile::add(const Question& question, const std::string& answer) {
   known_[id] = answer;
 }
 
-void answer_all(const models::CausalLm& model, const ModelFiles& files, std::span<const Question> questions, const infer::GenerateOptions& options, const std::function<bool()>& interrupted,
+void answer_all(const std::shared_ptr<const models::CausalLm>& model, const ModelFiles& files, std::span<const Question> questions, const infer::GenerateOptions& options, const std::function<bool()>& interrupted,
                 const std::function<void(size_t question, const std::string& answer)>& on_answer) {
-  for (size_t i = 0; i < questions.size(); ++i) {
-    if (interrupted && interrupted()) throw Error(ErrorCode::kInterrupted, "eval", "interrupted", "the same command goes on where it stopped");
-    infer::SequenceCache cache(model.config().layers);
-    on_answer(i, text::utf8_replace_bad(infer::generate(model, files.tokenizer, questions[i].prompt, options, cache, {}).text));
-  }
+  std::vector<infer::Request> requests;
+  for (const Question& question : questions) requests.emplace_back().prompt = question.prompt, requests.back().options = options;
+  infer::EngineOptions engine_options;
+  infer::Engine engine(model, files.tokenizer, engine_options);
+  bool stopped = false;
+  infer::generate_all(engine, std::move(requests), engine_options.max_batch, [&](size_t i, const infer::Generation& answer) {
+    stopped = interrupted && interrupted();
+    if (!stopped) on_answer(i, text::utf8_replace_bad(answer.text));
+    return !stopped;
+  });
+  if (stopped) throw Error(ErrorCode::kInterrupted, "eval", "interrupted", "the same command goes on where it stopped");
 }
 
 }  // namespace hone::recipes

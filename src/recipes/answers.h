@@ -47,7 +47,7 @@ class AnswerFile {
 std::string answer_key(const Config& config, const std::filesystem::path& tuned, const infer::GenerateOptions& options);
 
 /// Answers every question, in order; the one place that generates for evaluation. Throws Error{kInterrupted} when asked to stop.
-void answer_all(const models::CausalLm& model, const ModelFiles& files, std::span<const Question> questions, const infer::GenerateOptions& options, const std::function<bool()>& interrupted,
+void answer_all(const std::shared_ptr<const models::CausalLm>& model, const ModelFiles& files, std::span<const Question> questions, const infer::GenerateOptions& options, const std::function<bool()>& interrupted,
                 const std::function<void(size_t question, const std::string& answer)>& on_answer);
 
 }  // namespace hone::recipes

@@ -131,7 +131,8 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   for (size_t m = 0; m < names.size(); ++m) {
     Evaluation& e = evaluations.emplace_back();
     const fs::path tuned = results[m].empty() ? results[m] : tuned_folder(results[m]);
-    const models::CausalLm model = load_tuned(files, load_options(config), tuned);
+    const auto loaded = std::make_shared<models::CausalLm>(load_tuned(files, load_options(config), tuned));
+    const models::CausalLm& model = *loaded;
     const auto rows = loader.validation();
     const train::LossSum sum = train::evaluate(model, *rows, options.interrupted);
     check_interrupt();
@@ -157,7 +158,7 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
       else open.push_back(questions[i]), open_index.push_back(i);
     }
     e.remembered = static_cast<int64_t>(questions.size() - open.size());
-    answer_all(model, files, open, generate, options.interrupted, [&](size_t i, const std::string& answer) {
+    answer_all(loaded, files, open, generate, options.interrupted, [&](size_t i, const std::string& answer) {
       file.add(open[i], answer);
       found[open_index[i]] = answer;
       const Question& q = open[i];
