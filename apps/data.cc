@@ -76,7 +76,7 @@ void add_model(CLI::App* sub, DataArguments& a) {
 void add_classes(CLI::App* sub, DataArguments& a) {
   auto* field = sub->add_option("--class-field", a.class_field, "classes are the values of this field (answer.KEY: a key of the answer's JSON)");
   auto* rules = sub->add_option("--class-rules", a.class_rules, "classes are told by the words of a YAML file")->excludes(field);
-  sub->add_option("--clusters", a.clusters, "classes are so many clusters of alike instructions; by the model's embeddings when one is named")->check(CLI::Range(2, 1000))->excludes(field)->excludes(rules);
+  sub->add_option("--clusters", a.clusters, "classes are so many clusters of alike instructions; by the model's embeddings when one is named")->check(CLI::Range(2, 256))->excludes(field)->excludes(rules);
   sub->add_option("--seed", a.seed, "of the clusters and of every choice")->check(CLI::Range(int64_t{0}, int64_t{1} << 62));
 }
 

@@ -93,6 +93,10 @@ void copy_row(const Rows& rows, uint32_t row, RowWriter& writer) {
   if (writer.container() == Container::kJsonl && rows.files()[rows.file_of(row)].container() == Container::kJsonl) return writer.write_line(rows.raw(row));
   ReadRow read;
   rows.read(row, read);
+  if (writer.container() == Container::kCsv)
+    for (const auto& [key, value] : read.json.items())
+      if (std::find(writer.columns().begin(), writer.columns().end(), key) == writer.columns().end())
+        throw Error(ErrorCode::kInvalidInput, rows.where(row), fmt::format("\"{}\" has no column: the first row lacks it", key), "write .jsonl, which takes rows of any keys");
   writer.write(read.json);
 }
 

@@ -29,6 +29,7 @@ class RowWriter {
   void write(const Json& row);
   /// A row that is one line of JSON already; only for jsonl.
   void write_line(std::string_view line);
+  const std::vector<std::string>& columns() const { return columns_; }
   int64_t rows() const { return rows_; }
   void finish();
 
@@ -42,7 +43,7 @@ class RowWriter {
   int64_t rows_ = 0;
 };
 
-/// Writes one row as it is: byte for byte from jsonl to jsonl.
+/// Writes one row as it is: byte for byte from jsonl to jsonl. Throws Error{kInvalidInput} when a CSV file has no column for one of its keys.
 void copy_row(const Rows& rows, uint32_t row, RowWriter& writer);
 
 /// The columns a CSV file of such rows has: those of the format, by the names of the file, and then the other keys of the first usable row.

@@ -28,9 +28,11 @@ constexpr std::array<KeyPrefix, 17> kKeyPrefixes = {{{"sk-"sv, 20}, {"pk_live_"s
                                                      {"LTAI"sv, 12}, {"npm_"sv, 36}, {"ya29."sv, 30}}};
 constexpr std::array<std::string_view, 9> kSecretWords = {"api_key", "apikey", "api-key", "secret", "token", "password", "passwd", "access_key", "密码"};
 
-// Characters of a key: letters, digits, - and _.
+// Characters of a key: letters, digits, - and _. No key is longer, and a text of nothing else is not read again and again.
+constexpr size_t kLongestKey = 512;
 size_t key_end(std::string_view text, size_t at) {
-  while (at < text.size() && (word(text[at]) || text[at] == '_' || text[at] == '-')) ++at;
+  const size_t limit = std::min(text.size(), at + kLongestKey);
+  while (at < limit && (word(text[at]) || text[at] == '_' || text[at] == '-')) ++at;
   return at;
 }
 
@@ -210,9 +212,8 @@ class Finder {
   }
 
   size_t private_key(size_t begin) {
-    const size_t end = text_.find("PRIVATE KEY-----", begin);
-    if (end == std::string_view::npos || end - begin > 40) return 0;
-    return add(PiiKind::kSecret, begin, end + 16);
+    const size_t end = text_.substr(begin, 64).find("PRIVATE KEY-----");
+    return end == std::string_view::npos ? 0 : add(PiiKind::kSecret, begin, begin + end + 16);
   }
 
   size_t secret(size_t i) {

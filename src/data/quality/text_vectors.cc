@@ -1,6 +1,7 @@
 #include "data/quality/text_vectors.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <unordered_map>
@@ -118,9 +119,12 @@ void centred(float* v, const std::vector<float>& mean) {
 }
 
 float dot(const float* a, const float* b, int64_t n) {
-  float sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
+  std::array<float, 8> sums{};  // eight at a time: one instruction, in a fixed order
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (size_t k = 0; k < 8; ++k) sums[k] += a[i + static_cast<int64_t>(k)] * b[i + static_cast<int64_t>(k)];
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
 int32_t nearest_centre(const float* v, const std::vector<float>& centres, int64_t dim) {

@@ -61,6 +61,14 @@ TEST(Writer, CsvComesBackAsItWas) {
   EXPECT_EQ(row.example.completion, " b ");
 }
 
+TEST(Writer, CsvLosesNoKeySilently) {
+  TempFolder folder;
+  const Rows rows = open(folder.file("a.jsonl", pair_row("q", "a") + pair_row("r", "b", "topic")));
+  RowWriter writer(folder.path("x.csv"), columns_of(rows, 0));
+  copy_row(rows, 0, writer);
+  expect_error(ErrorCode::kInvalidInput, {"a.jsonl:2", "topic"}, [&] { copy_row(rows, 1, writer); });
+}
+
 TEST(Split, KeepsGroupsTogetherWhateverTheirOrder) {
   TempFolder folder;
   std::vector<std::string> lines;

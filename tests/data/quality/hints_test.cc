@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,17 @@ TEST(Pii, Secrets) {
   EXPECT_EQ(hints("api_key = \"a81kdo29sk3kd04kd93k\""), Found{"secret:a81kdo29sk3kd04kd93k"});
   EXPECT_EQ(hints("-----BEGIN RSA PRIVATE KEY-----\nMII").size(), 1u);
   for (const char* none : {"sk-learn", "password: changeme", "the token is short", "api_key = YOUR_API_KEY_HERE", "task-abcdefghijklmnopqrstuvwxyz"}) EXPECT_EQ(hints(none), Found{}) << none;
+}
+
+// Text made to be read again and again from every place: each takes a moment, not minutes.
+TEST(Pii, LongTextsTakeLinearTime) {
+  for (const char* piece : {"sk-", "eyJ-", "a@", "-----BEGIN ", "1", "1 ", "a:", "token=", "+1(", "1.", "::", "@.", "(1)"}) {
+    std::string text;
+    while (text.size() < 500'000) text += piece;
+    const auto begin = std::chrono::steady_clock::now();
+    find_pii(text);
+    EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), 10) << piece;
+  }
 }
 
 TEST(Pii, MasksHideWhatWasFound) {
