@@ -109,6 +109,9 @@ def people(program):
     check(len(changes) == 10 and changes == sorted(changes, reverse=True) and changes[-1] > 0, "the rows that gained most, largest first")
     check(json.loads((folder / "report.json").read_text(encoding="utf-8"))["models"] == report["models"], "report.json holds the same")
     page, text = (folder / "report.html").read_text(encoding="utf-8"), (folder / "report.md").read_text(encoding="utf-8")
+    for name in ("ratings.json", "ratings.csv"):
+        again = json.loads(program.run(*[folder / name if word == file else program.folder / "again" if word == folder else word for word in words]))
+        check(again["models"] == report["models"], f"{name} of the report says what was read")
     outside = Outside()
     outside.feed(page)
     check(not outside.found and not outside.open, f"the page loads nothing and is well formed: {outside.found} {outside.open}")
@@ -124,6 +127,14 @@ def people(program):
     check("did you mean" in program.run(*words, expect=2), "a rating of a model that is not there")
     ids = [line.split()[0] for line in program.run("runs", "list").splitlines()[1:3]]
     check("rouge_l" in program.run("runs", "compare", *ids) and "difference" in program.run("runs", "compare", *ids), "evaluations are in the history")
+
+
+def side_by_side(program):
+    predictions, file = write_rows(program.folder / "own.jsonl", [{"id": f"q{i}", "prediction": "a b", "reference": "a c"} for i in range(8)]), program.folder / "preferences.csv"
+    file.write_text("item,rater,model_a,model_b,winner\n" + "".join(f"q{i},{rater},old,own,{'b' if i < 6 else 'tie'}\n" for i in range(8) for rater in ("ann", "bob")), encoding="utf-8")
+    pair = json.loads(program.run("eval", "--predictions", predictions, "--ratings", file, "--json"))["preferences"][0]
+    check((pair["first"], pair["second_wins"], pair["ties"], pair["win_rate"], pair["fleiss_kappa"]) == ("old", 12, 4, 0.875, 1.0), pair)
+    near(pair["p"], 2 * 0.5 ** 12, "sign test")
 
 
 def harness(program):
@@ -195,6 +206,7 @@ def bad_files(program):
 def everything(program):
     goldens(program)
     people(program)
+    side_by_side(program)
     harness(program)
     bad_files(program)
     models(program)
