@@ -200,6 +200,21 @@ def bad_files(program):
         err = program.run("eval", "--predictions", path, "--references", good, expect=2)
         check(where in err and "hint" in err, f"{name}: {err}")
     check("--predictions" in program.run("eval", expect=2), "nothing to do")
+    rng = random.Random(8)
+    originals = {"--predictions": ("mutated.jsonl", '{"id":"1","prediction":"你好 a","references":["b","c"]}\n{"tags":["O","B-X"],"expected_tags":["O","O"]}\n"x"\n'),
+                 "--ratings": ("mutated.csv", 'item,rater,relevance,fluency\n1,"an""n",5,4\n2,bob,,3\n'), "--lm-eval": ("mutated.json", '{"results":{"a":{"acc,none":0.5,"acc_stderr,none":0.1}},"n-shot":{"a":0},"versions":{"a":1}}')}
+    for option, (name, content) in originals.items():
+        path = program.folder / name
+        for _ in range(40):
+            data = bytearray(content.encode())
+            for _ in range(rng.randint(1, 4)):
+                at = rng.randrange(len(data))
+                data[at: at + rng.randint(0, 3)] = bytes(rng.choice(b'{}[]",:\n\x00\xff5ae-') for _ in range(rng.randint(0, 3)))
+            path.write_bytes(data)
+            words = ["eval", option, path] + (["--predictions", good, "--references", good] if option == "--ratings" else [])
+            process = program.start(*words)
+            _, err = process.communicate(timeout=60)
+            check(process.returncode in (0, 2) and (process.returncode == 0 or name in err), f"{option} {bytes(data)}: exit {process.returncode}: {err}")
     check("none.txt" in program.run("eval", "--predictions", good, "--references", program.folder / "none.txt", expect=2), "a missing file")
 
 
