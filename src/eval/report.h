@@ -57,6 +57,7 @@ struct Report {
   std::vector<ChangedRow> gained, lost;       // the rows that changed most, largest change first
   std::vector<PairwiseSummary> preferences;
   std::vector<HarnessResults> harness;
+  RatingSet ratings;                          // as they were read; kept beside the report, not in it
 };
 
 nlohmann::ordered_json report_json(const Report& report);

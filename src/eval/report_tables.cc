@@ -17,6 +17,16 @@ std::string with_interval(const MetricScore& s) {
   return s.interval ? fmt::format("{} [{}, {}]", figure(s.value, s.best), figure(s.interval->low, s.best), figure(s.interval->high, s.best)) : figure(s.value, s.best);
 }
 
+constexpr size_t kShownClasses = 200;
+std::string class_name(const std::string& name) { return name.empty() ? "(empty)" : name; }
+
+// A last row that says what was left out.
+void note_left_out(std::vector<std::vector<std::string>>& table, size_t all) {
+  if (all <= kShownClasses) return;
+  table.emplace_back(table[0].size());
+  table.back()[0] = fmt::format("… {} more in report.json", all - kShownClasses);
+}
+
 Section one_score_section(const Report& report) {
   Section section{"One score", {}, {{"", "points", "automatic", "human", "note"}}, {}};
   section.sentences.push_back(fmt::format("Automatic metrics count {:g} and human ratings {:g}; each metric is brought to 0 … 100 points between its worst and best value.", report.weights.automatic, report.weights.human));
@@ -86,9 +96,11 @@ Section change_section(const Report& report) {
   std::vector<Bar> bars;
   for (const auto& [name, c] : report.classes) {
     const auto share = [&](int64_t right) { return 100 * static_cast<double>(right) / static_cast<double>(c.rows); };
-    section.table.push_back({name, fmt::format("{}", c.rows), fmt::format("{:.1f} %", share(c.first_right)), fmt::format("{:.1f} %", share(c.second_right)), fmt::format("{}", c.gained), fmt::format("{}", c.lost)});
-    if (bars.size() < 30) bars.push_back({name, fmt::format("+{} −{}", c.gained, c.lost), {share(c.first_right), share(c.second_right)}, {}});
+    if (section.table.size() > kShownClasses) break;
+    section.table.push_back({class_name(name), fmt::format("{}", c.rows), fmt::format("{:.1f} %", share(c.first_right)), fmt::format("{:.1f} %", share(c.second_right)), fmt::format("{}", c.gained), fmt::format("{}", c.lost)});
+    if (bars.size() < 30) bars.push_back({class_name(name), fmt::format("+{} −{}", c.gained, c.lost), {share(c.first_right), share(c.second_right)}, {}});
   }
+  note_left_out(section.table, report.classes.size());
   section.picture = bar_chart("Right answers by class, per cent", {report.models[0].name, report.models[1].name}, bars);
   return section;
 }
@@ -98,7 +110,9 @@ Section class_section(const std::string& heading, const ClassReport& classes) {
   const auto add = [&](const std::string& name, const PrecisionRecall& r) {
     section.table.push_back({name, fmt::format("{:.4f}", r.precision), fmt::format("{:.4f}", r.recall), fmt::format("{:.4f}", r.f1), fmt::format("{}", r.support)});
   };
-  for (const auto& [name, r] : classes.classes) add(name, r);
+  for (const auto& [name, r] : classes.classes)
+    if (section.table.size() <= kShownClasses) add(class_name(name), r);
+  note_left_out(section.table, classes.classes.size());
   add("micro average", classes.micro);
   add("macro average", classes.macro);
   add("weighted average", classes.weighted);

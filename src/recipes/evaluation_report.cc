@@ -140,6 +140,7 @@ void ReportBuilder::add_people(eval::Report& report) const {
     model.one_score = eval::one_score(values, human, config_.eval.score);
   }
   report.preferences = eval::summarize(ratings_.preferences);
+  report.ratings = ratings_;
 }
 
 eval::Report ReportBuilder::finish(const std::string& title, const std::vector<std::vector<eval::NamedValue>>& figures) {
@@ -170,6 +171,10 @@ void write_report(const eval::Report& report, const std::filesystem::path& folde
   io::write_file(folder / "report.json", eval::report_json(report).dump(1) + "\n");
   io::write_file(folder / "report.md", eval::report_markdown(report));
   io::write_file(folder / "report.html", eval::report_html(report));
+  const eval::RatingSet& people = report.ratings;
+  if (!people.ratings.empty() || !people.preferences.empty()) io::write_file(folder / "ratings.json", eval::ratings_json(people));
+  if (!people.ratings.empty()) io::write_file(folder / "ratings.csv", eval::ratings_csv(people.ratings));
+  if (!people.preferences.empty()) io::write_file(folder / "preferences.csv", eval::preferences_csv(people.preferences));
 }
 
 std::string record_report(const eval::Report& report, const std::filesystem::path& folder, const Config& config) {

@@ -54,7 +54,8 @@ eval::Resampling resampling(const Config& config);
 /// What the numbers depend on, for the report's last section.
 std::vector<std::pair<std::string, std::string>> report_settings(const Config& config);
 
-/// report.html, report.md and report.json in a folder, which is made.
+/// report.html, report.md and report.json in a folder, which is made; with ratings also ratings.json and ratings.csv or
+/// preferences.csv.
 void write_report(const eval::Report& report, const std::filesystem::path& folder);
 
 /// Enters the report's figures into the run history; returns the run's id.

@@ -109,6 +109,9 @@ def people(program):
     check(len(changes) == 10 and changes == sorted(changes, reverse=True) and changes[-1] > 0, "the rows that gained most, largest first")
     check(json.loads((folder / "report.json").read_text(encoding="utf-8"))["models"] == report["models"], "report.json holds the same")
     page, text = (folder / "report.html").read_text(encoding="utf-8"), (folder / "report.md").read_text(encoding="utf-8")
+    for name in ("ratings.json", "ratings.csv"):
+        again = json.loads(program.run(*[folder / name if word == file else program.folder / "again" if word == folder else word for word in words]))
+        check(again["models"] == report["models"], f"{name} of the report says what was read")
     outside = Outside()
     outside.feed(page)
     check(not outside.found and not outside.open, f"the page loads nothing and is well formed: {outside.found} {outside.open}")
@@ -124,6 +127,14 @@ def people(program):
     check("did you mean" in program.run(*words, expect=2), "a rating of a model that is not there")
     ids = [line.split()[0] for line in program.run("runs", "list").splitlines()[1:3]]
     check("rouge_l" in program.run("runs", "compare", *ids) and "difference" in program.run("runs", "compare", *ids), "evaluations are in the history")
+
+
+def side_by_side(program):
+    predictions, file = write_rows(program.folder / "own.jsonl", [{"id": f"q{i}", "prediction": "a b", "reference": "a c"} for i in range(8)]), program.folder / "preferences.csv"
+    file.write_text("item,rater,model_a,model_b,winner\n" + "".join(f"q{i},{rater},old,own,{'b' if i < 6 else 'tie'}\n" for i in range(8) for rater in ("ann", "bob")), encoding="utf-8")
+    pair = json.loads(program.run("eval", "--predictions", predictions, "--ratings", file, "--json"))["preferences"][0]
+    check((pair["first"], pair["second_wins"], pair["ties"], pair["win_rate"], pair["fleiss_kappa"]) == ("old", 12, 4, 0.875, 1.0), pair)
+    near(pair["p"], 2 * 0.5 ** 12, "sign test")
 
 
 def harness(program):
@@ -189,12 +200,28 @@ def bad_files(program):
         err = program.run("eval", "--predictions", path, "--references", good, expect=2)
         check(where in err and "hint" in err, f"{name}: {err}")
     check("--predictions" in program.run("eval", expect=2), "nothing to do")
+    rng = random.Random(8)
+    originals = {"--predictions": ("mutated.jsonl", '{"id":"1","prediction":"你好 a","references":["b","c"]}\n{"tags":["O","B-X"],"expected_tags":["O","O"]}\n"x"\n'),
+                 "--ratings": ("mutated.csv", 'item,rater,relevance,fluency\n1,"an""n",5,4\n2,bob,,3\n'), "--lm-eval": ("mutated.json", '{"results":{"a":{"acc,none":0.5,"acc_stderr,none":0.1}},"n-shot":{"a":0},"versions":{"a":1}}')}
+    for option, (name, content) in originals.items():
+        path = program.folder / name
+        for _ in range(40):
+            data = bytearray(content.encode())
+            for _ in range(rng.randint(1, 4)):
+                at = rng.randrange(len(data))
+                data[at: at + rng.randint(0, 3)] = bytes(rng.choice(b'{}[]",:\n\x00\xff5ae-') for _ in range(rng.randint(0, 3)))
+            path.write_bytes(data)
+            words = ["eval", option, path] + (["--predictions", good, "--references", good] if option == "--ratings" else [])
+            process = program.start(*words)
+            _, err = process.communicate(timeout=60)
+            check(process.returncode in (0, 2) and (process.returncode == 0 or name in err), f"{option} {bytes(data)}: exit {process.returncode}: {err}")
     check("none.txt" in program.run("eval", "--predictions", good, "--references", program.folder / "none.txt", expect=2), "a missing file")
 
 
 def everything(program):
     goldens(program)
     people(program)
+    side_by_side(program)
     harness(program)
     bad_files(program)
     models(program)
