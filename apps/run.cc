@@ -68,7 +68,7 @@ void add_run(CLI::App& app, Action& action) {
     action = [a, verb] {
       watch_signals();
       if (a->prompt == "-") a->prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
-      const recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template);
+      const recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template, recipes::TemplateChoice::kStored);
       for (const std::string& note : files.notes) fmt::print(stderr, "note: {}\n", note);
       if (files.stored) take_parameters(files.stored->parameters, *verb, a->generate);
       infer::check(a->generate.sampler);

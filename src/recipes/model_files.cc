@@ -7,7 +7,9 @@
 #include "base/file.h"
 #include "io/atomic_file.h"
 #include "recipes/gguf_vocab.h"
+#include "recipes/modelfile.h"
 #include "store/hub.h"
+#include "text/ollama_template.h"
 
 namespace hone::recipes {
 namespace {
@@ -34,6 +36,24 @@ std::optional<text::ChatTemplate> template_of(const models::ModelSource& source,
   else found = text::chat_template_of_directory(source.path());
   if (!found) return std::nullopt;
   return text::ChatTemplate::parse(*found, where);
+}
+
+// The TEMPLATE of a named model, unless it only says in Ollama's words what the model's own template says.
+void take_stored_template(ModelFiles& files) {
+  const std::string where = files.stored->name.shortest() + ": TEMPLATE";
+  try {
+    if (files.chat && modelfile(files).chat_template == files.stored->chat_template) return;
+  } catch (const Error&) {
+    // The model's own template cannot be told in Ollama's words: then they differ.
+  }
+  try {
+    std::string jinja = text::jinja_of_ollama(*files.stored->chat_template, where);
+    if (files.tokenizer.adds_bos()) jinja = "{{ bos_token }}" + jinja;  // which Ollama's runner writes
+    files.chat = text::ChatTemplate::parse(std::move(jinja), where);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    files.notes.push_back(fmt::format("{} is passed over, {}: {}", error.where(), files.chat ? "the model's own chat template is used" : "the prompt goes in as it is", error.message()));
+  }
 }
 
 // The token that the template puts after an answer.
@@ -98,19 +118,26 @@ FoundModel find_model(const std::string& name) {
   const bool repository = wanted->tag == store::kDefaultTag && (wanted->on_hub() || (wanted->host == store::kDefaultHost && wanted->space != store::kDefaultNamespace));
   if (!found && repository)
     if (const auto snapshot = store::cached_snapshot(wanted->space, wanted->model)) return {*snapshot, std::nullopt, {}};
+  if (!found)
+    try {
+      library.open(*wanted);
+    } catch (const Error& error) {
+      throw Error(error.code(), name, fmt::format("no such model: there is neither such a path nor such a name in {}", root.string()), error.hint());
+    }
   store::StoredModel stored = library.open(*wanted);
   FoundModel model{stored.weights, std::move(stored), {}};
   if (found != wanted) model.notes.push_back(fmt::format("{} is published as {}, which is used", wanted->shortest(), found->shortest()));
   return model;
 }
 
-ModelFiles open_model(const std::string& base, const std::string& chat_template) {
+ModelFiles open_model(const std::string& base, const std::string& chat_template, TemplateChoice choice) {
   FoundModel found = find_model(base);
   auto source = models::ModelSource::open(found.path);
   text::Tokenizer tokenizer = tokenizer_of(*source);
   ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1, std::move(found.stored), std::move(found.notes)};
   if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
   if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());
+  if (chat_template.empty() && files.stored && files.stored->chat_template && (choice == TemplateChoice::kStored || !files.chat)) take_stored_template(files);
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));
   if (tokenizer.eos() >= 0) files.stop_ids.push_back(tokenizer.eos());
   add_end_of_turn(files);

@@ -43,7 +43,12 @@ struct FoundModel {
 /// stores. Throws Error{kNotFound} saying where it looked and how to pull it.
 FoundModel find_model(const std::string& name);
 
-/// Opens a model that find_model finds. `chat_template`: a file, a known name, or empty for the model's own.
-ModelFiles open_model(const std::string& base, const std::string& chat_template);
+/// Which chat template counts for a named model that has both its own and a TEMPLATE in Ollama's language.
+enum class TemplateChoice { kOwn, kStored };
+
+/// Opens a model that find_model finds. `chat_template`: a file, a known name, or empty: then `choice` decides between the
+/// model's own, which training wants (it marks where answers end), and the TEMPLATE of its Modelfile. Where there is but one of
+/// them, it is taken; a TEMPLATE that hone cannot translate is passed over with a note.
+ModelFiles open_model(const std::string& base, const std::string& chat_template, TemplateChoice choice = TemplateChoice::kOwn);
 
 }  // namespace hone::recipes

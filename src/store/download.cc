@@ -46,7 +46,7 @@ struct NoRanges {};
 
 class Fetch {
  public:
-  Fetch(const Download& what, const fs::path& file, const Watch& watch) : what_(what), file_(file), partial_(with(file, "-partial")), journal_(with(file, "-partial.json")), watch_(watch) {}
+  Fetch(const Download& what, const fs::path& file, const Watch& watch) : what_(what), file_(file), partial_(with(file, "-unfinished")), journal_(with(file, "-unfinished.json")), watch_(watch) {}
   ~Fetch() {
     if (fd_ >= 0) ::close(fd_);
   }

@@ -22,7 +22,7 @@ struct Download {
   bool insecure = false;
 };
 
-/// Fetches into `file`. What came so far is kept in FILE-partial, and which parts of it in FILE-partial.json; a later call, also
+/// Fetches into `file`. What came so far is kept in FILE-unfinished, and which parts of it in FILE-unfinished.json; a later call, also
 /// of another process, goes on there. Two processes do not fetch the same file: the second waits for the first. The hash is
 /// checked before the file gets its name. Throws Error{kInvalidInput} when it differs (nothing is kept then), TransientError
 /// when the network fails for good, Error{kIo} on a full disk, Error{kInterrupted}.

@@ -262,7 +262,7 @@ Pruned ModelStore::prune() {
     if (used.contains(file)) continue;
     // Of a killed process that was writing; of a download that nobody went on with; a blob without a model.
     const bool left_over = file.find(".partial-") != std::string::npos;
-    const bool given_up = file.starts_with("sha256-") && file.find("-partial") == 7 + 64 && entry.last_write_time(error) < old;
+    const bool given_up = file.starts_with("sha256-") && file.find("-unfinished") == 7 + 64 && entry.last_write_time(error) < old;
     const bool unused = file.starts_with("sha256-") && file.size() == 7 + 64;
     if (!left_over && !given_up && !unused) continue;
     const uint64_t size = entry.file_size(error);

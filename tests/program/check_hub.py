@@ -67,7 +67,7 @@ def hub_check(program):
     snapshot = cache / "models--org--plain" / "snapshots" / COMMIT
     check({path.name: path.read_bytes() for path in snapshot.iterdir()} == files, "the files that a model needs, and no others")
     check(all(path.is_symlink() and path.resolve().parent == cache / "models--org--plain" / "blobs" for path in snapshot.iterdir()), "links to blobs, as the hub's programs keep them")
-    check((cache / "models--org--plain" / "refs" / "main").read_text() == COMMIT and not [p for p in (cache / "models--org--plain" / "blobs").iterdir() if "partial" in p.name], "refs, and nothing unfinished")
+    check((cache / "models--org--plain" / "refs" / "main").read_text() == COMMIT and not [p for p in (cache / "models--org--plain" / "blobs").iterdir() if "unfinished" in p.name or "partial" in p.name], "refs, and nothing unfinished")
     for name in ("hf.co/org/plain", "org/plain"):
         hone(program, "run", name, "the", "--max-tokens", 2, "--temperature", 0)
     before = store.sent + hub.sent

@@ -101,6 +101,12 @@ def bases(program, models):
     (program.folder / "tuned").write_bytes(tiny.read_bytes())
     process = subprocess.run([program.hone, "run", "tuned", *map(str, RUN)], env=program.environment, capture_output=True, text=True, cwd=program.folder)
     check(process.stdout == plain, "a path wins")
+    # TEMPLATE, and one that hone cannot translate.
+    create(program, "template", 'FROM plain\nTEMPLATE """<{{ .Prompt }}>"""\n')
+    check(program.run("run", "template", *RUN) == program.run("run", tiny, "--raw", "<the>", *RUN[1:]), "TEMPLATE is used")
+    create(program, "odd", 'FROM plain\nTEMPLATE """{{ printf "x" }}"""\n')
+    process = subprocess.run([program.hone, "run", "odd", *map(str, RUN)], env=program.environment, capture_output=True, text=True)
+    check(process.stdout == plain and "passed over" in process.stderr, "a template that cannot be translated is named")
     # Parameters of the model, and options that win.
     create(program, "short", "FROM plain\nPARAMETER num_predict 1\nPARAMETER temperature 0\n")
     check(len(json.loads(program.run("run", "short", "the", "--json"))["ids"]) == 1 and len(json.loads(program.run("run", "short", "the", "--json", "--max-tokens", 3))["ids"]) == 3, "PARAMETER")

@@ -6,6 +6,7 @@
 #include "models/golden_model.h"
 #include "recipes/export_gguf.h"
 #include "recipes/export_safetensors.h"
+#include "recipes/read_gguf_lora.h"
 
 namespace hone::recipes {
 namespace {
@@ -110,6 +111,21 @@ TEST_P(Export, GgufLoraIsTheMergedChange) {
     EXPECT_LT(relative_error(expected, found), 1e-5) << name;
   }
   EXPECT_EQ(2 * adapted, lora.tensor_names().size()) << "every adapted tensor has a weight";
+}
+
+// Read back, a GGUF adapter gives the logits that the PEFT adapter gives, on the folder and on the GGUF file.
+TEST_P(Export, GgufLoraIsReadBack) {
+  const ModelFiles files = files_of(golden_folder_);
+  write_gguf_lora(work_ / "lora.gguf", io::read_peft(golden_folder_ / "adapter"), *files.source);
+  models::CausalLm plain = models::CausalLm::load(*files.source, exact_);
+  write_merged_gguf(work_ / "base.gguf", files, plain, "f32");
+  for (const fs::path& base : {golden_folder_, work_ / "base.gguf"}) {
+    const auto source = models::ModelSource::open(base);
+    models::CausalLm model = models::CausalLm::load(*source, exact_);
+    models::attach_adapter(model, read_gguf_lora(work_ / "lora.gguf", *source), "lora.gguf", /*trainable=*/false);
+    EXPECT_LT(relative_error(golden_.tensor("logits"), models::testing::logits(model, golden_.all())), kTolerance) << base;
+  }
+  EXPECT_THROW(read_gguf_lora(work_ / "base.gguf", *files.source), Error) << "a model is no adapter";
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Export,

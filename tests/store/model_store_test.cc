@@ -85,10 +85,10 @@ TEST_F(StoreTest, PrunesNothingBesideADamagedManifest) {
 TEST_F(StoreTest, RemovesWhatKilledProcessesLeft) {
   put("a", "weights", "one");
   std::ofstream(root_ / "blobs" / "incoming-1.partial-99") << "x";
-  std::ofstream(root_ / "blobs" / ("sha256-" + std::string(64, 'a') + "-partial")) << "a download to go on with";
+  std::ofstream(root_ / "blobs" / ("sha256-" + std::string(64, 'a') + "-unfinished")) << "a download to go on with";
   std::ofstream(root_ / "blobs" / "someone-elses-file") << "x";
   EXPECT_EQ(store_.prune().files, 1u);
-  fs::last_write_time(root_ / "blobs" / ("sha256-" + std::string(64, 'a') + "-partial"), fs::file_time_type::clock::now() - std::chrono::hours(24 * 8));
+  fs::last_write_time(root_ / "blobs" / ("sha256-" + std::string(64, 'a') + "-unfinished"), fs::file_time_type::clock::now() - std::chrono::hours(24 * 8));
   EXPECT_EQ(store_.prune().files, 1u) << "given up after a week";
   EXPECT_TRUE(fs::exists(root_ / "blobs" / "someone-elses-file"));
 }
