@@ -57,15 +57,15 @@ bool JsonReader::step_number(State& s, unsigned char c) {
       return true;
     case kZero:
     case kWhole:
-      if (s.number == kWhole && is_digit(c)) return ++s.blanks <= 40;  // no number needs more digits
+      if (s.number == kWhole && is_digit(c)) return ++s.blanks <= 40;  // no number needs more digits; counted where blanks are
       if (whole_only) return false;
       if (c == '.') return s.number = kPoint, true;
-      if (c == 'e' || c == 'E') return s.number = kE, true;
+      if (c == 'e' || c == 'E') return s.number = kE, s.blanks = 0, true;
       return false;
     case kPoint:
     case kFraction:
       if (is_digit(c)) return s.number = kFraction, ++s.blanks <= 40;
-      if (s.number == kFraction && (c == 'e' || c == 'E')) return s.number = kE, true;
+      if (s.number == kFraction && (c == 'e' || c == 'E')) return s.number = kE, s.blanks = 0, true;
       return false;
     case kE:
       if (c == '+' || c == '-') return s.number = kSign, true;
@@ -74,7 +74,7 @@ bool JsonReader::step_number(State& s, unsigned char c) {
     case kExponent:
       if (!is_digit(c)) return false;
       s.number = kExponent;
-      return ++s.blanks <= 40;
+      return ++s.blanks <= 2;  // readers hold numbers up to 1e308
     default: return false;
   }
 }
