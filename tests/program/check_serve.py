@@ -31,6 +31,8 @@ def ollama(server):
     check(raw["prompt_eval_count"] < whole["prompt_eval_count"], "raw leaves the template out")
     with_system = server.json("POST", "/api/generate", dict(generate, stream=False, system="number"))
     check(with_system["prompt_eval_count"] > whole["prompt_eval_count"], "the system message is in the prompt")
+    own_template = server.json("POST", "/api/generate", dict(generate, stream=False, template="{{ if .System }}{{ .System }}{{ end }}<|im_start|>{{ .Prompt }}"))
+    check(own_template["prompt_eval_count"] == raw["prompt_eval_count"] + 1, "a template of the request's own")
     seeds = [server.json("POST", "/api/generate", dict(generate, stream=False, options={"temperature": 1.5, "num_predict": 12, "seed": seed}))["response"] for seed in (1, 1, 2)]
     check(seeds[0] == seeds[1] != seeds[2], f"the seed decides: {seeds}")
     text = server.json("POST", "/api/generate", dict(generate, stream=False, options={"temperature": 0, "num_predict": 40}))["response"]
@@ -127,7 +129,7 @@ def refusals(server):
     deep = b'{"model":"tiny","messages":' + b"[" * 4000 + b"]" * 4000 + b"}"
     bad = [b"", b"{", b"[]", b"null", b'{"model":', b"\xff\xfe", deep, b'{"model":"tiny","prompt":"\\ud800"}',
            {"prompt": "x"}, {"model": 5}, {"model": "tiny", "prompt": 5}, {"model": "tiny", "prompt": "x", "stream": "yes"},
-           {"model": "tiny", "prompt": "x", "suffix": "y"}, {"model": "tiny", "prompt": "x", "images": ["aGk="]}, {"model": "tiny", "prompt": "x", "template": "{{ .Prompt }}"},
+           {"model": "tiny", "prompt": "x", "suffix": "y"}, {"model": "tiny", "prompt": "x", "images": ["aGk="]}, {"model": "tiny", "prompt": "x", "template": "{{ range .Messages }}{{ end }}"}, {"model": "tiny", "prompt": "x", "template": "{{ if .System }}"},
            {"model": "tiny", "prompt": "x", "context": [1, -1]}, {"model": "tiny", "prompt": "x", "context": [100000]}, {"model": "tiny", "prompt": "x" * 3000},
            {"model": "tiny", "prompt": "x", "format": {"type": "object", "pattern": "x"}}, {"model": "tiny", "prompt": "x", "format": "xml"}]
     options = {"temperature": (-1, "warm", 1e9), "top_k": (1.5, -7), "top_p": (2, -0.1), "min_p": (1.01,), "num_predict": (-3, 1e30, "5"), "seed": (2 ** 70, "x"), "num_ctx": (-1,),
@@ -139,8 +141,8 @@ def refusals(server):
         check(set(answer) == {"error"} and isinstance(answer["error"], str) and answer["error"], f"{body}: {answer}")
     check(server.json("POST", "/api/chat", dict(chat, model="none"), expect=404)["error"].startswith("model 'none' not found"), "an unknown model")
     check("tools" in server.json("POST", "/api/chat", dict(chat, tools=[{"type": "function", "function": {"name": "f"}}]), expect=400)["error"], "tools without a template for them")
-    for change in ({"messages": []}, {"messages": [5]}, {"messages": [{"role": "user", "content": 5}]}, {"n": 99}, {"max_tokens": -1}, {"temperature": "x"}, {"logit_bias": {"5": 1}},
-                   {"presence_penalty": 1}, {"top_logprobs": 3}, {"tools": [5]}, {"response_format": {"type": "yaml"}}, {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+    for change in ({"messages": []}, {"messages": [5]}, {"messages": [{"role": "user", "content": 5}]}, {"n": 99}, {"max_tokens": -1}, {"temperature": "x"}, {"logit_bias": {"x": 1}}, {"logit_bias": {"5": 101}},
+                   {"presence_penalty": 3}, {"top_logprobs": 3}, {"tools": [5]}, {"response_format": {"type": "yaml"}}, {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
                    {"messages": [{"role": "user", "content": "x" * 9000}]}):
         error = server.json("POST", "/v1/chat/completions", dict(chat, **change), expect=400)["error"]
         check(set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error" and error["param"], f"{change}: {error}")
