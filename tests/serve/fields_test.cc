@@ -42,6 +42,10 @@ TEST(Fields, ParsesBodiesOfBoundedDepth) {
   EXPECT_NO_THROW(parse_body(nested(63)));
   EXPECT_THAT(refused([&] { parse_body(nested(64)); }), testing::HasSubstr("deeper than 64"));
   EXPECT_THAT(refused([&] { parse_body(std::string(1 << 20, '[')); }), testing::HasSubstr("deeper than 64"));
+  std::string many = "{\"x\":[0";
+  for (int i = 0; i < 3000000; ++i) many += ",0";
+  EXPECT_THAT(refused([&] { parse_body(many + "]}"); }), testing::HasSubstr("more than"));
+  EXPECT_NO_THROW(parse_body("{\"x\":\"" + std::string(5 << 20, ',') + "\"}"));
   for (const char* bad : {"", "  ", "{", "[]", "5", "{\"x\": 1e999}", "{\"x\": \"\xFF\"}", "{} {}"}) EXPECT_NE(refused([&] { parse_body(bad); }), "") << bad;
 }
 

@@ -51,6 +51,13 @@ TEST(JsonReader, FollowsASchema) {
     EXPECT_EQ(read(*schema, bad).first, std::string(bad).size() - 1) << bad;
 }
 
+TEST(JsonReader, ChoicesMayLeadBackToThemselves) {
+  const auto schema = Schema::parse(Json::parse(R"({"anyOf":[{"$ref":"#/$defs/a"},{"type":"null"}],"$defs":{"a":{"anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/b"}]},"b":{"anyOf":[{"$ref":"#/$defs/a"},{"type":"boolean"}]}}})"), "format");
+  EXPECT_TRUE(whole(*schema, "null"));
+  EXPECT_TRUE(whole(*schema, "true"));
+  EXPECT_EQ(read(*schema, "5").first, 0u);
+}
+
 TEST(JsonReader, RefusesWhatItCannotHoldTo) {
   const auto code = [](const char* text) {
     try {
@@ -92,13 +99,24 @@ text::Tokenizer tokenizer() {
   return text::Tokenizer::from_gguf(vocab, "test");
 }
 
+// What the filter allows is what a reader accepts, token by token.
+void check_each(const text::Tokenizer& words, const std::string& sofar, const Schema& schema, const std::vector<float>& logits) {
+  for (int32_t id = 0; id < words.vocab_size(); ++id) {
+    if (words.is_special(id)) continue;
+    const std::string text = sofar + words.token_bytes(id);
+    EXPECT_EQ(std::isfinite(logits[static_cast<size_t>(id)]), read(schema, text).first == text.size()) << text;
+  }
+}
+
 TEST(JsonFilter, RandomChoicesMakeValidJson) {
   const text::Tokenizer words = tokenizer();
   const auto table = std::make_shared<TokenTable>(words);
   const Json wanted = Json::parse(R"({"type":"object","required":["a","b"],"properties":{"a":{"type":"integer"},"b":{"type":"array","items":{"type":"boolean"}},"c":{"enum":["x","y"]}}})");
   int finished = 0;
   for (uint32_t seed = 0; seed < 60; ++seed) {
-    JsonFilter filter(table, seed % 2 ? Schema::parse(wanted, "format") : Schema::any_object(), {words.eos()});
+    const auto schema = seed % 2 ? Schema::parse(wanted, "format") : Schema::any_object();
+    JsonFilter filter(table, schema, {words.eos()});
+    std::string sofar;
     const Rng rng{7, seed, 0};
     std::vector<int32_t> ids;
     for (uint64_t step = 0; step < 400; ++step) {
@@ -106,12 +124,14 @@ TEST(JsonFilter, RandomChoicesMakeValidJson) {
       for (size_t i = 0; i < logits.size(); ++i) logits[i] = rng.normal(step * 1000 + i);
       logits[static_cast<size_t>(words.eos())] += 3;
       filter.apply(logits);
+      if (step % 16 == 0) check_each(words, sofar, *schema, logits);
       const auto best = std::max_element(logits.begin(), logits.end());
       ASSERT_TRUE(std::isfinite(*best));
       const auto id = static_cast<int32_t>(best - logits.begin());
       if (id == words.eos()) break;
       ids.push_back(id);
       filter.accept(id);
+      sofar += words.token_bytes(id);
       if (step == 399) ids.clear();
     }
     if (ids.empty()) continue;  // a long string that had not ended
