@@ -1,19 +1,31 @@
-// hone eval FILE.yaml [--adapter RUN] [--data FILE]
+// hone eval FILE.yaml [--adapter RUN] [--against RUN|base] [--data FILE], hone eval --predictions FILE [--references FILE …]
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
 #include "apps/verb.h"
+#include "base/error.h"
 #include "recipes/evaluate.h"
-#include "runs/run_store.h"
+#include "recipes/evaluation_report.h"
+#include "recipes/score_files.h"
 
 namespace hone::apps {
 namespace {
 
+struct Arguments {
+  std::string file, adapter, against;
+  std::vector<std::string> overrides, references, harness;
+  std::string predictions, ratings, text, folder, name, against_name, metrics;
+  recipes::EvaluateOptions options;
+  bool json = false, no_answers = false, show = false;
+};
+
 nlohmann::ordered_json to_json(const recipes::Evaluation& e, bool with_answers) {
   nlohmann::ordered_json json = {{"rows", e.rows}, {"tokens", e.tokens}, {"loss", e.loss}, {"perplexity", e.perplexity}, {"token_accuracy", e.token_accuracy}, {"seconds", e.seconds}};
+  if (e.text_perplexity) json["text_perplexity"] = *e.text_perplexity;
   if (e.scores) {
     json["answers"] = e.scores->answers;
     json["exact_match"] = e.scores->exact_match;
@@ -25,62 +37,145 @@ nlohmann::ordered_json to_json(const recipes::Evaluation& e, bool with_answers) 
   }
   if (with_answers)
     for (const auto& a : e.answers) json["generated"].push_back({{"where", a.where}, {"prompt", a.prompt}, {"expected", a.expected}, {"found", a.found}});
+  json["folder"] = e.folder.string();
+  json["report"] = eval::report_json(e.report);
   return json;
+}
+
+std::string figure(double value, double best) { return best > 1 ? fmt::format("{:.2f}", value) : fmt::format("{:.4f}", value); }
+
+void print(const eval::Report& report) {
+  for (const eval::ModelReport& m : report.models) {
+    if (report.models.size() > 1) fmt::print("{}\n", m.name);
+    for (const eval::MetricScore& s : m.scores) {
+      const std::string interval = s.interval ? fmt::format("[{}, {}]", figure(s.interval->low, s.best), figure(s.interval->high, s.best)) : "";
+      fmt::print("  {:<20} {:>9}   {:<20} {}\n", s.name, figure(s.value, s.best), interval, s.setting);
+    }
+    if (m.correlation) {
+      const auto text = [](const std::optional<double>& v) { return v ? fmt::format("{:.3f}", *v) : std::string("-"); };
+      fmt::print("  metrics and people: Pearson {}, Spearman {}, Kendall {} over {} answers\n", text(m.correlation->pearson), text(m.correlation->spearman), text(m.correlation->kendall), m.correlation->pairs.size());
+    }
+    if (m.one_score) fmt::print("  {:<20} {:>9.1f}   of 100{}\n", "one score", m.one_score->points, m.one_score->note.empty() ? "" : "; " + m.one_score->note);
+  }
+  for (const eval::ScoreComparison& c : report.comparisons)
+    fmt::print("  {:<20} {:>9} → {:<9} {:+.4g}   p {:.4f}\n", c.name, figure(c.first, c.best), figure(c.second, c.best), c.test.difference, c.test.p);
+  for (const auto& [name, c] : report.classes) fmt::print("  class {:<14} {} rows: {} → {} right, {} gained, {} lost\n", name, c.rows, c.first_right, c.second_right, c.gained, c.lost);
+  for (const eval::HarnessResults& h : report.harness)
+    for (const eval::HarnessResult& r : h.results) fmt::print("  {:<30} {:<16} {:>9.4f}\n", r.task, r.metric, r.value);
 }
 
 void print(const recipes::Evaluation& e) {
   fmt::print("rows {}   loss {:.4f}   perplexity {:.3f}   token accuracy {:.1f} %\n", e.rows, e.loss, e.perplexity, 100 * e.token_accuracy);
-  if (!e.scores) return;
-  fmt::print("answers {}   exact match {:.1f} %\n", e.scores->answers, 100 * e.scores->exact_match);
-  if (!e.scores->json) return;
-  fmt::print("valid JSON with the expected keys {:.1f} %\n", 100 * e.scores->valid_json);
-  for (const auto& [field, accuracy] : e.scores->field_accuracy)
-    fmt::print("  {:<12} accuracy {:5.1f} %   macro F1 {:.3f}\n", field, 100 * accuracy, e.scores->field_macro_f1.at(field));
+  if (e.text_perplexity) fmt::print("perplexity of the text {:.4f}\n", *e.text_perplexity);
+  if (e.scores) {
+    fmt::print("answers {}   exact match {:.1f} %\n", e.scores->answers, 100 * e.scores->exact_match);
+    if (e.scores->json) {
+      fmt::print("valid JSON with the expected keys {:.1f} %\n", 100 * e.scores->valid_json);
+      for (const auto& [field, accuracy] : e.scores->field_accuracy)
+        fmt::print("  {:<12} accuracy {:5.1f} %   macro F1 {:.3f}\n", field, 100 * accuracy, e.scores->field_macro_f1.at(field));
+    }
+  }
+  print(e.report);
+  fmt::print("report  {}\n", (e.folder / "report.html").string());
+}
+
+recipes::Config config_of(Arguments& a) {
+  if (a.file.find('=') != std::string::npos && !std::filesystem::exists(a.file)) a.overrides.insert(a.overrides.begin(), std::exchange(a.file, {}));  // no file, settings only
+  if (!a.metrics.empty()) a.overrides.push_back("eval.metrics=" + a.metrics);
+  return a.file.empty() ? recipes::parse_config("", "command line", a.overrides) : recipes::load_config(a.file, a.overrides);
+}
+
+// Metrics of files, or results of another program; no model.
+int run_files(Arguments& a, const recipes::Config& config) {
+  eval::Report report;
+  if (a.predictions.empty()) {
+    report = recipes::import_harness({a.harness.begin(), a.harness.end()});
+  } else {
+    recipes::ScoreFilesOptions options;
+    options.predictions = a.predictions;
+    options.references.assign(a.references.begin(), a.references.end());
+    options.against = a.against;
+    options.name = a.name;
+    options.against_name = a.against_name;
+    options.ratings = a.ratings;
+    options.harness.assign(a.harness.begin(), a.harness.end());
+    report = recipes::score_files(config, options);
+  }
+  if (!a.folder.empty()) recipes::write_report(report, a.folder);
+  const std::string id = recipes::record_report(report, a.folder, config);
+  if (a.json) {
+    nlohmann::ordered_json out = eval::report_json(report);
+    out["run"] = id;
+    fmt::print("{}\n", out.dump());
+    return 0;
+  }
+  if (report.rows) fmt::print("{} rows\n", report.rows);
+  print(report);
+  if (!a.folder.empty()) fmt::print("report  {}\n", (std::filesystem::path(a.folder) / "report.html").string());
+  return 0;
+}
+
+int run_model(Arguments& a, const recipes::Config& config) {
+  watch_signals();
+  recipes::EvaluateOptions& options = a.options;
+  options.interrupted = interrupted;
+  options.tuned = a.adapter;
+  options.compare = !a.against.empty();
+  if (a.against != "base") options.against = a.against;
+  options.name = a.name;
+  options.against_name = a.against_name;
+  options.answers = !a.no_answers;
+  options.text = a.text;
+  options.ratings = a.ratings;
+  options.folder = a.folder;
+  options.harness.assign(a.harness.begin(), a.harness.end());
+  const bool live = !a.json && ::isatty(STDOUT_FILENO);
+  const auto e = recipes::evaluate_model(config, options, [&](const std::string& model, int64_t done, int64_t of, const recipes::Answer& answer) {
+    if (a.show && !a.json) fmt::print("{}\n  asked    {}\n  expected {}\n  {} answered {}\n", answer.where, answer.prompt, answer.expected, model, answer.found);
+    else if (live) fmt::print("\r{}: {}/{} answers", model, done, of), std::fflush(stdout);
+  });
+  if (live && !a.show) fmt::print("\r\x1b[K");
+  recipes::record_report(e.report, e.folder, config);
+  if (a.json) fmt::print("{}\n", to_json(e, a.show).dump());
+  else print(e);
+  return 0;
+}
+
+int run(Arguments& a) {
+  const recipes::Config config = config_of(a);
+  const bool files = !a.predictions.empty() || (a.file.empty() && !a.harness.empty());
+  if (a.predictions.empty() && !a.references.empty()) throw Error(ErrorCode::kInvalidInput, "--references", "there are no predictions to compare with", "name them with --predictions");
+  if (!files && a.file.empty()) throw Error(ErrorCode::kInvalidInput, "command line", "there is nothing to evaluate", "name a configuration, or files with --predictions and --references");
+  if (files && !a.adapter.empty()) throw Error(ErrorCode::kInvalidInput, "--adapter", "files are scored without a model", "leave --adapter or --predictions out");
+  return files ? run_files(a, config) : run_model(a, config);
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app, Action& action) {
-  struct Arguments {
-    std::string file, adapter;
-    std::vector<std::string> overrides;
-    recipes::EvaluateOptions options;
-    bool json = false, no_answers = false, show = false;
-  };
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("eval", "Loss and answers on rows the model has not been trained on");
-  verb->add_option("file", a->file, "configuration")->required();
+  CLI::App* verb = app.add_subcommand("eval", "Loss and answers on rows the model has not been trained on; or the metrics of files");
+  verb->add_option("file", a->file, "configuration; may be left out with --predictions");
   verb->add_option("overrides", a->overrides, "key=value settings that override the file");
   verb->add_option("--adapter", a->adapter, "a run's folder (its best is taken) or an adapter; without: the base model");
+  verb->add_option("--against", a->against, "base, or another run, to compare with; with --predictions: another file of predictions");
   verb->add_option("--data", a->options.data, "rows to evaluate on; default: data.validation");
   verb->add_option("--limit", a->options.limit, "answer at most so many rows");
   verb->add_option("--max-tokens", a->options.max_tokens, "per answer; default: half again as many as the longest expected answer has")->check(CLI::Range(1, 100000));
+  verb->add_option("--text", a->text, "a text whose perplexity is measured as well");
+  verb->add_option("--predictions", a->predictions, "score this file (.txt or .jsonl) without a model");
+  verb->add_option("--references", a->references, "what was expected, row by row; given again: one more reference per row")->allow_extra_args(false);
+  verb->add_option("--metrics", a->metrics, "bleu, chrf, chrf++, rouge, exact_match, labels, entities; default: eval.metrics");
+  verb->add_option("--ratings", a->ratings, "people's ratings (.csv, .json or .jsonl)");
+  verb->add_option("--lm-eval", a->harness, "results of lm-evaluation-harness to show beside; may be given again")->allow_extra_args(false);
+  verb->add_option("--name", a->name, "of the model, in report and ratings");
+  verb->add_option("--against-name", a->against_name, "of the model to compare with");
+  verb->add_option("--report", a->folder, "folder for report.html, report.md and report.json, and for answers");
+  verb->add_flag("--fresh", a->options.fresh, "generate every answer again");
   verb->add_flag("--no-answers", a->no_answers, "the loss only");
   verb->add_flag("--show", a->show, "print every answer beside the expected one");
   verb->add_flag("--json", a->json, "one JSON object");
-  verb->callback([a, &action] {
-    action = [a] {
-      watch_signals();
-      a->options.interrupted = interrupted;
-      a->options.tuned = a->adapter;
-      a->options.answers = !a->no_answers;
-      const recipes::Config config = recipes::load_config(a->file, a->overrides);
-      const bool live = !a->json && ::isatty(STDOUT_FILENO);
-      const auto e = recipes::evaluate_model(config, a->options, [&](int64_t done, int64_t of, const recipes::Answer& answer) {
-        if (a->show && !a->json) fmt::print("{}\n  asked    {}\n  expected {}\n  answered {}\n", answer.where, answer.prompt, answer.expected, answer.found);
-        else if (live) fmt::print("\r{}/{} answers", done, of), std::fflush(stdout);
-      });
-      if (live && !a->show) fmt::print("\r\x1b[K");
-      runs::RunStore store(runs::RunStore::default_path());
-      const std::string id = store.start("eval", "eval", a->adapter.empty() ? config.model.base : a->adapter, recipes::to_yaml(config));
-      std::map<std::string, double> figures = {{"loss", e.loss}, {"perplexity", e.perplexity}, {"token_accuracy", e.token_accuracy}};
-      if (e.scores) figures["exact_match"] = e.scores->exact_match;
-      store.finish(id, "done", figures);
-      if (a->json) fmt::print("{}\n", to_json(e, a->show).dump());
-      else print(e);
-      return 0;
-    };
-  });
+  verb->callback([a, &action] { action = [a] { return run(*a); }; });
 }
 
 }  // namespace hone::apps

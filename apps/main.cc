@@ -107,7 +107,15 @@ int main(int argc, char** argv) {
   hone::apps::add_runs(app, action);
   hone::apps::add_bench(app, action);
   hone::apps::add_serve(app, action);
+  hone::apps::add_data(app, action);
   hone::apps::add_config(app, action);
+  hone::apps::add_pull(app, action);
+  hone::apps::add_push(app, action);
+  hone::apps::add_list(app, action);
+  hone::apps::add_show(app, action);
+  hone::apps::add_create(app, action);
+  hone::apps::add_cp(app, action);
+  hone::apps::add_rm(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

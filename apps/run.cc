@@ -12,6 +12,31 @@
 #include "recipes/tuned_model.h"
 
 namespace hone::apps {
+namespace {
+
+// What a named model's PARAMETER lines say, where the command line says nothing.
+void take_parameters(const nlohmann::ordered_json& parameters, const CLI::App& verb, infer::GenerateOptions& options) {
+  auto& sampler = options.sampler;
+  const auto take = [&](const char* name, const char* option, auto& to) {
+    const auto it = parameters.find(name);
+    if (it != parameters.end() && it->is_number() && verb.count(option) == 0) to = it->get<std::decay_t<decltype(to)>>();
+  };
+  take("temperature", "--temperature", sampler.temperature);
+  take("top_k", "--top-k", sampler.top_k);
+  take("top_p", "--top-p", sampler.top_p);
+  take("min_p", "--min-p", sampler.min_p);
+  take("repeat_penalty", "--repeat-penalty", sampler.repeat_penalty);
+  take("seed", "--seed", sampler.seed);
+  if (const auto last = parameters.find("repeat_last_n"); last != parameters.end() && last->is_number_integer()) sampler.repeat_last_n = last->get<int32_t>();
+  const auto tokens = parameters.find("num_predict");
+  if (tokens != parameters.end() && tokens->is_number_integer() && tokens->get<int64_t>() > 0 && verb.count("--max-tokens") == 0) options.max_tokens = tokens->get<int64_t>();
+  const auto stop = parameters.find("stop");
+  if (stop != parameters.end() && verb.count("--stop") == 0)
+    for (const auto& one : *stop)
+      if (one.is_string() && !one.get<std::string>().empty()) options.stop.push_back(one.get<std::string>());
+}
+
+}  // namespace
 
 void add_run(CLI::App& app, Action& action) {
   struct Arguments {
@@ -39,22 +64,27 @@ void add_run(CLI::App& app, Action& action) {
   verb->add_flag("--f32", a->f32, "compute in f32 instead of bf16");
   verb->add_flag("--json", a->json, "one JSON object at the end instead of streaming");
   verb->add_flag("--verbose", a->verbose, "speed, after the answer");
-  verb->callback([a, &action] {
-    action = [a] {
+  verb->callback([a, verb, &action] {
+    action = [a, verb] {
       watch_signals();
-      infer::check(a->generate.sampler);
       if (a->prompt == "-") a->prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
       const recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template);
+      for (const std::string& note : files.notes) fmt::print(stderr, "note: {}\n", note);
+      if (files.stored) take_parameters(files.stored->parameters, *verb, a->generate);
+      infer::check(a->generate.sampler);
       models::LoadOptions load;
       load.activation = a->f32 ? DType::kF32 : DType::kBF16;
       const auto tuned = a->adapter.empty() ? std::filesystem::path() : recipes::tuned_folder(a->adapter);
-      const models::CausalLm model = recipes::load_tuned(*files.source, load, tuned);
+      const models::CausalLm model = recipes::load_tuned(files, load, tuned);
       std::vector<int32_t> prompt;
       if (a->raw) {
         prompt = files.tokenizer.encode(a->prompt);
       } else {
         text::Json messages = text::Json::array();
+        if (a->system.empty() && files.stored) a->system = files.stored->system.value_or("");
         if (!a->system.empty()) messages.push_back({{"role", "system"}, {"content", a->system}});
+        if (files.stored)
+          for (const store::ChatMessage& m : files.stored->messages) messages.push_back({{"role", m.role}, {"content", m.content}});
         messages.push_back({{"role", "user"}, {"content", a->prompt}});
         prompt = files.encode_prompt(messages);
       }

@@ -71,10 +71,12 @@ int compare(const std::vector<std::string>& ids, bool json) {
   }
   fmt::print("{:<24}", "");
   for (const auto& run : all) fmt::print("{:>18}", run.id);
+  if (all.size() == 2) fmt::print("{:>18}", "difference");
   fmt::print("\n");
   for (const std::string& name : names) {
     fmt::print("{:<24}", name);
     for (const auto& run : all) fmt::print("{:>18}", run.summary.contains(name) ? fmt::format("{:.5g}", run.summary.at(name)) : "-");
+    if (all.size() == 2 && all[0].summary.contains(name) && all[1].summary.contains(name)) fmt::print("{:>18}", fmt::format("{:+.4g}", all[1].summary.at(name) - all[0].summary.at(name)));
     fmt::print("\n");
   }
   return 0;

@@ -19,6 +19,14 @@ void add_runs(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_serve(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
+void add_data(CLI::App& app, Action& action);
+void add_pull(CLI::App& app, Action& action);
+void add_push(CLI::App& app, Action& action);
+void add_list(CLI::App& app, Action& action);
+void add_show(CLI::App& app, Action& action);
+void add_create(CLI::App& app, Action& action);
+void add_cp(CLI::App& app, Action& action);
+void add_rm(CLI::App& app, Action& action);
 
 /// Makes Ctrl-C and SIGTERM ask politely: interrupted() turns true, and a second Ctrl-C ends the process at once.
 void watch_signals();

@@ -27,7 +27,7 @@ struct Rng {
   uint32_t stream = 0;
   uint32_t step = 0;
 
-  static constexpr uint32_t kInit = 1, kShuffle = 2, kSplit = 3, kDropout = 4, kSample = 5, kMix = 6;
+  static constexpr uint32_t kInit = 1, kShuffle = 2, kSplit = 3, kDropout = 4, kSample = 5, kMix = 6, kBootstrap = 20, kSwap = 21;
 
   std::array<uint32_t, 4> block(uint64_t index) const {
     return philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), step, stream},

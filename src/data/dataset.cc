@@ -205,11 +205,18 @@ std::optional<RowIssue> Dataset::parse(std::string_view bytes, Json& row) const 
   return parse_json_row(bytes, max_nesting_, row);
 }
 
-std::optional<RowIssue> Dataset::read(uint64_t row, Example& example) const {
+std::string Dataset::raw(uint64_t row) const {
   // A usable row is at most max_row_bytes_ long, however much white space follows it.
-  const std::string bytes = file_.read(index_.begin(row), std::min(this->bytes(row), max_row_bytes_ + 1));
+  std::string bytes = file_.read(index_.begin(row), std::min(this->bytes(row), max_row_bytes_ + 1));
+  bytes.resize(trim_row(container_, bytes).size());
+  return bytes;
+}
+
+std::optional<RowIssue> Dataset::read_json(uint64_t row, Json& json) const { return parse(raw(row), json); }
+
+std::optional<RowIssue> Dataset::read(uint64_t row, Example& example) const {
   Json json;
-  if (auto issue = parse(trim_row(container_, bytes), json)) return issue;
+  if (auto issue = read_json(row, json)) return issue;
   return format_.read(json, example);
 }
 

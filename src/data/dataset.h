@@ -60,6 +60,11 @@ class Dataset {
   uint64_t file_bytes() const { return file_.size(); }
   /// Reads and understands one row.
   std::optional<RowIssue> read(uint64_t row, Example& example) const;
+  /// Reads one row as a JSON object (of strings, in CSV), whatever its format.
+  std::optional<RowIssue> read_json(uint64_t row, Json& json) const;
+  /// The row's own bytes, without what separates it from the next.
+  std::string raw(uint64_t row) const;
+  Container container() const { return container_; }
   /// "file:line".
   std::string where(uint64_t row) const;
   const RowFormat& format() const { return format_; }

@@ -1,15 +1,12 @@
 // Many requests at once over one resident model: they join and leave a running batch between steps.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -18,10 +15,13 @@
 namespace hone::infer {
 
 struct EngineOptions {
-  int64_t max_batch = 32;      // sequences that decode together
-  int64_t max_queue = 512;     // requests that wait; beyond, submit refuses
-  int64_t prefill_chunk = 256; // prompt tokens of one step, over all sequences
+  int64_t max_batch = 32;       // sequences that run together
+  int64_t max_queue = 512;      // requests that wait; beyond, submit refuses
+  int64_t prefill_chunk = 512;  // prompt tokens of one step, over all sequences
+  int64_t cache_tokens = 0;     // keys and values kept, in tokens over all sequences; 0: as many as fit kCacheBytes, at least one context
+  double batch_timeout = 0;     // seconds that single-shot requests (max_tokens 0, embed) may wait for max_batch of them to come together
 };
+inline constexpr int64_t kCacheBytes = int64_t{1} << 30;
 
 /// A token's log probability under the model, before any sampling filter.
 struct TokenLogprob {
@@ -44,6 +44,7 @@ struct Request {
   std::string adapter;                   // name of a loaded adapter; empty: the base model
   int32_t top_logprobs = -1;             // −1: none; 0: of the token itself; n: of the n likeliest too
   bool prompt_logprobs = false;          // of the prompt's tokens too (all but the first)
+  bool embed = false;                    // only the prompt's embedding is wanted
   std::shared_ptr<TokenFilter> filter;
 };
 
@@ -62,9 +63,10 @@ struct Outcome {
   std::string text;                // held back until the end was certain: follows the events' text
   int64_t prompt_tokens = 0, reused_tokens = 0, answer_tokens = 0;  // reused: of the prompt, computed for an earlier request
   double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
+  std::vector<float> embedding;    // with embed: the mean of the final hidden states, of length 1 (C)
 };
 
-/// Receives one request's tokens, on the engine's thread: it must return at once.
+/// Receives one request's tokens, one after the other, on a thread of the engine's: it must return at once.
 class Receiver {
  public:
   virtual ~Receiver() = default;
@@ -100,20 +102,9 @@ class Engine {
   const models::CausalLm& model() const { return *model_; }
 
  private:
-  struct Running;
-  void loop();
-  void serve(Running& running);
-
+  class Scheduler;  // the engine's thread
   std::shared_ptr<const models::CausalLm> model_;
-  const text::Tokenizer& tokenizer_;
-  const EngineOptions options_;
-  mutable std::mutex mutex_;
-  std::condition_variable work_;
-  std::deque<std::shared_ptr<Running>> queue_;
-  EngineMetrics metrics_;
-  uint64_t next_number_ = 1;
-  bool closing_ = false;
-  std::thread thread_;
+  std::unique_ptr<Scheduler> scheduler_;  // ends before the model does
 };
 
 }  // namespace hone::infer

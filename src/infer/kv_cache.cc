@@ -18,24 +18,19 @@ void append(Tensor& all, int64_t filled, const Tensor& rows) {
 
 }  // namespace
 
-std::pair<Tensor, Tensor> SequenceCache::extend(int64_t layer, const Tensor& k, const Tensor& v) {
+Tensor SequenceCache::attend(int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const ops::AttentionHeads& heads, const nn::Sequence& sequence) {
   HONE_CHECK(layer >= 0 && layer < static_cast<int64_t>(layers_.size()), "layer {} of {}", layer, layers_.size());
   Layer& l = layers_[static_cast<size_t>(layer)];
   append(l.k, l.tokens, k);
   append(l.v, l.tokens, v);
   l.tokens += k.size(0);
-  filled_ = l.tokens;
-  return {l.k.rows(0, l.tokens), l.v.rows(0, l.tokens)};
-}
-
-Tensor SequenceCache::key_segments() const {
-  const int32_t ends[2] = {0, static_cast<int32_t>(filled_)};
-  return Tensor::from({2}, std::span<const int32_t>(ends));
+  const int32_t ends[2] = {0, static_cast<int32_t>(l.tokens)};
+  const autograd::Variable keys(l.k.rows(0, l.tokens)), values(l.v.rows(0, l.tokens));
+  return ops::attention(autograd::Variable(q), keys, values, heads, sequence.segments, Tensor::from({2}, std::span<const int32_t>(ends))).value();
 }
 
 void SequenceCache::truncate(int64_t tokens) {
   for (Layer& layer : layers_) layer.tokens = std::min(layer.tokens, tokens);
-  filled_ = std::min(filled_, tokens);
 }
 
 }  // namespace hone::infer

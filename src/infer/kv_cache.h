@@ -12,8 +12,7 @@ class SequenceCache : public nn::KvCache {
  public:
   explicit SequenceCache(int64_t layers) : layers_(static_cast<size_t>(layers)) {}
 
-  std::pair<Tensor, Tensor> extend(int64_t layer, const Tensor& k, const Tensor& v) override;
-  Tensor key_segments() const override;
+  Tensor attend(int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const ops::AttentionHeads& heads, const nn::Sequence& sequence) override;
 
   int64_t tokens() const { return layers_.empty() ? 0 : layers_.back().tokens; }
   /// Forgets every token from `tokens` on.
@@ -25,7 +24,6 @@ class SequenceCache : public nn::KvCache {
     int64_t tokens = 0;
   };
   std::vector<Layer> layers_;
-  int64_t filled_ = 0;  // tokens in the layer extended last
 };
 
 }  // namespace hone::infer

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -57,7 +58,8 @@ struct AtomicFile::Impl {
 AtomicFile::AtomicFile(std::filesystem::path path) : impl_(std::make_unique<Impl>()) {
   impl_->path = std::move(path);
   impl_->temporary = impl_->path;
-  impl_->temporary += fmt::format(".partial-{}", ::getpid());
+  static std::atomic<uint64_t> count{0};  // threads may write the same file at once
+  impl_->temporary += fmt::format(".partial-{}-{}", ::getpid(), ++count);
   impl_->fd = ::open(impl_->temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (impl_->fd < 0) refused(impl_->path, "create the file", errno);
 }
@@ -104,19 +106,25 @@ void AtomicFile::write_zeros(size_t bytes) {
 uint64_t AtomicFile::bytes() const { return impl_->bytes; }
 
 std::string AtomicFile::finish() {
+  return finish([&](const std::string&) { return impl_->path; });
+}
+
+std::string AtomicFile::finish(FunctionRef<std::filesystem::path(const std::string&)> place) {
   if (::fsync(impl_->fd) != 0) refused(impl_->path, "bring the file to disk", errno, impl_->needed());
   if (::close(std::exchange(impl_->fd, -1)) != 0) {
     const int error = errno;
     ::unlink(impl_->temporary.c_str());
     refused(impl_->path, "close the file", error, impl_->needed());
   }
-  if (::rename(impl_->temporary.c_str(), impl_->path.c_str()) != 0) {
+  const std::string sha256 = impl_->hash.hex();
+  const std::filesystem::path path = place(sha256);
+  if (::rename(impl_->temporary.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(impl_->temporary.c_str());
-    refused(impl_->path, "move the finished file into place", error);
+    refused(path, "move the finished file into place", error);
   }
-  sync_folder(folder_of(impl_->path));
-  return impl_->hash.hex();
+  sync_folder(folder_of(path));
+  return sha256;
 }
 
 std::string write_file(const std::filesystem::path& path, std::string_view content) {

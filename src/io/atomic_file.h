@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/function_ref.h"
+
 namespace hone::io {
 
 /// Writes one file from front to back, hashing as it goes. Until finish() the bytes are in a temporary file beside `path`,
@@ -26,6 +28,9 @@ class AtomicFile {
   uint64_t bytes() const;
   /// Syncs, renames over `path`, syncs the folder; returns the SHA-256 of the content in hexadecimal.
   std::string finish();
+  /// The same where the name follows from the content: `place` is given its SHA-256 and says where the file belongs (on the same
+  /// file system).
+  std::string finish(FunctionRef<std::filesystem::path(const std::string& sha256)> place);
 
  private:
   struct Impl;

@@ -121,6 +121,12 @@ KernelTable make(const KernelTable& inner) {
   }>::call;
   t.attention = Timed<&K::attention, [](const AttentionShape& s, auto&&...) { return describe_attention(s, false); }>::call;
   t.attention_backward = Timed<&K::attention_backward, [](const AttentionShape& s, auto&&...) { return describe_attention(s, true); }>::call;
+  t.cached_attention = Timed<&K::cached_attention, [](const CachedAttention& a, auto&&...) {
+    int64_t keys = 0;
+    for (int64_t r = 0; r < a.rows; ++r) keys += a.tokens[r];
+    const double work = 2 * times(keys, a.heads * (a.head_dim + a.value_dim));
+    return Call{"cached_attention", {work, size_of(a.type) * times(keys, a.kv_heads * (a.head_dim + a.value_dim))}};
+  }>::call;
   t.cross_entropy = Timed<&K::cross_entropy, [](int64_t rows, int64_t vocab, void*, DType type, auto&&...) {
     return pass("cross_entropy", 2 * times(rows, vocab) * size_of(type));
   }>::call;

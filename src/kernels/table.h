@@ -39,7 +39,11 @@ struct Product {
 /// kInt8 concerns products whose B is I8 and whose A is not transposed; the others multiply as kBF16 does. A (times the scales
 /// of B's rows, when those lie along the sum) is quantised on the fly, one scale per row and block of kInt8Block elements of
 /// the sum: q = round(a · 127 / max|a|), ties to even. Instruction sets without int8 products (has_int8) multiply as kBF16 does.
-enum class Precision : uint8_t { kF32, kBF16, kInt8 };
+/// kRows is for the tokens of generation: every row of A is multiplied on its own, so its result does not depend on how many rows
+/// there are, at the speed of memory. Where A is BF16 and B holds GGUF blocks or I8, A is quantised to bytes by blocks of
+/// kRowsBlock (as above); everything else is multiplied in f32. Products with a transposed A or a B that is not multiply as kBF16 does.
+enum class Precision : uint8_t { kF32, kBF16, kInt8, kRows };
+inline constexpr int64_t kRowsBlock = 32;
 inline constexpr int64_t kInt8Block = 128;
 inline constexpr int kMaxProducts = 8;
 
@@ -74,11 +78,25 @@ struct AttentionShape {
   DType type = DType::kF32;  // of q, k, v, out and their gradients
 };
 
+/// One query row per sequence of generation, over its cached keys and values. A page holds kPageTokens tokens of one layer: keys
+/// (G, D, kPageTokens), then values (G, kPageTokens, Dv), in the activation type. Row r sees the first tokens[r] ≥ 1 keys of pages
+/// [page_begin[r], page_begin[r+1]). A row's result does not depend on the others.
+struct CachedAttention {
+  int64_t rows = 0, heads = 0, kv_heads = 0, head_dim = 0, value_dim = 0;
+  int64_t q_stride = 0, out_stride = 0;  // elements
+  float scale = 1;
+  DType type = DType::kF32;
+  const int32_t* tokens = nullptr;
+  const int32_t* page_begin = nullptr;
+  const void* const* pages = nullptr;
+};
+inline constexpr int64_t kPageTokens = 32;
+
 struct KernelTable {
   Isa isa;
   bool has_int8;  // Precision::kInt8 multiplies bytes
 
-  /// See Gemm. Also serves M = 1 (decoding one token) at memory speed. Several calls of one height and precision whose results
+  /// See Gemm. Several calls of one height and precision whose results
   /// do not depend on each other go as one: an A that they share as their first product is packed once. count ≤ kMaxProducts.
   void (*gemm)(const Gemm* calls, int count, ThreadPool&);
 
@@ -102,6 +120,7 @@ struct KernelTable {
 
   /// y = silu(gate) · up over n elements.
   void (*swiglu)(int64_t n, const void* gate, const void* up, void* y, DType, ThreadPool&);
+  /// dup may be dy.
   void (*swiglu_backward)(int64_t n, const void* gate, const void* up, const void* dy, void* dgate, void* dup, DType,
                           ThreadPool&);
 
@@ -115,6 +134,9 @@ struct KernelTable {
   /// Overwrites dq, dk, dv (strides as q, k, v). No T×T buffer.
   void (*attention_backward)(const AttentionShape&, const void* q, const void* k, const void* v, const void* out,
                              const float* lse, const void* dout, void* dq, void* dk, void* dv, ThreadPool&);
+
+  /// out (rows, H, Dv) = softmax(scale · q·kᵀ)·v; see CachedAttention.
+  void (*cached_attention)(const CachedAttention&, const void* q, void* out, ThreadPool&);
 
   /// In place on logits (T,V), F32 or BF16: loss[t] = −log softmax(logits)[labels[t]]; logits become scale · (softmax − onehot)
   /// when `gradient`. correct[t] (may be null) tells whether the label was the (first) arg max. Labels must lie in [0, V).

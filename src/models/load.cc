@@ -58,18 +58,15 @@ class CausalLm::Loader {
   CausalLm load() {
     model_.config_ = config_;
     model_.activation_ = options_.activation;
-    model_.embedding_ = table("model.embed_tokens.weight");
+    const bool bytes = options_.base == BaseFormat::kInt8 && !options_.train_all, own_head = !config_.tied_head && source_.has("lm_head.weight");
+    model_.embedding_ = bytes && !own_head ? matrix("model.embed_tokens.weight") : table("model.embed_tokens.weight");
     const bool copied = options_.base != BaseFormat::kAsStored || options_.train_all;
     for (int64_t layer = 0; layer < config_.layers; ++layer) {
       model_.blocks_.push_back(block(layer));
       if (copied) source_.drop_pages();  // so that the peak holds one block of the file, not all of it
     }
     model_.final_norm_ = vector("model.norm.weight");
-    const bool own_head = !config_.tied_head && source_.has("lm_head.weight");
-    if (options_.base == BaseFormat::kInt8 && !options_.train_all)
-      model_.head_ = own(int8_quantized(source_.tensor(own_head ? "lm_head.weight" : "model.embed_tokens.weight")), "lm_head.weight", false);
-    else
-      model_.head_ = own_head ? table("lm_head.weight") : model_.embedding_;
+    model_.head_ = !own_head ? model_.embedding_ : bytes ? matrix("lm_head.weight") : table("lm_head.weight");
     int64_t positions = options_.max_positions;
     if (positions <= 0) positions = std::min<int64_t>(config_.max_positions, kDefaultPositions);
     model_.rope_ = rope_table(config_, positions);
@@ -95,7 +92,7 @@ class CausalLm::Loader {
     return parameter;
   }
 
-  // Embedding and head: never NF4, so that rare tokens keep their precision.
+  // Embedding and head: never NF4, so that rare tokens keep their precision (an int8 head keeps it nearly, and a tied embedding shares it).
   Variable table(const std::string& name) {
     const Tensor stored = source_.tensor(name);
     if (options_.train_all) return own(stored, name, true);

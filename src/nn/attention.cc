@@ -10,8 +10,7 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, const o
                 const Sequence& sequence, KvCache* cache) {
   if (!cache) return ops::attention(q, k, v, heads, sequence.segments, sequence.segments);
   autograd::forbid_grad("attention with a key/value cache", {q, k, v});
-  const auto [keys, values] = cache->extend(layer, k.value(), v.value());
-  return ops::attention(q, Variable(keys), Variable(values), heads, sequence.segments, cache->key_segments());
+  return Variable(cache->attend(layer, q.value(), k.value(), v.value(), heads, sequence));
 }
 
 }  // namespace

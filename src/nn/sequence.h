@@ -1,8 +1,7 @@
 // The tokens of one forward pass and the cache that generation keeps between passes.
 #pragma once
 
-#include <utility>
-
+#include "ops/attention.h"
 #include "ops/rope.h"
 
 namespace hone::nn {
@@ -18,11 +17,9 @@ struct Sequence {
 class KvCache {
  public:
   virtual ~KvCache() = default;
-  /// Appends this pass's keys (T, G·D) and values (T, G·Dv) of `layer`; returns all keys and values of the segments, in
-  /// segment order.
-  virtual std::pair<Tensor, Tensor> extend(int64_t layer, const Tensor& k, const Tensor& v) = 0;
-  /// (S + 1) I32: rows of what extend returns that belong to each segment of this pass.
-  virtual Tensor key_segments() const = 0;
+  /// Appends this pass's keys (T, G·D) and values (T, G·Dv) of `layer`, then lets each token of q (T, H·D) attend to those of its
+  /// segment up to itself. Returns (T, H·Dv).
+  virtual Tensor attend(int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const ops::AttentionHeads& heads, const Sequence& sequence) = 0;
 };
 
 }  // namespace hone::nn

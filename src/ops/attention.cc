@@ -1,5 +1,7 @@
 #include "ops/attention.h"
 
+#include <utility>
+
 namespace hone::ops {
 namespace {
 
@@ -12,6 +14,8 @@ void check_segments(const Tensor& begin, int64_t rows) {
 }
 
 }  // namespace
+
+bool attention_output_remade(int64_t tokens, int64_t segments) { return tokens <= segments * kRemadeTokens; }
 
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
                    const Tensor& k_begin) {
@@ -45,18 +49,58 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
   Tensor y = Tensor::empty({q.size(0), h * shape.value_dim}, type), lse = Tensor::empty({q.size(0), h}, DType::kF32);
   kernels_for(y).attention(shape, q.value().raw(), k.value().raw(), v.value().raw(), y.raw_mutable(),
                            lse.data_mutable<float>(), threads());
-  return autograd::record(
+  auto recipe = std::make_shared<autograd::Recipe>();
+  recipe->make = [q = q.value(), k = k.value(), v = v.value(), lse, shape, q_begin, k_begin] {
+    Tensor again = Tensor::empty({q.size(0), shape.heads * shape.value_dim}, q.dtype());
+    kernels_for(again).attention(shape, q.raw(), k.raw(), v.raw(), again.raw_mutable(), lse.data_mutable<float>(), threads());
+    return again;
+  };
+  const bool remade = attention_output_remade(q.size(0), shape.segments);
+  Variable result = autograd::record(
       "attention", {q, k, v}, y,
-      [q = q.value(), k = k.value(), v = v.value(), y, lse, shape, q_begin, k_begin](std::vector<Tensor>& dy,
-                                                                                    autograd::Gradients& out) {
+      [q = q.value(), k = k.value(), v = v.value(), kept = remade ? Tensor{} : y, recipe, lse, shape, q_begin, k_begin](std::vector<Tensor>& dy,
+                                                                                                                     autograd::Gradients& out) {
+        const Tensor output = kept.defined() ? kept : recipe->made.defined() ? std::exchange(recipe->made, {}) : recipe->make();
         Tensor dq = Tensor::empty(q.shape(), q.dtype()), dk = Tensor::empty(k.shape(), k.dtype());
         Tensor dv = Tensor::empty(v.shape(), v.dtype());
-        kernels_for(q).attention_backward(shape, q.raw(), k.raw(), v.raw(), y.raw(), lse.data<float>(), dy[0].raw(),
+        kernels_for(q).attention_backward(shape, q.raw(), k.raw(), v.raw(), output.raw(), lse.data<float>(), dy[0].raw(),
                                           dq.raw_mutable(), dk.raw_mutable(), dv.raw_mutable(), threads());
         if (out.needed(0)) out.add(0, dq);
         if (out.needed(1)) out.add(1, dk);
         if (out.needed(2)) out.add(2, dv);
       });
+  if (remade && result.requires_grad()) result.set_recipe(std::move(recipe));
+  return result;
+}
+
+Tensor cached_attention(const Tensor& q, const AttentionHeads& heads, int64_t value_dim, const Tensor& tokens, const Tensor& page_begin,
+                        const std::vector<const void*>& pages) {
+  const profile::Scope scope("cached_attention");
+  const int64_t h = heads.heads, g = heads.kv_heads, rows = q.size(0);
+  HONE_CHECK(h > 0 && g > 0 && h % g == 0 && q.size(1) % h == 0 && value_dim > 0, "cached_attention: q {} with {} and {} heads", q.shape().str(), h, g);
+  HONE_CHECK(tokens.elements() == rows && page_begin.elements() == rows + 1, "cached_attention: {} rows, {} lengths, {} page offsets", rows, tokens.elements(),
+             page_begin.elements());
+  kernels::CachedAttention a;
+  a.rows = rows;
+  a.heads = h;
+  a.kv_heads = g;
+  a.head_dim = q.size(1) / h;
+  a.value_dim = value_dim;
+  a.q_stride = q.size(1);
+  a.out_stride = h * value_dim;
+  a.scale = heads.scale;
+  a.type = q.dtype();
+  a.tokens = tokens.data<int32_t>();
+  a.page_begin = page_begin.data<int32_t>();
+  a.pages = pages.data();
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t held = (a.page_begin[r + 1] - a.page_begin[r]) * kernels::kPageTokens;
+    HONE_CHECK(a.page_begin[r] >= 0 && a.page_begin[r + 1] <= static_cast<int64_t>(pages.size()) && a.tokens[r] >= 1 && a.tokens[r] <= held,
+               "cached_attention: row {} sees {} tokens in pages that hold {}", r, a.tokens[r], held);
+  }
+  Tensor y = Tensor::empty({rows, h * value_dim}, q.dtype());
+  kernels_for(y).cached_attention(a, q.raw(), y.raw_mutable(), threads());
+  return y;
 }
 
 }  // namespace hone::ops

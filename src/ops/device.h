@@ -19,14 +19,28 @@ inline const kernels::KernelTable& kernels_for(const Tensor& t) {
 
 inline ThreadPool& threads() { return ThreadPool::global(); }
 
+/// While one lives, this thread's products are those of generation: row by row, whatever rows there are (Precision::kRows).
+class RowByRow {
+ public:
+  RowByRow() { ++depth_; }
+  ~RowByRow() { --depth_; }
+  RowByRow(const RowByRow&) = delete;
+  RowByRow& operator=(const RowByRow&) = delete;
+  static bool active() { return depth_ > 0; }
+
+ private:
+  static thread_local int depth_;
+};
+
 /// Activations are F32 or BF16; F32 activations multiply in full precision.
 inline kernels::Precision precision_of(DType activation) {
+  if (RowByRow::active()) return kernels::Precision::kRows;
   return activation == DType::kBF16 ? kernels::Precision::kBF16 : kernels::Precision::kF32;
 }
 
 /// The products of activations with a weight: in bytes where the weight is int8 and the activations are BF16.
 inline kernels::Precision precision_of(DType activation, const Tensor& weight) {
-  return activation == DType::kBF16 && weight.dtype() == DType::kI8 ? kernels::Precision::kInt8 : precision_of(activation);
+  return activation == DType::kBF16 && weight.dtype() == DType::kI8 && !RowByRow::active() ? kernels::Precision::kInt8 : precision_of(activation);
 }
 
 /// (rows, cols) of any tensor: the last axis, and everything before it.

@@ -41,8 +41,10 @@ Variable swiglu(const Variable& gate, const Variable& up) {
   Variable result = autograd::record("swiglu", {gate, up}, y,
                           [gate = gate.value(), up = up.value(), recipe](std::vector<Tensor>& dy, autograd::Gradients& out) {
                             recipe->made = {};
-                            Tensor dgate = Tensor::empty(gate.shape(), gate.dtype()), dup = Tensor::empty(up.shape(), up.dtype());
-                            kernels_for(gate).swiglu_backward(gate.elements(), gate.raw(), up.raw(), dy[0].raw(),
+                            const Tensor upstream = std::move(dy[0]);
+                            Tensor dgate = Tensor::empty(gate.shape(), gate.dtype());
+                            Tensor dup = upstream.owners() == 1 ? upstream : Tensor::empty(up.shape(), up.dtype());  // in its place, element by element
+                            kernels_for(gate).swiglu_backward(gate.elements(), gate.raw(), up.raw(), upstream.raw(),
                                                               dgate.raw_mutable(), dup.raw_mutable(), gate.dtype(), threads());
                             if (out.needed(0)) out.add(0, dgate);
                             if (out.needed(1)) out.add(1, dup);

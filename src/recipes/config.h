@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/config.h"
+#include "eval/one_score.h"
 
 namespace hone::recipes {
 
@@ -62,6 +63,18 @@ struct QuantizationSettings {
   bool double_quant = true;
 };
 
+struct EvaluationSettings {
+  std::vector<std::string> metrics = {"bleu", "chrf", "rouge", "exact_match"};
+  std::string bleu_tokenizer = "zh", rouge_tokenizer = "han";
+  std::string class_field;  // of answers that are JSON objects: the key whose value is the class; empty: the whole answer
+  eval::ScoreSettings score = eval::ScoreSettings::standard();
+  int64_t bootstrap_samples = 1000;  // 0: no intervals
+  double confidence = 0.95;
+  int64_t seed = 12345;
+  std::string perplexity = "sliding";    // sliding, chunks
+  int64_t window = 512, stride = 256;  // tokens, of the perplexity of a text
+};
+
 struct Config {
   ModelSettings model;
   LoraSettings lora;
@@ -69,6 +82,7 @@ struct Config {
   OptimizerSettings optimizer;
   ScheduleSettings schedule;
   QuantizationSettings quantization;
+  EvaluationSettings eval;
   std::string attention = "flash_attn";
   double dropout_rate = 0;
   bool early_stop = false;

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "eval/metric.h"
 
 namespace hone::recipes {
 namespace {
@@ -69,6 +70,21 @@ std::string read_word(const YAML::Node& node, Where where, const Words& words) {
               near.empty() ? "use one of these words" : fmt::format("did you mean \"{}\"?", near));
 }
 
+// A list of names, or one text with the names between commas or spaces.
+std::vector<std::string> words_of(const YAML::Node& node, Where where) {
+  std::vector<std::string> names;
+  if (node.IsSequence()) {
+    for (const auto& item : node) names.push_back(scalar(item, where, "a name"));
+    return names;
+  }
+  std::string name;
+  for (const char c : scalar(node, where, "a name or a list of names") + ",") {
+    if (c != ',' && c != ' ') name += c;
+    else if (!name.empty()) names.push_back(std::exchange(name, {}));
+  }
+  return names;
+}
+
 [[noreturn]] void later(Where where, const std::string& what, const std::string& instead) {
   throw Error(ErrorCode::kUnsupported, where, what + " arrives in a later version", instead);
 }
@@ -104,8 +120,8 @@ Key text(std::string path, std::vector<std::string> aliases, Access access, std:
           [=](const Config& c) { return in_quotes(access(const_cast<Config&>(c))); }};
 }
 template <class Access>
-Key word(std::string path, std::vector<std::string> aliases, Words words, Access access, std::string meaning) {
-  return {std::move(path), std::move(aliases), std::move(meaning), false,
+Key word(std::string path, std::vector<std::string> aliases, Words words, Access access, std::string meaning, bool resumable = false) {
+  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
           [=](Config& c, const YAML::Node& node, Where where) { access(c) = read_word(node, where, words); },
           [=](const Config& c) { return access(const_cast<Config&>(c)); }};
 }
@@ -209,16 +225,7 @@ std::vector<Key> make_table() {
   add(number("lora.dropout", {"lora_dropout"}, 0, 0.99, FIELD(lora.dropout), "dropout on the adapter's input"));
   add({"lora.target", {"lora_target", "lora.target_modules", "target_modules"}, "all-linear, attention, mlp, routed_experts, shared_experts, mla, or module names", false,
        [](Config& c, const YAML::Node& node, Where where) {
-         c.lora.target.clear();
-         if (node.IsSequence())
-           for (const auto& item : node) c.lora.target.push_back(scalar(item, where, "a name"));
-         else {
-           std::string word;
-           for (const char ch : scalar(node, where, "a name or a list of names") + ",") {
-             if (ch != ',' && ch != ' ') word += ch;
-             else if (!word.empty()) c.lora.target.push_back(std::exchange(word, {}));
-           }
-         }
+         c.lora.target = words_of(node, where);
          if (c.lora.target == std::vector<std::string>{"all"}) c.lora.target = {"all-linear"};
        },
        [](const Config& c) { return fmt::format("[{}]", fmt::join(c.lora.target, ", ")); }});
@@ -301,6 +308,29 @@ std::vector<Key> make_table() {
          c.early_stop = true;
        },
        [](const Config& c) { return fmt::format("{}", c.patience); }});
+  // ---- evaluation
+  add({"eval.metrics", {}, "bleu, chrf, chrf++, rouge, exact_match, labels, entities", true,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.eval.metrics.clear();
+         for (const std::string& name : words_of(node, where)) {
+           eval::make_metric(name, {}, where);
+           if (std::find(c.eval.metrics.begin(), c.eval.metrics.end(), name) == c.eval.metrics.end()) c.eval.metrics.push_back(name);
+         }
+       },
+       [](const Config& c) { return fmt::format("[{}]", fmt::join(c.eval.metrics, ", ")); }});
+  add(word("eval.bleu_tokenizer", {}, {{"none", "none"}, {"13a", "13a"}, {"zh", "zh"}, {"intl", "intl"}, {"char", "char"}}, FIELD(eval.bleu_tokenizer), "sacreBLEU's zh (13a with each Chinese character a word), 13a, intl, char or none", true));
+  add(word("eval.rouge_tokenizer", {}, {{"han", "han"}, {"ascii", "ascii"}}, FIELD(eval.rouge_tokenizer), "han (each Chinese character a word), or rouge-score's ascii", true));
+  add(text("eval.class_field", {}, FIELD(eval.class_field), "the key of JSON answers whose value is their class; empty: the whole answer", true));
+  add(number("eval.automatic_weight", {}, 0, 1e6, FIELD(eval.score.automatic), "share of the automatic metrics in the one score", true));
+  add(number("eval.human_weight", {}, 0, 1e6, FIELD(eval.score.human), "share of the human ratings in the one score", true));
+  add(dimensions_key());
+  add(score_key());
+  add(integer("eval.bootstrap_samples", {}, 0, 1000000, FIELD(eval.bootstrap_samples), "resamples for intervals and paired tests; 0: none", true));
+  add(number("eval.confidence", {}, 0.5, 0.9999, FIELD(eval.confidence), "of the intervals", true));
+  add(integer("eval.seed", {}, 0, kMany, FIELD(eval.seed), "of the resamples", true));
+  add(word("eval.perplexity", {}, {{"sliding", "sliding"}, {"chunks", "chunks"}}, FIELD(eval.perplexity), "of a text: sliding windows (transformers), or chunks whose second half counts (llama-perplexity)", true));
+  add(integer("eval.window", {}, 2, 1 << 20, FIELD(eval.window), "tokens the model sees at once when it reads a text", true));
+  add(integer("eval.stride", {}, 1, 1 << 20, FIELD(eval.stride), "tokens by which the sliding window moves", true));
   // patience turns early_stop on, so what early_stop says must be written (and read) after it.
   const auto early = std::find_if(keys.begin(), keys.end(), [](const Key& key) { return key.path == "early_stop"; });
   std::rotate(early, early + 1, keys.end());

@@ -22,4 +22,8 @@ struct Key {
 
 const std::vector<Key>& key_table();
 
+/// The mappings of the `eval:` block, which are values as a whole.
+Key score_key();       // eval.score
+Key dimensions_key();  // eval.dimensions
+
 }  // namespace hone::recipes

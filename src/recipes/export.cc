@@ -25,10 +25,15 @@ struct Sources {
 };
 
 Sources sources_of(const ExportOptions& options) {
-  if (!fs::exists(options.run)) throw Error(ErrorCode::kNotFound, options.run.string(), "does not exist", "name a run's folder, for example runs/triage");
   Sources s;
   s.base = options.base;
   s.load.max_positions = 16;
+  if (!fs::exists(options.run)) {
+    const auto name = store::try_name(options.run.string());
+    if (!name || !store::Library().find(*name)) throw Error(ErrorCode::kNotFound, options.run.string(), "does not exist, and no model has this name", "name a run's folder, for example runs/triage, or a model that hone list shows");
+    s.base = options.run.string();
+    return s;
+  }
   // A model itself: nothing is added to it, only its format changes.
   if (options.run.extension() == ".gguf" || (fs::exists(options.run / "config.json") && !fs::exists(options.run / "adapter_config.json"))) {
     s.base = options.run.string();
@@ -67,7 +72,7 @@ io::LoraAdapter adapter_of(const Sources& s, const std::string& format) {
 ExportResult export_modelfile(const ExportOptions& options, const Sources& s, const ModelFiles& files, const fs::path& folder) {
   ExportResult result;
   const auto absolute = [](const fs::path& path) { return fs::absolute(path).lexically_normal().string(); };
-  std::string from = absolute(find_model(s.base)), adapter;
+  std::string from = absolute(find_model(s.base).path), adapter;
   if (!s.tuned.empty() && fs::exists(s.tuned / "adapter_config.json")) {
     result.files.push_back(folder / "adapter.gguf");
     result.notes = write_gguf_lora(result.files.back(), io::read_peft(s.tuned), *files.source);
@@ -110,13 +115,13 @@ ExportResult export_run(const ExportOptions& options) {
   }
   if (options.format == "gguf-lora") {
     const io::LoraAdapter adapter = adapter_of(s, options.format);
-    const auto source = models::ModelSource::open(find_model(s.base));
+    const auto source = models::ModelSource::open(find_model(s.base).path);
     const fs::path file = file_in("adapter.gguf");
     return {{file}, write_gguf_lora(file, adapter, *source)};
   }
   const ModelFiles files = open_model(s.base, s.chat_template);
   if (options.format == "modelfile") return export_modelfile(options, s, files, folder_for(out));
-  models::CausalLm model = load_tuned(*files.source, s.load, s.tuned);
+  models::CausalLm model = load_tuned(files, s.load, s.tuned);
   if (options.format == "safetensors") return {write_merged_safetensors(folder_for(out), files, model, options.type), {}};
   const fs::path file = file_in("model.gguf");
   write_merged_gguf(file, files, model, options.type.empty() ? "f16" : options.type);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "io/atomic_file.h"
 #include "recipes/gguf_vocab.h"
+#include "store/hub.h"
 
 namespace hone::recipes {
 namespace {
@@ -77,26 +78,37 @@ std::vector<int32_t> ModelFiles::encode_prompt(const text::Json& messages, const
   return tokenizer.encode(prompt.text, {.add_special = false, .plain = prompt.words});
 }
 
-fs::path find_model(const std::string& name) {
+FoundModel find_model(const std::string& name) {
   if (name.empty())
     throw Error(ErrorCode::kInvalidInput, "model.base", "no model is named", "write model: {base: path/to/model.gguf}");
   std::vector<fs::path> places = {name};
-  const char* root = std::getenv("HONE_MODELS");
-  const char* home = std::getenv("HOME");
-  const fs::path models = root && *root ? fs::path(root) : fs::path(home ? home : ".") / ".hone" / "models";
   std::string file = name;
   std::replace(file.begin(), file.end(), ':', '-');
-  for (const char* ending : {"", ".gguf"}) places.push_back(models / (file + ending));
+  const fs::path root = store::ModelStore::default_root();
+  for (const char* ending : {"", ".gguf"}) places.push_back(root / (file + ending));
   for (const fs::path& place : places)
-    if (fs::exists(place)) return place;
-  throw Error(ErrorCode::kNotFound, name, fmt::format("no such model: neither a path nor {}[.gguf]", (models / file).string()),
-              "give the path of a GGUF file or a Hugging Face folder; pulling by name arrives in a later version");
+    if (fs::exists(place)) return {place, std::nullopt, {}};
+  const auto wanted = store::try_name(name);
+  if (!wanted || name.front() == '.' || name.ends_with(".gguf") || name.ends_with(".safetensors"))
+    throw Error(ErrorCode::kNotFound, name, fmt::format("no such model: there is neither such a path nor {}[.gguf]", (root / file).string()),
+                "give the path of a GGUF file or a Hugging Face folder, or a name that hone list shows");
+  const store::Library library;
+  const auto found = library.find(*wanted);
+  // A repository of the hub that lies in its cache, whoever fetched it: hf.co/org/repo, or org/repo for short.
+  const bool repository = wanted->tag == store::kDefaultTag && (wanted->on_hub() || (wanted->host == store::kDefaultHost && wanted->space != store::kDefaultNamespace));
+  if (!found && repository)
+    if (const auto snapshot = store::cached_snapshot(wanted->space, wanted->model)) return {*snapshot, std::nullopt, {}};
+  store::StoredModel stored = library.open(*wanted);
+  FoundModel model{stored.weights, std::move(stored), {}};
+  if (found != wanted) model.notes.push_back(fmt::format("{} is published as {}, which is used", wanted->shortest(), found->shortest()));
+  return model;
 }
 
 ModelFiles open_model(const std::string& base, const std::string& chat_template) {
-  auto source = models::ModelSource::open(find_model(base));
+  FoundModel found = find_model(base);
+  auto source = models::ModelSource::open(found.path);
   text::Tokenizer tokenizer = tokenizer_of(*source);
-  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1};
+  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1, std::move(found.stored), std::move(found.notes)};
   if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
   if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));

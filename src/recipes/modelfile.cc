@@ -100,15 +100,21 @@ Turns turns_of(const ModelFiles& files) {
 
 }  // namespace
 
-std::string modelfile(const ModelFiles& files, const std::string& from, const std::string& adapter) {
+store::Modelfile modelfile(const ModelFiles& files) {
   const Turns t = turns_of(files);
-  std::string out = "FROM " + from + "\n";
-  if (!adapter.empty()) out += "ADAPTER " + adapter + "\n";
-  out += fmt::format("TEMPLATE \"\"\"{}{{{{ if .System }}}}{}{{{{ .System }}}}{}{{{{ end }}}}{{{{ if .Prompt }}}}{}{{{{ .Prompt }}}}{}{{{{ end }}}}{}{{{{ .Response }}}}{}\"\"\"\n",
-                     files.tokenizer.adds_bos() ? "" : t.begin, t.before_system, t.after_system, t.before_user, t.after_user, t.before_answer, t.after_answer);
-  if (!t.default_system.empty()) out += fmt::format("SYSTEM \"\"\"{}\"\"\"\n", t.default_system);
-  for (const int32_t id : files.stop_ids) out += fmt::format("PARAMETER stop \"{}\"\n", files.tokenizer.token_bytes(id));
+  store::Modelfile out;
+  out.chat_template = fmt::format("{}{{{{ if .System }}}}{}{{{{ .System }}}}{}{{{{ end }}}}{{{{ if .Prompt }}}}{}{{{{ .Prompt }}}}{}{{{{ end }}}}{}{{{{ .Response }}}}{}",
+                                  files.tokenizer.adds_bos() ? "" : t.begin, t.before_system, t.after_system, t.before_user, t.after_user, t.before_answer, t.after_answer);
+  if (!t.default_system.empty()) out.system = t.default_system;
+  for (const int32_t id : files.stop_ids) store::set_parameter(out.parameters, "stop", files.tokenizer.token_bytes(id), "stop");
   return out;
+}
+
+std::string modelfile(const ModelFiles& files, const std::string& from, const std::string& adapter) {
+  store::Modelfile file = modelfile(files);
+  file.from = from;
+  if (!adapter.empty()) file.adapters.push_back(adapter);
+  return store::to_text(file);
 }
 
 }  // namespace hone::recipes

@@ -4,8 +4,12 @@
 #include <string>
 
 #include "recipes/model_files.h"
+#include "store/modelfile.h"
 
 namespace hone::recipes {
+
+/// TEMPLATE, SYSTEM and PARAMETER stop as below; the other parts stay empty.
+store::Modelfile modelfile(const ModelFiles& files);
 
 /// FROM, ADAPTER (when not empty), TEMPLATE in Ollama's language, SYSTEM where the chat template brings one along, and the
 /// PARAMETER stop lines. The template is read off the

@@ -47,7 +47,7 @@ class Training {
  public:
   Training(const Config& config, const TrainOptions& options, TrainObserver& observer, Clock::time_point begun)
       : config_(config), options_(options), observer_(observer), begun_(begun), files_(open_model(config.model.base, config.model.chat_template)),
-        loader_(config.data, std::make_shared<ChatEncoder>(files_)), model_(load_trainable(config, *files_.source)), parameters_(model_.parameters()),
+        loader_(config.data, std::make_shared<ChatEncoder>(files_)), model_(load_trainable(config, files_)), parameters_(model_.parameters()),
         optimizer_(optimizer_of(config, parameters_)) {}
 
   TrainSummary run() {

@@ -77,7 +77,8 @@ PlannedSteps planned_steps(const Config& config, const data::Loader& loader) {
 TrainPlan make_plan(const Config& config, const ModelFiles& files, models::CausalLm& model, data::Loader& loader, const PlannedSteps& steps) {
   TrainPlan plan;
   const models::ModelConfig& c = model.config();
-  plan.model = files.source->path().string();
+  plan.model = files.stored ? files.stored->name.shortest() : files.source->path().string();
+  plan.notes = files.notes;
   plan.architecture = fmt::format("{}, {} layers, width {}, {} heads, vocabulary {}", models::name(c.family), c.layers, c.hidden_size, c.heads, c.vocab_size);
   if (c.moe) plan.architecture += fmt::format(", {} experts of which {} work on each token", c.moe->n_routed_experts, c.moe->top_k);
   plan.base_format = weight_formats(model);

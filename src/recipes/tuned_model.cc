@@ -4,6 +4,7 @@
 #include <map>
 
 #include "io/safetensors.h"
+#include "recipes/read_gguf_lora.h"
 
 namespace hone::recipes {
 namespace {
@@ -44,6 +45,13 @@ models::CausalLm load_trainable(const Config& config, const models::ModelSource&
   return model;
 }
 
+models::CausalLm load_trainable(const Config& config, const ModelFiles& files) {
+  if (files.stored && !files.stored->adapters.empty())
+    throw Error(ErrorCode::kUnsupported, files.stored->name.shortest(), "has an adapter already; training adds one to a plain base",
+                fmt::format("merge it first: hone export {} --format gguf --out merged.gguf", files.stored->name.shortest()));
+  return load_trainable(config, *files.source);
+}
+
 optim::AdamW optimizer_of(const Config& config, const train::Parameters& parameters) {
   std::vector<optim::Parameter> list;
   for (const auto& leaf : parameters) {
@@ -79,6 +87,18 @@ models::CausalLm load_tuned(const models::ModelSource& source, models::LoadOptio
                   "these weights were trained from another model");
     std::memcpy(leaf->value.raw_mutable(), saved.raw(), saved.bytes());
   }
+  return model;
+}
+
+models::CausalLm load_tuned(const ModelFiles& files, const models::LoadOptions& options, const fs::path& tuned) {
+  if (!files.stored || files.stored->adapters.empty()) return load_tuned(*files.source, options, tuned);
+  const std::string name = files.stored->name.shortest();
+  if (!tuned.empty() || files.stored->adapters.size() > 1)
+    throw Error(ErrorCode::kUnsupported, name, tuned.empty() ? "has several adapters; hone applies one" : "has an adapter already; hone applies one",
+                fmt::format("name its base instead (hone show {} --modelfile)", name));
+  models::CausalLm model = load_tuned(*files.source, options, tuned);
+  const fs::path& adapter = files.stored->adapters.front();
+  models::attach_adapter(model, read_gguf_lora(adapter, *files.source), adapter.string(), /*trainable=*/false);
   return model;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/json_file.h"
 #include "infer/generate.h"
+#include "infer/numbers_tokenizer.h"
 #include "models/adapter.h"
 
 namespace hone::infer {
@@ -26,15 +27,6 @@ class Greedy : public ::testing::TestWithParam<const char*> {
     return model;
   }
 };
-
-// Ids stand for themselves: generation needs a tokenizer only for the text.
-text::Tokenizer numbers(int64_t count) {
-  text::GgufVocab vocab;
-  vocab.model = "gpt2";
-  vocab.pre = "gpt-2";
-  for (int64_t i = 0; i < count; ++i) vocab.tokens.push_back(" " + std::to_string(i));
-  return text::Tokenizer::from_gguf(vocab, "numbers");
-}
 
 TEST_P(Greedy, AnswersAreTransformers) {
   for (const bool gguf : {false, true})

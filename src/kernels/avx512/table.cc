@@ -20,9 +20,11 @@ using namespace hone::quant;
 #include "kernels/simd/int8.inc"
 #include "kernels/simd/pack.inc"
 #include "kernels/simd/thin.inc"
+#include "kernels/simd/few.inc"
 #include "kernels/simd/gemm.inc"
 #include "kernels/simd/elementwise.inc"
 #include "kernels/simd/attention.inc"
+#include "kernels/simd/cached.inc"
 
 KernelTable make_table() {
   KernelTable table = kernels(Isa::kScalar);

@@ -48,12 +48,12 @@ std::vector<float> read_all(const Matrix& m) {
   return values;
 }
 
-// The values that int8 products use in place of A (m, k), in place: see Precision::kInt8. `by` (k) scales A first, or is null.
-void round_to_int8_blocks(std::vector<float>& a, int64_t m, int64_t k, const float* by) {
+// The values that products of bytes use in place of A (m, k), in place: see Precision. `by` (k) scales A first, or is null.
+void round_to_int8_blocks(std::vector<float>& a, int64_t m, int64_t k, int64_t size, const float* by) {
   for (int64_t i = 0; i < m; ++i)
-    for (int64_t begin = 0; begin < k; begin += kInt8Block) {
+    for (int64_t begin = 0; begin < k; begin += size) {
       float* block = a.data() + i * k + begin;
-      const int64_t n = std::min(kInt8Block, k - begin);
+      const int64_t n = std::min(size, k - begin);
       float top = 0;
       for (int64_t l = 0; l < n; ++l) {
         if (by) block[l] *= by[begin + l];
@@ -78,10 +78,13 @@ void one_gemm(const Gemm& g, ThreadPool& pool) {
                    (p.b_transposed ? p.b.cols : p.b.rows) == o.k,
                "gemm ({}, {}): A ({}, {}), B ({}, {})", g.m, g.n, p.a.rows, p.a.cols, p.b.rows, p.b.cols);
     if (g.precision == Precision::kInt8 && p.b.type == DType::kI8 && !p.a_transposed) {
-      round_to_int8_blocks(o.a, g.m, o.k, p.b_transposed ? nullptr : p.b.row_scale);
+      round_to_int8_blocks(o.a, g.m, o.k, kInt8Block, p.b_transposed ? nullptr : p.b.row_scale);
       if (!p.b_transposed)  // the scales are in A now
         for (int64_t r = 0; r < p.b.rows; ++r)
           for (int64_t c = 0; c < p.b.cols; ++c) o.b[at(r * p.b.cols + c)] = static_cast<const int8_t*>(p.b.data)[r * (p.b.row_stride ? p.b.row_stride : p.b.cols) + c];
+    } else if (g.precision == Precision::kRows && p.b_transposed && !p.a_transposed) {
+      const bool blocks = p.b.type == DType::kI8 || (traits(p.b.type).block_elements > 1 && p.b.type != DType::kNF4);
+      if (p.a.type == DType::kBF16 && blocks) round_to_int8_blocks(o.a, g.m, o.k, kRowsBlock, nullptr);
     } else if (g.precision != Precision::kF32)
       for (auto* v : {&o.a, &o.b})
         for (float& x : *v) x = to_float(to_bf16(x));
@@ -304,6 +307,29 @@ void attention_backward(const AttentionShape& a, const void* q, const void* k, c
 }
 
 // loss = log Σ e^z − z[label]; dz = scale · (softmax − onehot)
+void cached_attention(const CachedAttention& a, const void* q, void* out, ThreadPool& pool) {
+  const int64_t share = a.heads / a.kv_heads;
+  pool.run(a.rows * a.heads, [&](int64_t task, int) {
+    const int64_t row = task / a.heads, h = task % a.heads, g = h / share;
+    const auto page = [&](int64_t t) { return a.pages[a.page_begin[row] + t / kPageTokens]; };
+    std::vector<float> p(at(a.tokens[row]));
+    float top = -std::numeric_limits<float>::infinity(), total = 0;
+    for (int64_t t = 0; t < a.tokens[row]; ++t) {
+      float sum = 0;
+      for (int64_t d = 0; d < a.head_dim; ++d)
+        sum += load(q, a.type, row * a.q_stride + h * a.head_dim + d) * load(page(t), a.type, (g * a.head_dim + d) * kPageTokens + t % kPageTokens);
+      top = std::max(top, p[at(t)] = a.scale * sum);
+    }
+    for (float& x : p) total += x = std::exp(x - top);
+    for (int64_t c = 0; c < a.value_dim; ++c) {
+      float sum = 0;
+      for (int64_t t = 0; t < a.tokens[row]; ++t)
+        sum += p[at(t)] * load(page(t), a.type, (a.kv_heads * a.head_dim + g * a.value_dim) * kPageTokens + t % kPageTokens * a.value_dim + c);
+      store(out, a.type, row * a.out_stride + h * a.value_dim + c, sum / total);
+    }
+  });
+}
+
 void cross_entropy(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, bool gradient, float* loss,
                    uint8_t* correct, ThreadPool& pool) {
   pool.ranges(rows, 1, [&](int64_t begin, int64_t end) {
@@ -363,7 +389,7 @@ void decode(const Matrix& x, void* out, DType type, ThreadPool& pool) {
 const KernelTable& scalar_table() {
   static constexpr KernelTable table{
       Isa::kScalar, /*has_int8=*/true, gemm,      gather_rows, scatter_add_rows, rms_norm,  rms_norm_backward,  rope,
-      swiglu,       swiglu_backward, axpby, dropout,          attention, attention_backward, cross_entropy,
+      swiglu,       swiglu_backward, axpby, dropout,          attention, attention_backward, cached_attention, cross_entropy,
       adamw,        sum_squares,     decode};
   return table;
 }

@@ -1,0 +1,122 @@
+#include "data/quality/classes.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "base/error.h"
+#include "data/quality/field.h"
+#include "data/quality/row_text.h"
+
+namespace hone::data {
+namespace {
+
+constexpr size_t kMostClasses = 10000;
+constexpr size_t kReadBytes = 800;  // of an instruction: what is pasted behind it says little about its kind
+
+}  // namespace
+
+bool ClassRule::fits(std::string_view prompt) const {
+  const std::string spaced = " " + std::string(prompt) + " ";
+  // Words of Latin letters must stand alone; Chinese is written without spaces.
+  const auto occurs = [&](const std::string& words) {
+    const bool ascii = std::all_of(words.begin(), words.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    return ascii ? spaced.find(" " + words + " ") != std::string::npos : spaced.find(words) != std::string::npos;
+  };
+  if (std::any_of(none.begin(), none.end(), occurs)) return false;
+  if (!std::all_of(all.begin(), all.end(), occurs)) return false;
+  if (any.empty() && starts.empty()) return !all.empty();
+  return std::any_of(any.begin(), any.end(), occurs) || std::any_of(starts.begin(), starts.end(), [&](const std::string& start) { return prompt.starts_with(start); });
+}
+
+RowClasses classes_by_field(const Rows& rows, const std::string& field, const std::function<bool()>& stop) {
+  // Each block numbers the values it meets; the numbers are made one afterwards, so that the result does not depend on the threads.
+  std::vector<std::map<std::string, int32_t>> met(rows.blocks());
+  std::vector<std::vector<std::string>> values(rows.blocks());
+  RowClasses classes{{}, std::vector<int32_t>(rows.size(), -1), fmt::format("the field {}", field), {}};
+  std::vector<uint32_t> block_of_row(rows.size());
+  rows.each([&](const ReadRow& row, size_t block) {
+    const auto value = field_of(row.json, row.example, field);
+    block_of_row[row.number] = static_cast<uint32_t>(block);
+    if (!value) return;
+    const auto [at, fresh] = met[block].try_emplace(*value, static_cast<int32_t>(values[block].size()));
+    if (fresh) values[block].push_back(*value);
+    classes.of_row[row.number] = at->second;
+  }, stop);
+  std::map<std::string, int32_t> all;
+  for (const auto& block : values) {
+    for (const std::string& value : block) all.emplace(value, 0);
+    if (all.size() > kMostClasses)
+      throw Error(ErrorCode::kInvalidInput, rows.files().front().report().path, fmt::format("the field {} has more than {} different values: it holds no classes", field, kMostClasses), "name a field with few values, or use rules or clusters");
+  }
+  if (all.empty())
+    throw Error(ErrorCode::kInvalidInput, rows.files().front().report().path, fmt::format("no row has the field \"{}\"", field), "name a key of the rows (meta.topic for a nested one), or answer, or answer.KEY where answers are JSON");
+  int32_t number = 0;
+  for (auto& [value, index] : all) {
+    index = number++;
+    classes.names.push_back(value);
+  }
+  for (uint32_t row = 0; row < rows.size(); ++row)
+    if (int32_t& c = classes.of_row[row]; c >= 0) c = all.at(values[block_of_row[row]][static_cast<size_t>(c)]);
+  return classes;
+}
+
+RowClasses classes_by_rules(const Rows& rows, const std::vector<ClassRule>& rules, const std::function<bool()>& stop) {
+  RowClasses classes{{}, std::vector<int32_t>(rows.size(), -1), fmt::format("{} rules", rules.size()), {}};
+  std::vector<int32_t> class_of_rule;
+  for (const ClassRule& rule : rules) {  // several rules may give one class
+    const auto known = std::find(classes.names.begin(), classes.names.end(), rule.name);
+    class_of_rule.push_back(static_cast<int32_t>(known - classes.names.begin()));
+    if (known == classes.names.end()) classes.names.push_back(rule.name);
+  }
+  rows.each([&](const ReadRow& row, size_t) {
+    const RowText text = text_of(row.example);
+    const std::string prompt = normalized(std::string_view(text.first_prompt).substr(0, kReadBytes));
+    for (size_t i = 0; i < rules.size() && classes.of_row[row.number] < 0; ++i)
+      if (rules[i].fits(prompt)) classes.of_row[row.number] = class_of_rule[i];
+  }, stop);
+  return classes;
+}
+
+ClassReport report_of(const Rows& rows, const RowClasses& classes, double band_low, double band_high, int64_t min_rows, int64_t wanted, int64_t examples) {
+  ClassReport report;
+  report.how = classes.how, report.wanted = wanted, report.band_low = band_low, report.band_high = band_high;
+  report.classes.resize(classes.names.size());
+  for (size_t i = 0; i < classes.names.size(); ++i) report.classes[i].name = classes.names[i];
+  ReadRow read;
+  int64_t classified = 0;
+  const auto show = [&](uint32_t row, ClassRow& entry) {
+    if (static_cast<int64_t>(entry.examples.size()) >= examples) return;
+    rows.read(row, read);
+    std::string words = excerpt(text_of(read.example).first_prompt, 80);
+    if (std::find(entry.examples.begin(), entry.examples.end(), words) == entry.examples.end()) entry.examples.push_back(std::move(words));
+  };
+  for (size_t c = 0; c < classes.typical.size(); ++c)
+    for (const uint32_t row : classes.typical[c]) show(row, report.classes[c]);
+  for (uint32_t row = 0; row < rows.size(); ++row) {
+    const int32_t c = classes.of_row[row];
+    if (c < 0) {
+      report.unclassified += rows.usable(row);
+      continue;
+    }
+    ClassRow& entry = report.classes[static_cast<size_t>(c)];
+    ++entry.rows, ++classified;
+    show(row, entry);
+  }
+  int64_t covered_rows = 0;
+  for (ClassRow& entry : report.classes) {
+    entry.covered = entry.rows >= min_rows;
+    report.covered += entry.covered;
+    covered_rows += entry.covered ? entry.rows : 0;
+  }
+  for (ClassRow& entry : report.classes) {
+    entry.share = classified > 0 ? static_cast<double>(entry.rows) / static_cast<double>(classified) : 0;
+    entry.ratio = report.covered > 0 && covered_rows > 0 ? static_cast<double>(entry.rows * report.covered) / static_cast<double>(covered_rows) : 0;
+    entry.in_band = entry.covered && entry.ratio >= band_low && entry.ratio <= band_high;
+    report.in_band += entry.in_band;
+  }
+  std::stable_sort(report.classes.begin(), report.classes.end(), [](const ClassRow& a, const ClassRow& b) { return a.rows > b.rows; });
+  return report;
+}
+
+}  // namespace hone::data

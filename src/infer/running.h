@@ -1,0 +1,58 @@
+// One request while it is served: its tokens, pages, sampler and output.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+#include "infer/engine.h"
+#include "infer/kv_pool.h"
+#include "infer/output.h"
+
+namespace hone::infer {
+
+using Clock = std::chrono::steady_clock;
+
+struct Running {
+  Running(uint64_t number, Request wanted, std::shared_ptr<Receiver> to, const text::Tokenizer& tokenizer);
+
+  bool single_shot() const { return request.embed || request.options.max_tokens == 0; }
+  int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
+  int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
+  /// Whether its next token comes from the last one sampled, alone.
+  bool decodes() const { return computed + 1 == tokens() && produced > 0; }
+
+  /// Takes the logits (V) that follow ids: samples, shows, and ends the request when its answer is over.
+  void next_token(std::span<float> logits, int64_t context);
+  /// Shows tokens of the prompt; row i of logits (n, V) follows token first + i.
+  void prompt_logits(const float* logits, int64_t first, int64_t n, int64_t vocab);
+  void end(Finish finish) { over = true, outcome.finish = finish; }
+  void fail(const Error& error) { over = true, outcome.error = error; }
+  /// Tells the receiver; its exceptions are its own fault and end nothing else.
+  void report();
+
+  const uint64_t number;
+  Request request;
+  const std::shared_ptr<Receiver> receiver;
+  const Clock::time_point submitted = Clock::now();
+  std::atomic<bool> cancelled = false;
+
+  std::vector<int32_t> ids;            // prompt and answer
+  int64_t computed = 0, produced = 0;  // tokens whose keys and values are in `pages`; tokens of the answer
+  int64_t remembered = 0;              // pages that the pool knows as prefixes
+  std::vector<KvPool::Page*> pages;
+  std::vector<float> hidden_sum;       // with embed (C)
+  bool over = false;
+  Outcome outcome;
+
+ private:
+  void show(const TokenEvent& event);
+  Sampler sampler_;
+  text::StreamDecoder decoder_;
+  Output output_;
+  Clock::time_point first_token_;
+};
+
+/// log softmax(logits)[id], and with top > 0 the likeliest tokens.
+TokenLogprob logprob_of(std::span<const float> logits, int32_t id, int32_t top, std::vector<TokenLogprob>* likeliest);
+
+}  // namespace hone::infer

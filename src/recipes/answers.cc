@@ -1,0 +1,121 @@
+#include "recipes/answers.h"
+
+#include <fcntl.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "base/disk.h"
+#include "base/file.h"
+#include "data/dataset.h"
+#include "text/unicode.h"
+
+namespace hone::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string hash_of(std::string_view bytes) { return fmt::format("{:016x}", data::row_hash(bytes, 0)); }
+
+std::string question_key(const Question& question) {
+  return hash_of({reinterpret_cast<const char*>(question.prompt.data()), question.prompt.size() * sizeof(int32_t)});
+}
+
+// Name, size and time of a file, or of every file in a folder.
+void describe(const fs::path& path, std::string& out) {
+  std::vector<fs::path> files;
+  if (fs::is_directory(path))
+    for (const auto& entry : fs::directory_iterator(path))
+      if (entry.is_regular_file()) files.push_back(entry.path());
+  if (files.empty()) files.push_back(path);
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) {
+    std::error_code error;
+    const auto time = fs::last_write_time(file, error).time_since_epoch().count();
+    out += fmt::format("{}|{}|{}\n", fs::weakly_canonical(file).string(), fs::file_size(file, error), time);
+  }
+}
+
+}  // namespace
+
+std::vector<Question> questions_of(const data::DatasetConfig& file, const Config& config, const ModelFiles& files, int64_t limit) {
+  std::vector<Question> questions;
+  const data::Dataset dataset(file, config.data, 0, /*validation_only=*/true);
+  for (uint64_t row = 0; row < dataset.rows() && (limit <= 0 || static_cast<int64_t>(questions.size()) < limit); ++row) {
+    data::Example example;
+    if (dataset.read(row, example)) continue;  // malformed rows were counted when the file was opened
+    Question q;
+    q.where = dataset.where(row);
+    if (example.kind == data::Example::Kind::kChat && files.chat) {
+      q.expected = example.messages.back().value("content", "");
+      text::Json before = example.messages;
+      before.erase(before.size() - 1);
+      q.prompt_text = before.back().value("content", "");
+      q.prompt = files.encode_prompt(before);
+    } else if (example.kind == data::Example::Kind::kCompletion) {
+      q.expected = example.completion;
+      q.prompt_text = example.prompt;
+      q.prompt = files.tokenizer.encode(example.prompt);
+    } else {
+      continue;
+    }
+    questions.push_back(std::move(q));
+  }
+  return questions;
+}
+
+std::string answer_key(const Config& config, const fs::path& tuned, const infer::GenerateOptions& options) {
+  std::string out = fmt::format("{}|{}|{}|{}|{}|{}\n", config.model.quantization, config.training.precision, config.model.chat_template, options.max_tokens, fmt::join(options.stop_ids, ","), config.quantization.weight_dtype);
+  describe(find_model(config.model.base).path, out);
+  if (!tuned.empty()) describe(tuned, out);
+  return hash_of(out);
+}
+
+AnswerFile::AnswerFile(fs::path path, std::string key) : path_(std::move(path)), key_(std::move(key)) {
+  std::string before;
+  if (fs::exists(path_)) before = read_file(path_);
+  const size_t whole = before.rfind('\n') == std::string::npos ? 0 : before.rfind('\n') + 1;  // a torn last line is cut off
+  for (size_t at = 0; at < whole;) {
+    const size_t end = before.find('\n', at);
+    const auto line = nlohmann::json::parse(before.begin() + static_cast<std::ptrdiff_t>(at), before.begin() + static_cast<std::ptrdiff_t>(end), nullptr, /*allow_exceptions=*/false);
+    at = end + 1;
+    if (line.is_object() && line.contains("answer") && line["answer"].is_string() && line.value("key", nlohmann::json()) == key_ && line.contains("question") && line["question"].is_string())
+      known_[line["question"]] = line["answer"];
+  }
+  file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file_ < 0 || (whole < before.size() && ::ftruncate(file_, static_cast<off_t>(whole)) != 0)) throw write_error(path_, "open it", errno);
+}
+
+AnswerFile::~AnswerFile() { ::close(file_); }
+
+const std::string* AnswerFile::find(const Question& question) const {
+  const auto it = known_.find(question_key(question));
+  return it == known_.end() ? nullptr : &it->second;
+}
+
+void AnswerFile::add(const Question& question, const std::string& answer) {
+  const std::string id = question_key(question);
+  const nlohmann::ordered_json entry = {{"where", question.where}, {"prompt", question.prompt_text}, {"expected", question.expected}, {"answer", answer}, {"key", key_}, {"question", id}};
+  const std::string line = entry.dump() + "\n";
+  for (size_t at = 0; at < line.size();) {
+    const ssize_t n = ::write(file_, line.data() + at, line.size() - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw write_error(path_, "write to it", errno);
+    at += static_cast<size_t>(n);
+  }
+  known_[id] = answer;
+}
+
+void answer_all(const models::CausalLm& model, const ModelFiles& files, std::span<const Question> questions, const infer::GenerateOptions& options, const std::function<bool()>& interrupted,
+                const std::function<void(size_t question, const std::string& answer)>& on_answer) {
+  for (size_t i = 0; i < questions.size(); ++i) {
+    if (interrupted && interrupted()) throw Error(ErrorCode::kInterrupted, "eval", "interrupted", "the same command goes on where it stopped");
+    infer::SequenceCache cache(model.config().layers);
+    on_answer(i, text::utf8_replace_bad(infer::generate(model, files.tokenizer, questions[i].prompt, options, cache, {}).text));
+  }
+}
+
+}  // namespace hone::recipes

@@ -1,0 +1,220 @@
+// Many requests at once: what each one gets must not depend on the others, on what was computed before, or on memory being short.
+#include "infer/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+
+#include "base/json_file.h"
+#include "base/rng.h"
+#include "infer/numbers_tokenizer.h"
+
+namespace hone::infer {
+namespace {
+
+namespace fs = std::filesystem;
+using Ids = std::vector<int32_t>;
+
+// Keeps everything, and can be waited for.
+class Kept : public Receiver {
+ public:
+  bool on_token(const TokenEvent& event) override {
+    const std::lock_guard lock(mutex_);
+    (event.of_prompt ? prompt : answer).push_back(event);
+    text += event.text;
+    changed_.notify_all();
+    return answer.size() < cancel_after;
+  }
+  void on_done(const Outcome& result) override {
+    const std::lock_guard lock(mutex_);
+    outcome = result;
+    text += result.text;
+    changed_.notify_all();
+  }
+  const Outcome& wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return outcome.has_value(); });
+    return *outcome;
+  }
+  Ids ids() const {
+    Ids all;
+    for (const TokenEvent& event : answer) all.push_back(event.id);
+    return all;
+  }
+
+  size_t cancel_after = 1 << 30;
+  std::vector<TokenEvent> prompt, answer;
+  std::string text;
+  std::optional<Outcome> outcome;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+class EngineTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::shared_ptr<const models::CausalLm> load(DType activation, bool gguf = false) const {
+    models::LoadOptions options;
+    options.activation = activation;
+    return std::make_shared<models::CausalLm>(models::CausalLm::load(*models::ModelSource::open(gguf ? folder_ / "model.gguf" : folder_), options));
+  }
+  // Prompts of many lengths; those of one `family` begin alike.
+  static Ids prompt(int64_t vocab, int64_t tokens, uint32_t family) {
+    Ids ids;
+    for (int64_t i = 0; i < tokens; ++i) ids.push_back(static_cast<int32_t>(Rng{3, i < tokens - 2 ? family : 100 + static_cast<uint32_t>(tokens), 0}.bits(static_cast<uint64_t>(i)) % static_cast<uint64_t>(vocab)));
+    return ids;
+  }
+  static Request request(Ids prompt, int64_t tokens) {
+    Request r;
+    r.prompt = std::move(prompt);
+    r.options.sampler.temperature = 0;
+    r.options.max_tokens = tokens;
+    return r;
+  }
+  static Ids ask(Engine& engine, Request r) {
+    const auto kept = std::make_shared<Kept>();
+    engine.submit(std::move(r), kept);
+    EXPECT_FALSE(kept->wait().error) << kept->outcome->error->message();
+    return kept->ids();
+  }
+  const fs::path folder_ = fs::path(HONE_GOLDEN_DIR) / "models" / GetParam();
+};
+
+TEST_P(EngineTest, GreedyAnswersAreTransformers) {
+  const auto model = load(DType::kF32);
+  const text::Tokenizer tokenizer = numbers(model->config().vocab_size);
+  Engine engine(model, tokenizer, {});
+  for (const auto& row : read_json(folder_ / "greedy.json").at("rows")) {
+    const auto expected = row.at("base").get<Ids>();
+    EXPECT_EQ(ask(engine, request(row.at("prompt").get<Ids>(), static_cast<int64_t>(expected.size()))), expected);
+  }
+}
+
+// Alone, in one batch, in small pieces, with prefixes computed earlier, and with pages for three of twelve: always the same tokens.
+TEST_P(EngineTest, CompanyChangesNothing) {
+  for (const DType activation : {DType::kF32, DType::kBF16}) {
+    const auto model = load(activation);
+    const int64_t vocab = model->config().vocab_size, context = model->max_positions();
+    const text::Tokenizer tokenizer = numbers(vocab);
+    std::vector<Ids> prompts, alone;
+    for (const int64_t tokens : {1, 2, 5, 33, 40, 64, 65, 70, 97, 31, 32, 80}) prompts.push_back(prompt(vocab, std::min(tokens, context - 20), tokens > 35 ? 1 : 2));
+    for (const Ids& p : prompts) {
+      Engine engine(model, tokenizer, {});
+      alone.push_back(ask(engine, request(p, 12)));
+      EXPECT_EQ(alone.back().size(), 12u);
+    }
+    for (const EngineOptions& options : {EngineOptions{}, EngineOptions{.prefill_chunk = 7}, EngineOptions{.max_batch = 3}, EngineOptions{.cache_tokens = 320}}) {
+      Engine engine(model, tokenizer, options);
+      for (int round = 0; round < 2; ++round) {
+        std::vector<std::shared_ptr<Kept>> all;
+        for (const Ids& p : prompts) engine.submit(request(p, 12), all.emplace_back(std::make_shared<Kept>()));
+        for (size_t i = 0; i < all.size(); ++i) {
+          EXPECT_FALSE(all[i]->wait().error);
+          EXPECT_EQ(all[i]->ids(), alone[i]) << "request " << i << ", round " << round << ", pages for " << options.cache_tokens << ", chunks of " << options.prefill_chunk;
+        }
+      }
+      if (options.cache_tokens == 0 && context > 100) { EXPECT_GT(engine.metrics().reused_tokens, 300); }
+    }
+  }
+}
+
+TEST_P(EngineTest, LogprobsOfPromptAndAnswer) {
+  const auto model = load(DType::kF32);
+  const text::Tokenizer tokenizer = numbers(model->config().vocab_size);
+  Engine engine(model, tokenizer, {.prefill_chunk = 5});
+  Request r = request(prompt(model->config().vocab_size, 20, 1), 3);
+  r.top_logprobs = 2;
+  r.prompt_logprobs = true;
+  const auto kept = std::make_shared<Kept>();
+  engine.submit(r, kept);
+  ASSERT_FALSE(kept->wait().error);
+  ASSERT_EQ(kept->prompt.size(), 20u);
+  ASSERT_EQ(kept->answer.size(), 3u);
+  for (const TokenEvent& event : kept->answer) {
+    ASSERT_EQ(event.top.size(), 2u);
+    EXPECT_EQ(event.top[0].id, event.id) << "greedy takes the likeliest";
+    EXPECT_EQ(event.top[0].logprob, event.logprob);
+    EXPECT_GE(event.top[0].logprob, event.top[1].logprob);
+  }
+  // Σ −log p over the prompt is the model's own loss on it.
+  const auto tokens = static_cast<int64_t>(r.prompt.size());
+  Ids labels(r.prompt.begin() + 1, r.prompt.end()), positions;
+  labels.push_back(-100);
+  for (int32_t i = 0; i < tokens; ++i) positions.push_back(i);
+  const int32_t segments[2] = {0, static_cast<int32_t>(tokens)};
+  const autograd::NoGrad no_grad;
+  const nn::Sequence sequence{Tensor::from({tokens}, std::span<const int32_t>(r.prompt)), Tensor::from({tokens}, std::span<const int32_t>(positions)), Tensor::from({2}, std::span<const int32_t>(segments))};
+  const float loss = model->loss(sequence, Tensor::from({tokens}, std::span<const int32_t>(labels)), 1, {}).loss.value().data<float>()[0];
+  float sum = 0;
+  for (const TokenEvent& event : kept->prompt) sum -= event.logprob;
+  EXPECT_NEAR(sum, loss, 1e-4 * loss);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, EngineTest, ::testing::Values("llama", "qwen2", "qwen3", "deepseek_v2_lite", "deepseek_v3"), [](const auto& which) { return std::string(which.param); });
+
+class OneEngine : public EngineTest {};
+
+TEST_P(OneEngine, CancelsRefusesAndEnds) {
+  const auto model = load(DType::kF32);
+  const int64_t vocab = model->config().vocab_size;
+  const text::Tokenizer tokenizer = numbers(vocab);
+  std::shared_ptr<Kept> last = std::make_shared<Kept>(), early = std::make_shared<Kept>(), by_number = std::make_shared<Kept>();
+  {
+    Engine engine(model, tokenizer, {.max_batch = 1, .max_queue = 2});
+    early->cancel_after = 2;
+    engine.submit(request(prompt(vocab, 5, 1), 50), early);
+    EXPECT_EQ(early->wait().finish, Finish::kCancelled);
+    EXPECT_EQ(early->answer.size(), 2u);
+    EXPECT_THROW(engine.submit(request({}, 5), last), Error);
+    EXPECT_THROW(engine.submit(request({static_cast<int32_t>(vocab)}, 5), last), Error);
+    EXPECT_THROW(engine.submit(request(Ids(static_cast<size_t>(model->max_positions()), 1), 5), last), Error);
+    Request unknown = request({1}, 5);
+    unknown.adapter = "nobody";
+    EXPECT_THROW(engine.submit(unknown, last), Error);
+    engine.cancel(engine.submit(request(prompt(vocab, 5, 1), 100000), by_number));
+    EXPECT_EQ(by_number->wait().finish, Finish::kCancelled);
+    engine.submit(request(prompt(vocab, 5, 1), 100000), last);
+    std::vector<std::shared_ptr<Kept>> waiting;
+    int refused = 0;
+    for (int i = 0; i < 8; ++i) try {
+        engine.submit(request({1, 2}, 100000), waiting.emplace_back(std::make_shared<Kept>()));
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kBusy);
+        ++refused;
+      }
+    EXPECT_GE(refused, 5);
+  }
+  EXPECT_TRUE(last->outcome.has_value()) << "an ending engine ends its requests";
+}
+
+TEST_P(OneEngine, SingleShotsWaitForCompany) {
+  const auto model = load(DType::kF32);
+  const int64_t vocab = model->config().vocab_size;
+  const text::Tokenizer tokenizer = numbers(vocab);
+  Engine engine(model, tokenizer, {.max_batch = 4, .batch_timeout = 30});
+  std::vector<std::shared_ptr<Kept>> all;
+  for (int i = 0; i < 4; ++i) {
+    Request r = request(prompt(vocab, 5 + i, 1), 0);
+    r.embed = true;
+    engine.submit(r, all.emplace_back(std::make_shared<Kept>()));
+  }
+  for (const auto& kept : all) {
+    ASSERT_FALSE(kept->wait().error);
+    double square = 0;
+    for (const float x : kept->outcome->embedding) square += double{x} * x;
+    EXPECT_NEAR(square, 1, 1e-5);
+  }
+  EXPECT_EQ(engine.metrics().steps, 1) << "four together";
+  Engine hasty(model, tokenizer, {.max_batch = 4, .batch_timeout = 0.01});
+  const auto one = std::make_shared<Kept>();
+  hasty.submit(request(prompt(vocab, 5, 1), 0), one);
+  EXPECT_EQ(one->wait().finish, Finish::kLength);
+}
+
+INSTANTIATE_TEST_SUITE_P(Llama, OneEngine, ::testing::Values("llama"), [](const auto& which) { return std::string(which.param); });
+
+}  // namespace
+}  // namespace hone::infer

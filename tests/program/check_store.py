@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""The verbs of the store: create from every kind of base, list, show, cp, rm; names wherever a model is wanted; Ollama's layout;
+several processes at once; damage; nothing outside the folder."""
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import threading
+
+from hone_program import check, main
+
+RUN = ("the", "--max-tokens", 6, "--temperature", 0, "--f32")
+
+
+def blobs(folder):
+    return sorted(path.name for path in (folder / "blobs").iterdir()) if (folder / "blobs").exists() else []
+
+
+def create(program, name, text, *more, **keywords):
+    modelfile = program.folder / "Modelfile"
+    modelfile.write_text(text, encoding="utf-8")
+    return program.run("create", name, "-f", modelfile, *more, **keywords)
+
+
+def layout(program, models):
+    """Everything another program reads: paths, media types, digests, sizes, the config blob."""
+    create(program, "words", f'FROM {program.tiny_model()}\nTEMPLATE """{{{{ .Prompt }}}}"""\nSYSTEM """be\nbrief"""\nPARAMETER temperature 0.5\nPARAMETER stop "a"\nPARAMETER stop b\nPARAMETER num_ctx 64\n'
+           'MESSAGE user hi\nMESSAGE assistant """ho "ho" ho"""\nLICENSE """mine"""\n')
+    path = models / "manifests" / "registry.ollama.ai" / "library" / "words" / "latest"
+    manifest = json.loads(path.read_text())
+    check(manifest["schemaVersion"] == 2 and manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json", "manifest")
+    check(manifest["config"]["mediaType"] == "application/vnd.docker.container.image.v1+json", "config")
+    content = {}
+    for layer in [manifest["config"]] + manifest["layers"]:
+        data = (models / "blobs" / layer["digest"].replace(":", "-")).read_bytes()
+        check(layer["digest"] == "sha256:" + hashlib.sha256(data).hexdigest() and layer["size"] == len(data), "digest and size")
+        content[layer["mediaType"].rsplit(".", 1)[-1]] = data
+    check(content["model"] == program.tiny_model().read_bytes() and content["template"] == b"{{ .Prompt }}" and content["system"] == b"be\nbrief" and content["license"] == b"mine", "layers")
+    check(json.loads(content["params"]) == {"temperature": 0.5, "stop": ["a", "b"], "num_ctx": 64}, f"params {content['params']}")
+    check(json.loads(content["messages"]) == [{"role": "user", "content": "hi"}, {"role": "assistant", "content": 'ho "ho" ho'}], f"messages {content['messages']}")
+    config = json.loads(content["json"] if "json" in content else (models / "blobs" / manifest["config"]["digest"].replace(":", "-")).read_bytes())
+    check(config["model_format"] == "gguf" and config["model_family"] == "llama" and config["rootfs"]["diff_ids"] == [layer["digest"] for layer in manifest["layers"]], f"config {config}")
+    # The Modelfile that show prints makes the same model again.
+    again = program.run("show", "words", "--modelfile")
+    create(program, "again", again)
+    check((models / "manifests/registry.ollama.ai/library/again/latest").read_bytes() == path.read_bytes(), "show --modelfile is whole")
+    lines = program.run("list").splitlines()
+    check(lines[0].split() == ["NAME", "ID", "SIZE", "MODIFIED"] and lines[1].split()[1] == hashlib.sha256(path.read_bytes()).hexdigest()[:12] and lines[1].endswith("ago"), f"list {lines}")
+    shown = program.run("show", "words")
+    check(all(word in shown for word in ("  Model\n", "architecture", "llama", "  Parameters\n", 'stop           "a"', "  System\n", "be", "  License\n", "mine")), shown)
+    # A store that Ollama wrote: another key order, more fields, a layer from a file.
+    manifest["layers"][0]["from"] = "/root/.ollama/models/blobs/sha256-0"
+    (path.parent / "other").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+    check(json.loads(program.run("show", "words:other", "--json"))["parameters"]["num_ctx"] == 64, "a manifest in other words")
+    program.run("rm", "words", "words:other", "again")
+    check(blobs(models) == [], f"rm leaves {blobs(models)}")
+
+
+def bases(program, models):
+    """FROM a file, a folder, a name, a run; ADAPTER a run and a GGUF file: all answer as they do without the store."""
+    tiny = program.tiny_model()
+    plain = program.run("run", tiny, *RUN)
+    create(program, "plain", f"FROM ./{tiny.name}\n")
+    check(program.run("run", "plain", *RUN) == plain, "FROM a file")
+    check(program.run("run", "plain:latest", *RUN) == plain and program.run("run", "library/plain", *RUN) == plain, "other ways to write the name")
+    create(program, "child", "FROM plain\nSYSTEM be brief\n")
+    check(program.run("run", "child", *RUN, "--system", "you") == program.run("run", tiny, *RUN, "--system", "you"), "FROM a name")
+    check(program.run("run", "child", *RUN) == program.run("run", tiny, *RUN, "--system", "be brief"), "SYSTEM is used")
+    folder = program.folder / "folder"
+    program.run("export", "plain", "--format", "safetensors", "--type", "f32", "--out", folder)
+    create(program, "folder", "FROM folder\n", "--quantize", "f32")
+    check(program.run("run", "folder", *RUN) == plain, "FROM a Hugging Face folder")
+    create(program, "small", "FROM plain\n", "-q", "q8_0")
+    check(json.loads(program.run("show", "small", "--json"))["details"]["quantization_level"] == "Q8_0", "--quantize")
+    # A run on a named base.
+    run = program.folder / "run"
+    config = program.config(model__base="plain", training__max_steps=4, training__output_dir=run)
+    program.run("train", config)
+    tuned = program.run("run", "plain", "--adapter", run, *RUN)
+    check(tuned != plain, "training changes the answers")
+    create(program, "tuned", "FROM plain\nADAPTER run\n")
+    check(program.run("run", "tuned", *RUN) == tuned, "ADAPTER a run")
+    create(program, "whole", "FROM run\n")
+    check(program.run("run", "whole", *RUN) == tuned, "FROM a run")
+    lora = program.folder / "lora.gguf"
+    program.run("export", run, "--format", "gguf-lora", "--out", lora)
+    create(program, "lora", f"FROM plain\nADAPTER {lora}\n")
+    check(program.run("run", "lora", *RUN) == tuned, "ADAPTER a GGUF file")
+    create(program, "merged", "FROM tuned\n", "-q", "f32")
+    check(not [layer for layer in json.loads(program.run("show", "merged", "--json"))["layers"] if layer["media_type"].endswith("adapter")], "--quantize merges the adapter")
+    check(program.run("run", "merged", *RUN) == tuned, "merged weights answer alike")
+    check("has an adapter" in program.run("train", program.config("more.yaml", model__base="tuned", training__output_dir=program.folder / "more"), expect=2), "training on an adapter")
+    check("has an adapter" in program.run("run", "tuned", "--adapter", run, "the", expect=2), "two adapters")
+    # Published names behind short ones, and a path that exists wins over a name.
+    program.run("cp", "plain", "deepseek-llm:7b")
+    process = subprocess.run([program.hone, "run", "deepseek:7b", *map(str, RUN)], env=program.environment, capture_output=True, text=True)
+    check(process.stdout == plain and "deepseek:7b is published as deepseek-llm:7b" in process.stderr, process.stderr)
+    check("hone pull deepseek-r1:1.5b" in program.run("run", "deepseek:1.5b", "the", expect=2), "how to get it")
+    check('did you mean "plain:latest"' in program.run("run", "plane", "the", expect=2), "the nearest name")
+    (program.folder / "tuned").write_bytes(tiny.read_bytes())
+    process = subprocess.run([program.hone, "run", "tuned", *map(str, RUN)], env=program.environment, capture_output=True, text=True, cwd=program.folder)
+    check(process.stdout == plain, "a path wins")
+    # Parameters of the model, and options that win.
+    create(program, "short", "FROM plain\nPARAMETER num_predict 1\nPARAMETER temperature 0\n")
+    check(len(json.loads(program.run("run", "short", "the", "--json"))["ids"]) == 1 and len(json.loads(program.run("run", "short", "the", "--json", "--max-tokens", 3))["ids"]) == 3, "PARAMETER")
+
+
+def ollama(program, models):
+    """$OLLAMA_MODELS: read, never written."""
+    program.environment["OLLAMA_MODELS"], program.environment["HONE_MODELS"] = str(models), str(program.folder / "own")
+    before = sorted((str(path), path.stat().st_mtime_ns) for path in models.rglob("*"))
+    check("plain:latest" in program.run("list"), "listed")
+    program.run("run", "plain", *RUN)
+    check("only reads" in program.run("rm", "plain", expect=2), "not removed")
+    create(program, "mine", "FROM plain\nSYSTEM x\n")
+    program.run("cp", "plain", "copied")
+    program.run("rm", "mine", "copied")
+    check(sorted((str(path), path.stat().st_mtime_ns) for path in models.rglob("*")) == before, "nothing changed there")
+    del program.environment["OLLAMA_MODELS"]
+    program.environment["HONE_MODELS"] = str(models)
+
+
+def together(program, models):
+    """Many processes create, copy, list and remove at once; what is left is whole."""
+    failures = []
+
+    def work(number):
+        try:
+            modelfile = program.folder / f"Modelfile-{number}"
+            modelfile.write_text(f"FROM {program.tiny_model()}\nSYSTEM number {number}\n")
+            for _ in range(4):
+                program.run("create", f"many/m{number}", "-f", modelfile)
+                program.run("cp", f"many/m{number}", f"many/n{number}")
+                program.run("rm", f"many/m{number}")
+                program.run("list", "--json")
+        except AssertionError as failure:
+            failures.append(str(failure))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check(not failures, "\n".join(failures[:2]))
+    for number in range(4):
+        program.run("run", f"many/n{number}", "the", "--max-tokens", 1)
+    program.run("rm", *[f"many/n{number}" for number in range(4)])
+    check(not any("partial" in name for name in blobs(models)), "nothing unfinished")
+
+
+def damage(program, models):
+    bad = {"FRM x\n": 'did you mean "from"', "SYSTEM x\n": "no FROM", "FROM plain\nPARAMETER temprature 1\n": 'did you mean "temperature"', "FROM plain\nPARAMETER top_k many\n": "whole number",
+           'FROM plain\nSYSTEM """never\n': "never ends", "FROM plain\nMESSAGE wizard hi\n": "wizard", "FROM ./none.gguf\n": "no such file", "FROM nothing-of-this-name\n": "hone pull", "FROM plain\nADAPTER none\n": "does not exist",
+           "FROM plain\nADAPTER tiny-f32.gguf\n": "not a LoRA adapter", "FROM\n": "no value", "": "no FROM"}
+    for text, words in bad.items():
+        err = create(program, "bad", text, expect=2)
+        check(words in err and "hint:" in err, f"{text!r}: {err}")
+    for name in ("../x", "a/../b", ".hidden", "a b", "x:..", "x:a/b/c/d", "é", "-x", "", "a" * 81):
+        check("is malformed" in create(program, name, "FROM plain\n", expect=2) if not name.startswith("-") else True, name)
+    program.run("cp", "plain", "nowhere/x:y")
+    # A blob that is cut, a manifest that is not one: said so, and nothing is pruned meanwhile.
+    digest = json.loads(program.run("show", "plain", "--json"))["layers"][0]["digest"].replace(":", "-")
+    data = (models / "blobs" / digest).read_bytes()
+    (models / "blobs" / digest).unlink()
+    (models / "blobs" / digest).write_bytes(data[:1000])
+    check("cut off" in program.run("run", "plain", "the", expect=2) and "damaged" in program.run("list"), "a blob that is cut")
+    (models / "blobs" / digest).write_bytes(data)
+    manifest = models / "manifests/registry.ollama.ai/nowhere/x/y"
+    for text in ("", "{", "[]", '{"config": {}, "layers": []}', json.dumps({"config": {"mediaType": "c", "digest": "sha256:../../../etc/passwd", "size": 1}, "layers": []})):
+        manifest.write_text(text)
+        check("hint:" in program.run("show", "nowhere/x:y", expect=2), text)
+        before = blobs(models)
+        program.run("cp", "plain", "twin")
+        program.run("rm", "twin")
+        check(blobs(models) == before, "damage prunes nothing")
+    program.run("rm", "nowhere/x:y")
+    # Links out of the store are not followed for writing.
+    outside = program.folder / "outside"
+    outside.mkdir()
+    os.symlink(outside, models / "manifests/registry.ollama.ai/linked")
+    check("leads out" in program.run("cp", "plain", "linked/x", expect=2), "a link out of the store")
+    check(not list(outside.iterdir()), "nothing outside")
+    (models / "manifests/registry.ollama.ai/linked").unlink()
+    for name in [m["name"] for m in json.loads(program.run("list", "--json"))]:
+        program.run("rm", name)
+    check(blobs(models) == [], f"rm leaves {blobs(models)}")
+
+
+def store_check(program):
+    models = pathlib.Path(program.folder / "models")
+    program.environment["HONE_MODELS"] = str(models)
+    check(program.run("list").split() == ["NAME", "ID", "SIZE", "MODIFIED"] and not models.exists(), "an empty store is not made by looking at it")
+    layout(program, models)
+    bases(program, models)
+    ollama(program, models)
+    together(program, models)
+    damage(program, models)
+
+
+main(store_check)
