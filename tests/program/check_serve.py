@@ -103,6 +103,45 @@ def openai(server):
     check(len(data["data"]) == 2 and data["data"][1]["index"] == 1 and data["usage"]["prompt_tokens"] > 0, "embeddings")
 
 
+def token_by_token(server):
+    """What needs the tokens themselves: log probabilities, biases, forms of answers, contexts."""
+    chat = {"model": "tiny", "messages": [{"role": "user", "content": "then this"}], "temperature": 0, "max_tokens": 6}
+    answer = server.json("POST", "/v1/chat/completions", dict(chat, logprobs=True, top_logprobs=2))
+    tokens = answer["choices"][0]["logprobs"]["content"]
+    check(len(tokens) == answer["usage"]["completion_tokens"] > 0, f"{answer}")
+    check(b"".join(bytes(t["bytes"]) for t in tokens).decode("utf-8", "replace").startswith(answer["choices"][0]["message"]["content"][:3]), f"{tokens}")
+    for one in tokens:
+        check(len(one["top_logprobs"]) == 2 and one["top_logprobs"][0]["logprob"] == one["logprob"] <= 0 and one["logprob"] >= one["top_logprobs"][1]["logprob"], f"greedy takes the likeliest: {one}")
+    streamed = server.events("/v1/chat/completions", dict(chat, logprobs=True, top_logprobs=2, stream=True))
+    check([t for e in streamed for t in (e["choices"][0]["logprobs"] or {"content": []})["content"]] == tokens, "streamed log probabilities")
+    ollama_tokens = server.json("POST", "/api/chat", {"model": "tiny", "messages": chat["messages"], "stream": False, "logprobs": True, "options": {"temperature": 0, "num_predict": 6, "repeat_penalty": 1}})["logprobs"]
+    check([t["token"] for t in ollama_tokens] == [t["token"] for t in tokens], "both dialects")
+    scored = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "then this", "max_tokens": 0, "echo": True, "logprobs": 1})["choices"][0]
+    ids = server.json("POST", "/tokenize", {"model": "tiny", "content": "then this"})["tokens"]
+    values = scored["logprobs"]["token_logprobs"]
+    check("".join(scored["logprobs"]["tokens"]) == "then this" == scored["text"] and len(values) == len(ids), f"{scored}")
+    check(values[0] is None and all(-30 < v < 0 for v in values[1:]), f"{values}")
+    liked = ids[-1]
+    biased = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "x", "max_tokens": 5, "temperature": 1, "logit_bias": {str(liked): 100}})["choices"][0]["text"]
+    check(biased == server.json("POST", "/detokenize", {"model": "tiny", "tokens": [liked] * 5})["content"], f"a biased answer: {biased!r}")
+    spread = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "x", "max_tokens": 30, "temperature": 0, "presence_penalty": 2, "frequency_penalty": 2})["choices"][0]["text"]
+    plain = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "x", "max_tokens": 30, "temperature": 0})["choices"][0]["text"]
+    check(len(set(spread)) > len(set(plain)), f"penalties make answers more varied: {spread!r} {plain!r}")
+    schema = {"type": "object", "required": ["good", "count"], "additionalProperties": False, "properties": {"good": {"type": "boolean"}, "count": {"enum": [1, 2, 30]}, "note": {"type": ["null"]}}}
+    for seed in range(4):
+        one = server.json("POST", "/api/generate", {"model": "tiny", "prompt": "then", "stream": False, "format": schema, "options": {"temperature": 1.5, "seed": seed, "num_predict": 300}})
+        document = json.loads(one["response"])
+        check(one["done_reason"] == "stop" and document["good"] in (True, False) and document["count"] in (1, 2, 30), f"{one}")
+    held = server.json("POST", "/v1/chat/completions", dict(chat, temperature=1.5, seed=3, max_tokens=300, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}))
+    check(set(json.loads(held["choices"][0]["message"]["content"])) >= {"good", "count"}, f"{held}")
+    loose = server.json("POST", "/v1/chat/completions", dict(chat, max_tokens=60, response_format={"type": "json_object"}))["choices"][0]
+    check(loose["message"]["content"].lstrip().startswith("{"), f"{loose}")
+    more = server.json("POST", "/api/generate", {"model": "tiny", "prompt": "then", "stream": False, "options": GREEDY})
+    said = more["context"][more["prompt_eval_count"]:]
+    check(server.json("POST", "/detokenize", {"model": "tiny", "tokens": said})["content"] == more["response"], "the context ends with the answer's tokens")
+    check(server.metric("prompt_tokens_reused_total") > 0, "prompts that were seen before are not computed again")
+
+
 def words_stay_words(server):
     """The text of a special token inside a message is read as text, not as the token."""
     def count(content):
@@ -296,7 +335,7 @@ def environment(program):
 def run(program):
     program.run("train", program.config("serve.yaml", training__output_dir=program.folder / "tuned", training__max_steps=10, training__learning_rate=5e-2))
     with Server(program, f"tiny={program.tiny_model()}", "--adapter", f"tuned={program.folder / 'tuned'}") as server:
-        for part in (ollama, openai, words_stay_words, batch, refusals, malformed_http, origins, leaving):
+        for part in (ollama, openai, token_by_token, words_stay_words, batch, refusals, malformed_http, origins, leaving):
             started = time.monotonic()
             part(server)
             print(f"{part.__name__}: {time.monotonic() - started:.1f} s", flush=True)
