@@ -31,6 +31,8 @@ def ollama(server):
     check(raw["prompt_eval_count"] < whole["prompt_eval_count"], "raw leaves the template out")
     with_system = server.json("POST", "/api/generate", dict(generate, stream=False, system="number"))
     check(with_system["prompt_eval_count"] > whole["prompt_eval_count"], "the system message is in the prompt")
+    own_template = server.json("POST", "/api/generate", dict(generate, stream=False, template="{{ if .System }}{{ .System }}{{ end }}<|im_start|>{{ .Prompt }}"))
+    check(own_template["prompt_eval_count"] == raw["prompt_eval_count"] + 1, "a template of the request's own")
     seeds = [server.json("POST", "/api/generate", dict(generate, stream=False, options={"temperature": 1.5, "num_predict": 12, "seed": seed}))["response"] for seed in (1, 1, 2)]
     check(seeds[0] == seeds[1] != seeds[2], f"the seed decides: {seeds}")
     text = server.json("POST", "/api/generate", dict(generate, stream=False, options={"temperature": 0, "num_predict": 40}))["response"]
@@ -101,6 +103,45 @@ def openai(server):
     check(len(data["data"]) == 2 and data["data"][1]["index"] == 1 and data["usage"]["prompt_tokens"] > 0, "embeddings")
 
 
+def token_by_token(server):
+    """What needs the tokens themselves: log probabilities, biases, forms of answers, contexts."""
+    chat = {"model": "tiny", "messages": [{"role": "user", "content": "then this"}], "temperature": 0, "max_tokens": 6}
+    answer = server.json("POST", "/v1/chat/completions", dict(chat, logprobs=True, top_logprobs=2))
+    tokens = answer["choices"][0]["logprobs"]["content"]
+    check(len(tokens) == answer["usage"]["completion_tokens"] > 0, f"{answer}")
+    check(b"".join(bytes(t["bytes"]) for t in tokens).decode("utf-8", "replace").startswith(answer["choices"][0]["message"]["content"][:3]), f"{tokens}")
+    for one in tokens:
+        check(len(one["top_logprobs"]) == 2 and one["top_logprobs"][0]["logprob"] == one["logprob"] <= 0 and one["logprob"] >= one["top_logprobs"][1]["logprob"], f"greedy takes the likeliest: {one}")
+    streamed = server.events("/v1/chat/completions", dict(chat, logprobs=True, top_logprobs=2, stream=True))
+    check([t for e in streamed for t in (e["choices"][0]["logprobs"] or {"content": []})["content"]] == tokens, "streamed log probabilities")
+    ollama_tokens = server.json("POST", "/api/chat", {"model": "tiny", "messages": chat["messages"], "stream": False, "logprobs": True, "options": {"temperature": 0, "num_predict": 6, "repeat_penalty": 1}})["logprobs"]
+    check([t["token"] for t in ollama_tokens] == [t["token"] for t in tokens], "both dialects")
+    scored = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "then this", "max_tokens": 0, "echo": True, "logprobs": 1})["choices"][0]
+    ids = server.json("POST", "/tokenize", {"model": "tiny", "content": "then this"})["tokens"]
+    values = scored["logprobs"]["token_logprobs"]
+    check("".join(scored["logprobs"]["tokens"]) == "then this" == scored["text"] and len(values) == len(ids), f"{scored}")
+    check(values[0] is None and all(-30 < v < 0 for v in values[1:]), f"{values}")
+    liked = ids[-1]
+    biased = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "x", "max_tokens": 5, "temperature": 1, "logit_bias": {str(liked): 100}})["choices"][0]["text"]
+    check(biased == server.json("POST", "/detokenize", {"model": "tiny", "tokens": [liked] * 5})["content"], f"a biased answer: {biased!r}")
+    spread = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "x", "max_tokens": 30, "temperature": 0, "presence_penalty": 2, "frequency_penalty": 2})["choices"][0]["text"]
+    plain = server.json("POST", "/v1/completions", {"model": "tiny", "prompt": "x", "max_tokens": 30, "temperature": 0})["choices"][0]["text"]
+    check(len(set(spread)) > len(set(plain)), f"penalties make answers more varied: {spread!r} {plain!r}")
+    schema = {"type": "object", "required": ["good", "count"], "additionalProperties": False, "properties": {"good": {"type": "boolean"}, "count": {"enum": [1, 2, 30]}, "note": {"type": ["null"]}}}
+    for seed in range(4):
+        one = server.json("POST", "/api/generate", {"model": "tiny", "prompt": "then", "stream": False, "format": schema, "options": {"temperature": 1.5, "seed": seed, "num_predict": 300}})
+        document = json.loads(one["response"])
+        check(one["done_reason"] == "stop" and document["good"] in (True, False) and document["count"] in (1, 2, 30), f"{one}")
+    held = server.json("POST", "/v1/chat/completions", dict(chat, temperature=1.5, seed=3, max_tokens=300, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}))
+    check(set(json.loads(held["choices"][0]["message"]["content"])) >= {"good", "count"}, f"{held}")
+    loose = server.json("POST", "/v1/chat/completions", dict(chat, max_tokens=60, response_format={"type": "json_object"}))["choices"][0]
+    check(loose["message"]["content"].lstrip().startswith("{"), f"{loose}")
+    more = server.json("POST", "/api/generate", {"model": "tiny", "prompt": "then", "stream": False, "options": GREEDY})
+    said = more["context"][more["prompt_eval_count"]:]
+    check(server.json("POST", "/detokenize", {"model": "tiny", "tokens": said})["content"] == more["response"], "the context ends with the answer's tokens")
+    check(server.metric("prompt_tokens_reused_total") > 0, "prompts that were seen before are not computed again")
+
+
 def words_stay_words(server):
     """The text of a special token inside a message is read as text, not as the token."""
     def count(content):
@@ -127,7 +168,7 @@ def refusals(server):
     deep = b'{"model":"tiny","messages":' + b"[" * 4000 + b"]" * 4000 + b"}"
     bad = [b"", b"{", b"[]", b"null", b'{"model":', b"\xff\xfe", deep, b'{"model":"tiny","prompt":"\\ud800"}',
            {"prompt": "x"}, {"model": 5}, {"model": "tiny", "prompt": 5}, {"model": "tiny", "prompt": "x", "stream": "yes"},
-           {"model": "tiny", "prompt": "x", "suffix": "y"}, {"model": "tiny", "prompt": "x", "images": ["aGk="]}, {"model": "tiny", "prompt": "x", "template": "{{ .Prompt }}"},
+           {"model": "tiny", "prompt": "x", "suffix": "y"}, {"model": "tiny", "prompt": "x", "images": ["aGk="]}, {"model": "tiny", "prompt": "x", "template": "{{ range .Messages }}{{ end }}"}, {"model": "tiny", "prompt": "x", "template": "{{ if .System }}"},
            {"model": "tiny", "prompt": "x", "context": [1, -1]}, {"model": "tiny", "prompt": "x", "context": [100000]}, {"model": "tiny", "prompt": "x" * 3000},
            {"model": "tiny", "prompt": "x", "format": {"type": "object", "pattern": "x"}}, {"model": "tiny", "prompt": "x", "format": "xml"}]
     options = {"temperature": (-1, "warm", 1e9), "top_k": (1.5, -7), "top_p": (2, -0.1), "min_p": (1.01,), "num_predict": (-3, 1e30, "5"), "seed": (2 ** 70, "x"), "num_ctx": (-1,),
@@ -139,8 +180,8 @@ def refusals(server):
         check(set(answer) == {"error"} and isinstance(answer["error"], str) and answer["error"], f"{body}: {answer}")
     check(server.json("POST", "/api/chat", dict(chat, model="none"), expect=404)["error"].startswith("model 'none' not found"), "an unknown model")
     check("tools" in server.json("POST", "/api/chat", dict(chat, tools=[{"type": "function", "function": {"name": "f"}}]), expect=400)["error"], "tools without a template for them")
-    for change in ({"messages": []}, {"messages": [5]}, {"messages": [{"role": "user", "content": 5}]}, {"n": 99}, {"max_tokens": -1}, {"temperature": "x"}, {"logit_bias": {"5": 1}},
-                   {"presence_penalty": 1}, {"top_logprobs": 3}, {"tools": [5]}, {"response_format": {"type": "yaml"}}, {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+    for change in ({"messages": []}, {"messages": [5]}, {"messages": [{"role": "user", "content": 5}]}, {"n": 99}, {"max_tokens": -1}, {"temperature": "x"}, {"logit_bias": {"x": 1}}, {"logit_bias": {"5": 101}},
+                   {"presence_penalty": 3}, {"top_logprobs": 3}, {"tools": [5]}, {"response_format": {"type": "yaml"}}, {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
                    {"messages": [{"role": "user", "content": "x" * 9000}]}):
         error = server.json("POST", "/v1/chat/completions", dict(chat, **change), expect=400)["error"]
         check(set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error" and error["param"], f"{change}: {error}")
@@ -294,7 +335,7 @@ def environment(program):
 def run(program):
     program.run("train", program.config("serve.yaml", training__output_dir=program.folder / "tuned", training__max_steps=10, training__learning_rate=5e-2))
     with Server(program, f"tiny={program.tiny_model()}", "--adapter", f"tuned={program.folder / 'tuned'}") as server:
-        for part in (ollama, openai, words_stay_words, batch, refusals, malformed_http, origins, leaving):
+        for part in (ollama, openai, token_by_token, words_stay_words, batch, refusals, malformed_http, origins, leaving):
             started = time.monotonic()
             part(server)
             print(f"{part.__name__}: {time.monotonic() - started:.1f} s", flush=True)

@@ -9,10 +9,13 @@ namespace hone::serve {
 namespace {
 
 constexpr int kMaxDepth = 64;
+constexpr size_t kMaxValues = size_t{2} << 20;
 
-// Whether brackets outside strings nest deeper than allowed: found before a recursive parser meets them.
-bool too_deep(std::string_view text) {
+// Refuses text whose brackets nest too deeply, or which holds so many values that they would take far more memory than itself:
+// found before the parser meets them.
+void check_size(std::string_view text) {
   int depth = 0;
+  size_t values = 0;
   bool inside = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -22,12 +25,12 @@ bool too_deep(std::string_view text) {
     } else if (c == '"') {
       inside = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) return true;
+      if (++depth > kMaxDepth) throw Error(ErrorCode::kInvalidInput, "body", fmt::format("the JSON nests deeper than {} levels", kMaxDepth));
     } else if (c == ']' || c == '}') {
       --depth;
     }
+    if (!inside && (c == ',' || c == '[' || c == '{') && ++values > kMaxValues) throw Error(ErrorCode::kInvalidInput, "body", fmt::format("the JSON holds more than {} values", kMaxValues));
   }
-  return false;
 }
 
 std::string shown(const Json& value) {
@@ -43,7 +46,7 @@ std::string shown(const Json& value) {
 }  // namespace
 
 Json parse_body(std::string_view body) {
-  if (too_deep(body)) throw Error(ErrorCode::kInvalidInput, "body", fmt::format("the JSON nests deeper than {} levels", kMaxDepth));
+  check_size(body);
   if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) throw Error(ErrorCode::kInvalidInput, "body", "missing request body");
   try {
     Json json = Json::parse(body);

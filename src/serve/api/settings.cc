@@ -1,6 +1,7 @@
 #include "serve/api/settings.h"
 
 #include <algorithm>
+#include <charconv>
 #include <random>
 
 #include "base/error.h"
@@ -8,7 +9,7 @@
 namespace hone::serve {
 namespace {
 
-constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024;
+constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024, kMaxBiases = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 
 void take_stops(const Fields& fields, std::vector<std::string>& stops) {
@@ -24,6 +25,23 @@ void only(const Fields& fields, const char* name, double neutral) {
   const auto value = fields.number(name, -1e9, 1e9);
   if (value && *value != neutral)
     throw Error(ErrorCode::kUnsupported, fields.path(name), fmt::format("only {} is possible: this way of sampling is not built in", neutral));
+}
+
+void take_penalties(const Fields& fields, PenaltyOptions& penalties) {
+  if (const auto value = fields.number("presence_penalty", -2, 2)) penalties.presence = static_cast<float>(*value);
+  if (const auto value = fields.number("frequency_penalty", -2, 2)) penalties.frequency = static_cast<float>(*value);
+}
+
+// {"50256": -100}: token ids as text, −100 to 100.
+void take_bias(const Json& bias, PenaltyOptions& penalties) {
+  if (bias.size() > kMaxBiases) throw Error(ErrorCode::kInvalidInput, "logit_bias", fmt::format("at most {} tokens", kMaxBiases));
+  const Fields fields(bias, "logit_bias");
+  for (const auto& [token, value] : bias.items()) {
+    int32_t id = -1;
+    const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), id);
+    if (error != std::errc() || end != token.data() + token.size() || id < 0) throw Error(ErrorCode::kInvalidInput, "logit_bias", fmt::format("expected token ids as names, found {}", dump(token)));
+    penalties.bias[id] = static_cast<float>(fields.number(token.c_str(), -100, 100).value_or(0));
+  }
 }
 
 void take_seed(const Fields& fields, infer::SamplerOptions& sampler) {
@@ -50,8 +68,7 @@ void take_ollama(const Json& options, Settings& settings) {
   only(fields, "mirostat", 0);
   only(fields, "tfs_z", 1);
   only(fields, "typical_p", 1);
-  only(fields, "presence_penalty", 0);
-  only(fields, "frequency_penalty", 0);
+  take_penalties(fields, settings.penalties);
 }
 
 }  // namespace
@@ -79,11 +96,14 @@ Settings openai_settings(const Json& defaults, const Fields& request) {
   for (const char* name : {"max_tokens", "max_completion_tokens"})
     if (const auto value = request.integer(name, 0, kMaxTokens)) settings.max_tokens = *value;
   take_stops(request, settings.generate.stop);
-  only(request, "presence_penalty", 0);
-  only(request, "frequency_penalty", 0);
-  if (const Json* bias = request.object("logit_bias"); bias && !bias->empty())
-    throw Error(ErrorCode::kUnsupported, "logit_bias", "biases of single tokens are not built in", "leave it out");
+  take_penalties(request, settings.penalties);
+  if (const Json* bias = request.object("logit_bias")) take_bias(*bias, settings.penalties);
   return settings;
+}
+
+std::shared_ptr<infer::TokenFilter> filter_of(const Settings& settings, std::shared_ptr<infer::TokenFilter> json) {
+  if (!settings.penalties.any()) return json;
+  return std::make_shared<Penalties>(settings.penalties, std::move(json));
 }
 
 int64_t context_of(const Settings& settings, int64_t model_context) {

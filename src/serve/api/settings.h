@@ -6,11 +6,13 @@
 
 #include "infer/engine.h"
 #include "serve/api/fields.h"
+#include "serve/models/penalties.h"
 
 namespace hone::serve {
 
 struct Settings {
   infer::GenerateOptions generate;
+  PenaltyOptions penalties;
   int64_t max_tokens = -1;  // of the answer; −1: as many as the context holds
   int64_t context = 0;      // tokens that prompt and answer may have together; 0: as many as the model takes
 };
@@ -25,6 +27,9 @@ Settings openai_settings(const Json& defaults, const Fields& request);
 int64_t room(const Settings& settings, int64_t prompt, int64_t context);
 /// The smaller of the request's and the model's context.
 int64_t context_of(const Settings& settings, int64_t model_context);
+
+/// What filters an answer's tokens: the penalties, then `json` (may be null). Null when there is nothing to do.
+std::shared_ptr<infer::TokenFilter> filter_of(const Settings& settings, std::shared_ptr<infer::TokenFilter> json);
 
 uint64_t random_seed();
 

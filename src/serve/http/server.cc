@@ -2,6 +2,7 @@
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/write.hpp>
+#include <netinet/tcp.h>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -78,6 +79,11 @@ class Server::Impl {
     ++accepted_;
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
+    // A peer whose machine vanished is noticed within two minutes, also while it only waits.
+    socket.set_option(asio::socket_base::keep_alive(true), ignored);
+    socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>(60), ignored);
+    socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>(15), ignored);
+    socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>(4), ignored);
     if (connections_.size() >= shared_.options.max_connections) {
       // Whoever keeps an idle connection makes room for a new one.
       for (const auto& [raw, connection] : connections_)

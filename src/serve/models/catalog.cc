@@ -69,12 +69,17 @@ std::vector<fs::path> files_below(const fs::path& folder) {
   return files;
 }
 
-ModelEntry describe(std::string name, const fs::path& path) {
-  const recipes::ModelFiles files = recipes::open_model(path.string(), "");
+ModelEntry describe(std::string name, const std::string& base) {
+  const recipes::ModelFiles files = recipes::open_model(base, "");
   const models::ModelConfig& config = files.source->config();
   ModelEntry entry;
   entry.name = std::move(name);
-  entry.files = path;
+  entry.base = base;
+  entry.files = files.source->path();
+  if (files.stored) {
+    entry.system = files.stored->system.value_or("");
+    entry.parameters = files.stored->parameters;
+  }
   describe_files(entry, files.source->weight_files());
   entry.format = files.source->gguf() ? "gguf" : "safetensors";
   entry.family = models::name(config.family);
@@ -119,10 +124,10 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
   for (const std::string& word : models) {
     const size_t equal = word.find('=');
     const bool named = equal != std::string::npos && !fs::exists(word);
-    const fs::path path = recipes::find_model(named ? word.substr(equal + 1) : word).path;
-    const std::string name = named ? word.substr(0, equal) : name_of(fs::exists(word) ? path : fs::path(word));
+    const std::string base = named ? word.substr(equal + 1) : word;
+    const std::string name = named ? word.substr(0, equal) : recipes::find_model(base).stored ? base : name_of(base);
     check_name(name, word);
-    add(describe(name, path));
+    add(describe(name, base));
   }
   for (const std::string& word : templates) {
     const size_t equal = word.find('=');
@@ -131,7 +136,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     for (ModelEntry& entry : entries_)
       if (entry.name == name) {
         entry.chat_template = word.substr(equal + 1);
-        recipes::open_model(entry.files.string(), entry.chat_template);
+        recipes::open_model(entry.base, entry.chat_template);
       }
   }
   for (const std::string& word : adapters) {

@@ -13,7 +13,8 @@ namespace hone::serve {
 /// A name and everything it stands for.
 struct ModelEntry {
   std::string name;                 // as listed; "NAME:latest" means the same as "NAME"
-  std::filesystem::path files;      // a GGUF file or a Hugging Face folder
+  std::string base;                 // what recipes::open_model takes: a path, or a name in the store
+  std::filesystem::path files;      // where that lies: a GGUF file or a Hugging Face folder
   std::filesystem::path adapter;    // a run's folder or an adapter; empty: none
   std::string chat_template;        // a Jinja file or a known name; empty: the model's own
   std::string system;               // system message where a request brings none

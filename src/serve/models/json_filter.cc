@@ -15,7 +15,15 @@ TokenTable::TokenTable(const text::Tokenizer& tokenizer) {
     bytes[i] = tokenizer.token_bytes(id);
     if (bytes[i].empty()) continue;
     plain[i] = std::all_of(bytes[i].begin(), bytes[i].end(), [](char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; });
-    by_first_byte[static_cast<unsigned char>(bytes[i][0])].push_back(id);
+    by_first_byte[static_cast<unsigned char>(bytes[i][0])].push_back({id, 1});
+  }
+  const auto text = [&](const Entry& entry) -> const std::string& { return bytes[static_cast<size_t>(entry.id)]; };
+  for (auto& entries : by_first_byte) {
+    std::sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) { return text(a) < text(b); });
+    for (size_t i = 1; i < entries.size(); ++i) {
+      const std::string &before = text(entries[i - 1]), &now = text(entries[i]);
+      entries[i].shared = static_cast<uint32_t>(std::mismatch(before.begin(), before.end(), now.begin(), now.end()).first - before.begin());
+    }
   }
 }
 
@@ -26,22 +34,32 @@ void JsonFilter::apply(std::span<float> logits) {
   allowed_.assign(logits.size(), 0);
   const bool free = reader_.in_free_string();
   for (size_t first = 0; first < 256; ++first) {
-    const auto& tokens = table_->by_first_byte[first];
-    if (tokens.empty()) continue;
-    JsonReader after = reader_;
-    if (!after.push(static_cast<unsigned char>(first))) continue;
-    for (const int32_t token : tokens) {
-      const auto id = static_cast<size_t>(token);
+    const auto& entries = table_->by_first_byte[first];
+    if (entries.empty()) continue;
+    // Readers after each byte of the token read last. The next one begins where it differs: each prefix is read once.
+    std::vector<JsonReader> path = {reader_};
+    if (!path.back().push(static_cast<unsigned char>(first))) continue;
+    bool fits = true;
+    size_t shared = 1;  // of the token read last and this one
+    for (const TokenTable::Entry& entry : entries) {
+      const auto id = static_cast<size_t>(entry.id);
+      shared = std::min<size_t>(shared, entry.shared);
       if (id >= logits.size()) continue;
       if (free && table_->plain[id]) {
         allowed_[id] = 1;
         continue;
       }
-      JsonReader reader = after;
+      if (!fits && shared > path.size()) continue;  // it begins with what was refused
       const std::string& bytes = table_->bytes[id];
-      bool fits = true;
-      for (size_t i = 1; fits && i < bytes.size(); ++i) fits = reader.push(static_cast<unsigned char>(bytes[i]));
+      path.erase(path.begin() + static_cast<std::ptrdiff_t>(std::min(path.size(), shared)), path.end());
+      fits = true;
+      for (size_t i = path.size(); fits && i < bytes.size(); ++i) {
+        JsonReader reader = path.back();
+        fits = reader.push(static_cast<unsigned char>(bytes[i]));
+        if (fits) path.push_back(std::move(reader));
+      }
       allowed_[id] = fits;
+      shared = SIZE_MAX;
     }
   }
   const bool stuck = std::none_of(allowed_.begin(), allowed_.end(), [](uint8_t a) { return a != 0; });

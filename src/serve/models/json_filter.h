@@ -16,7 +16,11 @@ class TokenTable {
   explicit TokenTable(const text::Tokenizer& tokenizer);
   std::vector<std::string> bytes;                       // by id; empty for special tokens
   std::vector<bool> plain;                              // by id: may stand inside any JSON string
-  std::array<std::vector<int32_t>, 256> by_first_byte;  // without special tokens
+  struct Entry {
+    int32_t id;
+    uint32_t shared;  // bytes at its beginning that the entry before it has too
+  };
+  std::array<std::vector<Entry>, 256> by_first_byte;    // sorted by bytes; without special tokens
 };
 
 class JsonFilter : public infer::TokenFilter {

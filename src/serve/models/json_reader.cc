@@ -8,7 +8,7 @@ namespace hone::serve {
 namespace {
 
 constexpr uint8_t kMaxBlanks = 32;
-constexpr size_t kMaxDepth = 64, kMaxStates = 64;
+constexpr size_t kMaxDepth = 64, kMaxStates = 16, kMaxChoices = 64;
 
 bool is_blank(unsigned char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
@@ -57,15 +57,15 @@ bool JsonReader::step_number(State& s, unsigned char c) {
       return true;
     case kZero:
     case kWhole:
-      if (s.number == kWhole && is_digit(c)) return ++s.blanks <= 40;  // no number needs more digits
+      if (s.number == kWhole && is_digit(c)) return ++s.blanks <= 40;  // no number needs more digits; counted where blanks are
       if (whole_only) return false;
       if (c == '.') return s.number = kPoint, true;
-      if (c == 'e' || c == 'E') return s.number = kE, true;
+      if (c == 'e' || c == 'E') return s.number = kE, s.blanks = 0, true;
       return false;
     case kPoint:
     case kFraction:
       if (is_digit(c)) return s.number = kFraction, ++s.blanks <= 40;
-      if (s.number == kFraction && (c == 'e' || c == 'E')) return s.number = kE, true;
+      if (s.number == kFraction && (c == 'e' || c == 'E')) return s.number = kE, s.blanks = 0, true;
       return false;
     case kE:
       if (c == '+' || c == '-') return s.number = kSign, true;
@@ -74,7 +74,7 @@ bool JsonReader::step_number(State& s, unsigned char c) {
     case kExponent:
       if (!is_digit(c)) return false;
       s.number = kExponent;
-      return ++s.blanks <= 40;
+      return ++s.blanks <= 2;  // readers hold numbers up to 1e308
     default: return false;
   }
 }
@@ -110,12 +110,8 @@ void JsonReader::begin_value(State s, unsigned char c, std::vector<State>& out) 
   const SchemaNode* node = s.node;
   s.blanks = 0;
   if (!node->choices.empty()) {
-    for (const SchemaNode* choice : node->choices) {
-      State branch = s;
-      branch.node = choice;
-      if (s.frames.size() + 1 < kMaxDepth) begin_value(std::move(branch), c, out);
-    }
-    return;
+    std::vector<const SchemaNode*> tried = {node};
+    return begin_choice(s, c, tried, out);
   }
   if (!node->literals.empty()) {
     s.text = std::string(1, static_cast<char>(c));
@@ -145,6 +141,21 @@ void JsonReader::begin_value(State s, unsigned char c, std::vector<State>& out) 
     s.node = &kWords[c == 'n'];
     s.text = std::string(1, static_cast<char>(c));
     return begin(Mode::kLiteral);
+  }
+}
+
+// Tries each choice once, however often choices lead back to themselves.
+void JsonReader::begin_choice(const State& s, unsigned char c, std::vector<const SchemaNode*>& tried, std::vector<State>& out) const {
+  for (size_t i = 0; i < tried.size(); ++i) {
+    for (const SchemaNode* choice : tried[i]->choices) {
+      if (std::find(tried.begin(), tried.end(), choice) != tried.end()) continue;
+      if (tried.size() >= kMaxChoices) return;
+      tried.push_back(choice);
+      if (!choice->choices.empty()) continue;
+      State branch = s;
+      branch.node = choice;
+      begin_value(std::move(branch), c, out);
+    }
   }
 }
 

@@ -69,6 +69,7 @@ class JsonReader {
   };
   void advance(State state, unsigned char byte, std::vector<State>& out) const;
   void begin_value(State state, unsigned char byte, std::vector<State>& out) const;
+  void begin_choice(const State& state, unsigned char byte, std::vector<const SchemaNode*>& tried, std::vector<State>& out) const;
   void end_value(State state, std::vector<State>& out) const;
   bool step_string(State& state, unsigned char byte, bool& ended) const;
   static bool step_number(State& state, unsigned char byte);

@@ -65,10 +65,10 @@ ModelPool::ModelPool(const Catalog& catalog, PoolOptions options) : catalog_(cat
 ModelPool::~ModelPool() { close(); }
 
 std::unique_ptr<Resident> ModelPool::load(const ModelEntry& entry) const {
-  recipes::ModelFiles files = recipes::open_model(entry.files.string(), entry.chat_template);
+  recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template);
   models::LoadOptions load;
   load.activation = options_.activation;
-  auto model = std::make_shared<const models::CausalLm>(recipes::load_tuned(*files.source, load, entry.adapter));
+  auto model = std::make_shared<const models::CausalLm>(recipes::load_tuned(files, load, entry.adapter));
   auto resident = std::make_unique<Resident>(Resident{.entry = entry, .files = std::move(files), .engine = nullptr});
   resident->bytes = model->owned_weight_bytes() + model->mapped_weight_bytes();
   if (resident->files.chat) {

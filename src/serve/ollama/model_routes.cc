@@ -74,7 +74,7 @@ void show(Service& service, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const ModelEntry entry = service.catalog.resolve(model_name(fields));
-  const recipes::ModelFiles files = recipes::open_model(entry.files.string(), entry.chat_template);
+  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template);
   std::string modelfile;
   try {
     modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());

@@ -1,6 +1,7 @@
 #include "serve/ollama/requests.h"
 
 #include "base/error.h"
+#include "serve/models/turn_template.h"
 
 namespace hone::serve::ollama {
 namespace {
@@ -66,7 +67,7 @@ AnswerRequest read_request(const Json& body, bool chat) {
   request.context = token_ids(fields, "context");
   unsupported(fields, "suffix", "this model does not support insert: it goes on with a text, it does not fill gaps", "leave suffix out");
   unsupported(fields, "images", "these models read text only", "leave images out");
-  unsupported(fields, "template", "a template per request is not understood; the model's own is used", "leave it out, or write the whole prompt and set raw");
+  request.turn_template = fields.string("template", size_t{1} << 20).value_or("");
   request.empty = request.prompt.empty();
   return request;
 }
@@ -77,6 +78,11 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   const int64_t context = context_of(settings, model.context());
   if (request.raw) {
     prepared.request.prompt = raw_prompt(model, request.prompt, /*special=*/true);
+  } else if (!request.turn_template.empty()) {
+    const text::RenderedPrompt turn = render_turn(request.turn_template, request.system.value_or(model.entry.system), request.prompt);
+    const bool begins = !model.files.bos_token.empty() && turn.text.starts_with(model.files.bos_token);
+    prepared.request.prompt = model.files.tokenizer.encode(turn.text, {.add_special = !begins, .plain = turn.words});
+    prepared.split.thinking = model.thinks;
   } else {
     ChatRequest conversation = request.conversation;
     if (!request.chat) {
@@ -102,7 +108,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   prepared.request.options = settings.generate;
   prepared.request.options.max_tokens = room(settings, size, context);
   prepared.request.options.stop_ids = model.files.stop_ids;
-  if (!request.format.is_null()) prepared.request.filter = model.json_filter(request.format);
+  prepared.request.filter = filter_of(settings, request.format.is_null() ? nullptr : model.json_filter(request.format));
   if (request.logprobs) prepared.request.top_logprobs = request.top_logprobs;
   prepared.shape = {.model = request.model, .chat = request.chat, .stream = request.stream, .logprobs = request.logprobs,
                     .hide_thinking = request.think && !*request.think, .prompt = request.chat ? std::vector<int32_t>() : prepared.request.prompt, .started = {}};

@@ -9,7 +9,7 @@ namespace hone::serve::ollama {
 
 struct AnswerRequest {
   bool chat = false, stream = true, raw = false, empty = false;  // empty: no prompt, or no messages
-  std::string model, prompt;
+  std::string model, prompt, turn_template;
   std::optional<std::string> system;
   std::vector<int32_t> context;           // of /api/generate: the tokens of the conversation so far
   ChatRequest conversation;               // of /api/chat
@@ -20,7 +20,7 @@ struct AnswerRequest {
   int32_t top_logprobs = 0;
 };
 
-/// Throws Error{kInvalidInput} naming the field, Error{kUnsupported} for images, suffixes and templates.
+/// Throws Error{kInvalidInput} naming the field, Error{kUnsupported} for images and suffixes.
 AnswerRequest read_request(const Json& body, bool chat);
 
 struct PreparedAnswer {

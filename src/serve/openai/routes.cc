@@ -68,7 +68,7 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
       one.options.sampler.seed += i % n;
       one.options.stop_ids = model.files.stop_ids;
       one.options.max_tokens = room(settings, static_cast<int64_t>(one.prompt.size()), context);
-      if (!request.format.is_null()) one.filter = model.json_filter(request.format);
+      one.filter = filter_of(settings, request.format.is_null() ? nullptr : model.json_filter(request.format));
       if (request.logprobs) one.top_logprobs = request.top_logprobs;
       one.prompt_logprobs = request.logprobs && request.echo;
       open.push_back(service.answers.start(lease, std::move(one), prompts[i / n].split, group->sink(i, i % n == 0)));
