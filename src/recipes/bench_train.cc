@@ -209,6 +209,7 @@ BenchTrainResult bench_train(const BenchTrainOptions& options) {
   for (const auto& leaf : bench.parameters()) r.trainable_values += leaf->value.elements();
   train::MemoryQuestion question;
   question.tokens = question.supervised = options.batch * options.seq;
+  question.longest = options.seq;
   question.checkpointing = options.checkpointing;
   const train::MemoryPlan plan = train::plan_memory(bench.model(), question);
   refuse_if_too_large(r.weight_bytes + plan.parameters + plan.optimizer + plan.activations + plan.working, "training takes",

@@ -42,6 +42,7 @@ std::vector<std::string> advice(const Config& config, const TrainPlan& plan, mod
   }
   if (config.data.cutoff_length > 512) {
     question.tokens = question.tokens * 512 / config.data.cutoff_length;
+    question.longest = std::min<int64_t>(question.longest, 512);
     offer(train::plan_memory(model, question), "also data.cutoff_length=512");
   }
   if (config.model.adapter == "full") list.push_back("model.adapter=lora trains a small part of the weights");
@@ -97,6 +98,7 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   if (!plan.data.measured) plan.notes.push_back("the data is too large to tokenise in advance: the number of steps is an estimate");
   train::MemoryQuestion question;
   question.tokens = config.training.batch_size * config.data.cutoff_length;
+  question.longest = config.data.cutoff_length;
   if (plan.data.measured) {
     // Rows are never longer than the data: unpacked samples, or everything packed into fewer tokens than a row could hold.
     int64_t tokens = 0, longest = 0;
@@ -104,6 +106,7 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
       tokens += report.tokens;
       longest = std::max(longest, report.longest);
     }
+    question.longest = std::min(longest, question.longest);
     if (!config.data.packing) question.tokens = config.training.batch_size * std::min(longest, config.data.cutoff_length);
     question.tokens = std::min(question.tokens, std::max<int64_t>(tokens, 1));
   }

@@ -53,7 +53,7 @@ int64_t feed_width(const models::ModelConfig& c, bool experts) {
 
 // One block, in the order of its forward pass; the LoRA products x·Aᵀ are counted by the caller. Which op keeps what is said
 // in the first comment of its header.
-void keep_block(Kept& kept, const models::ModelConfig& c, bool experts) {
+void keep_block(Kept& kept, const models::ModelConfig& c, bool experts, bool attention_output) {
   const int64_t width = c.hidden_size;
   int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim, v = k, out = q;
   kept.activation(width);  // the block's input
@@ -69,7 +69,8 @@ void keep_block(Kept& kept, const models::ModelConfig& c, bool experts) {
     kept.f32(c.heads);
     kept.f32(c.kv_heads);
   }
-  for (const int64_t part : {q, k, v, out}) kept.activation(part);
+  for (const int64_t part : {q, k, v}) kept.activation(part);
+  if (attention_output) kept.activation(out);
   kept.f32(c.heads);       // log-sum-exp
   kept.activation(width);  // the middle residual
   kept.f32(1);
@@ -86,9 +87,9 @@ void keep_block(Kept& kept, const models::ModelConfig& c, bool experts) {
   for (int part = 0; part < 2; ++part) kept.activation(moe.n_shared_experts * moe.intermediate_size);
 }
 
-uint64_t kept_by_block(models::CausalLm& model, int64_t tokens, int64_t size, bool experts) {
+uint64_t kept_by_block(models::CausalLm& model, int64_t tokens, int64_t size, bool experts, bool attention_output) {
   Kept kept(tokens, size);
-  keep_block(kept, model.config(), experts);
+  keep_block(kept, model.config(), experts, attention_output);
   return kept.bytes();
 }
 
@@ -121,7 +122,7 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
 
   uint64_t blocks = 0, largest = 0;
   for (int64_t layer = 0; layer < c.layers; ++layer) {
-    const uint64_t one = kept_by_block(model, tokens, size, c.is_moe_layer(layer));
+    const uint64_t one = kept_by_block(model, tokens, size, c.is_moe_layer(layer), model.keeps_attention_output(question.longest));
     blocks += one;
     largest = std::max(largest, one);
   }
