@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 #include "apps/verb.h"
@@ -143,6 +145,7 @@ class WithPanel : public recipes::TrainObserver {
   void on_step(const StepReport& report) override {
     if (panel_) panel_->on_step(report);
     first_.on_step(report);
+    if (panel_ && panel_->pause_requested()) wait();
   }
   void on_validation(const ValidationReport& report) override {
     if (panel_) panel_->on_validation(report);
@@ -154,6 +157,13 @@ class WithPanel : public recipes::TrainObserver {
   }
 
  private:
+  // Between two steps: until a page lets the run go on or ends it.
+  void wait() {
+    panel_->set_paused(true);
+    while (panel_->pause_requested() && !panel_->stop_requested() && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    panel_->set_paused(false);
+  }
+
   recipes::TrainObserver& first_;
   serve::panel::LivePanel* panel_;
 };
@@ -171,7 +181,10 @@ std::unique_ptr<serve::panel::LivePanel> open_panel(const std::string& address, 
 }
 
 TrainSummary train_watched(const recipes::Config& config, recipes::TrainOptions options, recipes::TrainObserver& observer, serve::panel::LivePanel* panel) {
-  if (panel) options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
+  if (panel) {
+    options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
+    options.save_now = [panel] { return panel->take_checkpoint_request(); };
+  }
   WithPanel both(observer, panel);
   try {
     TrainSummary summary = recipes::train_model(config, options, both);

@@ -127,6 +127,14 @@ def alarms(program):
     check(all(a["advice"] and a["count"] > 0 and a["first"] <= a["last"] for a in found.values()), f"{found}")
 
 
+def wait_for(condition, what):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"in 30 seconds it did not happen that {what}")
+
+
 def control(program):
     folder = program.folder / "stopped"
     config = program.config("stopped.yaml", training__output_dir=folder, training__epochs=5000)
@@ -136,6 +144,17 @@ def control(program):
     check(ask(port, "POST", "/api/stop")[0] == 403 and ask(port, "POST", "/api/stop", {"X-Run-Token": "x" * len(token)})[0] == 403, "a stop needs the run's token")
     check(b"hone_train_loss " in ask(port, "GET", "/metrics")[2], "Prometheus reads the run")
     check(process.poll() is None, "the run goes on")
+    wish = lambda what: check(ask(port, "POST", "/api/" + what, {"X-Run-Token": token})[0] == 200, what)
+    status = lambda: ask_json(port, "/api/live")["run"]["status"]
+    wish("pause")
+    wait_for(lambda: status() == "paused", "the run waits")
+    done = len(program.losses(folder))
+    wish("checkpoint")
+    time.sleep(0.5)
+    check(len(program.losses(folder)) == done and process.poll() is None, "no step while it waits")
+    wish("resume")
+    wait_for(lambda: status() == "running" and len(program.losses(folder)) > done, "it goes on")
+    wait_for(lambda: any(e["kind"] == "checkpoint" and e["step"] == done for e in ask_json(port, "/api/live")["events"]), f"step {done} is saved")
     check(ask(port, "POST", "/api/stop", {"X-Run-Token": token})[0] == 200, "with it the run stops")
     process.communicate(timeout=60)
     check(process.returncode == 130 and max(int(path.name[5:]) for path in (folder / "checkpoints").iterdir()) >= 3, f"and is saved: {process.returncode}")

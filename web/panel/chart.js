@@ -177,7 +177,10 @@ class Chart {
       pen.fillText(number(this.log ? 10 ** t : t), x0 - 5, y);
     }
     pen.textAlign = "center";
-    for (const t of ticks(b.left, b.right, Math.max(2, width / 110))) pen.fillText(number(t), px(t), height - 8);
+    for (const t of ticks(b.left, b.right, Math.max(2, width / 110))) {
+      const half = pen.measureText(number(t)).width / 2;
+      pen.fillText(number(t), Math.min(Math.max(px(t), x0 + half), width - half - 1), height - 8);
+    }
     pen.save();
     pen.beginPath();
     pen.rect(x0, y0, x1 - x0, y1 - y0);

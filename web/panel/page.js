@@ -40,12 +40,16 @@ function take_event(e) {
   } else if (e.event === "validation") { data.vx.push(e.step); data.validation.push(e.validation_loss); }
   else if (e.event === "memory") { data.mx.push(e.seconds); data.bytes.push(e.bytes); }
   else if (e.event === "event") data.events.push(e);
+  else if (e.event === "status") {
+    data.run.status = e.status;
+    notice("");
+  }
   else if (e.event === "alarms") data.alarms = e.alarms;
   else if (e.event === "end") {
     stream.close();
     if (e.status) data.run.status = e.status;
     notice(say("ended")(status()));
-    $("stop").hidden = true;
+    $("control").hidden = true;
   }
   refresh();
 }
@@ -80,7 +84,7 @@ function follow() {
     }
     receive(e);
   };
-  stream.onerror = () => { if (data.run.status === "running" || !data.run.status) notice(say("lost")); };
+  stream.onerror = () => { if (["running", "paused", undefined].includes(data.run.status)) notice(say("lost")); };
 }
 
 function receive(e) {
@@ -152,11 +156,12 @@ function row(list, tag, name) {
 function put(parent, tag, text) { parent.appendChild(document.createElement(tag)).textContent = text; }
 
 function figures() {
+  $("pause").textContent = say(data.run.status === "paused" ? "resume" : "pause");
   const s = data.settings, grad = last(data.grad), bytes = data.mx.length ? last(data.bytes) : last(data.memory), wave = last(data.volatility);
   const outside = (value, low, high) => value !== undefined && (value === null || value < low || value > high);
   const all = [["status", status()], ["step", data.x.length ? `${last(data.x)} / ${data.steps}` : "–"], ["loss", number(last(data.loss))], ["smoothed", number(last(data.smoothed))],
     ["validation", number(last(data.validation))], ["grad", number(grad), outside(grad, s.grad_norm_min, s.grad_norm_max)],
-    ["volatility", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate))],
+    ["wave", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate))],
     ["memory", bytes ? `${Math.round(bytes / 1048576)} MiB` + (data.limit ? ` · ${share(bytes).toFixed(0)} %` : "") : "–", data.limit > 0 && bytes / data.limit > s.memory_max],
     ["speed", number(last(data.speed))]];
   if (live) all.push(["left", data.run.status === "running" ? duration(data.left) : "–"]);
@@ -238,11 +243,11 @@ function options(select, chosen, first) {
 async function open_run(id) {
   if (stream) stream.close();
   stream = null;
-  $("stop").hidden = true;
+  $("control").hidden = true;
   notice("");
   if (id === "") {
     data = empty();
-    $("stop").hidden = !token;
+    $("control").hidden = !token;
     return follow();
   }
   data = from_snapshot(await get("/api/runs/" + encodeURIComponent(id)));
@@ -274,11 +279,13 @@ $("theme").onclick = () => {
   localStorage.setItem("hone-theme", theme);
   words();
 };
-$("stop").onclick = guarded(async () => {
-  if (!confirm(say("sure"))) return;
-  const answer = await fetch("/api/stop", { method: "POST", headers: { "X-Run-Token": token } });
-  notice(answer.ok ? say("stopping") : say("refused") + (await answer.json()).error);
-});
+async function control(what) {
+  const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token } });
+  notice(answer.ok ? say("taken") : say("refused") + (await answer.json()).error);
+}
+$("stop").onclick = guarded(async () => { if (confirm(say("sure"))) await control("stop"); });
+$("checkpoint").onclick = guarded(() => control("checkpoint"));
+$("pause").onclick = guarded(() => control(data.run.status === "paused" ? "resume" : "pause"));
 
 guarded(async () => {
   words();

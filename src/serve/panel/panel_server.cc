@@ -151,14 +151,21 @@ struct LivePanel::Impl {
       const std::optional<Record> record = feed.copy(sequence);
       exchange->send({200, "text/plain; version=0.0.4; charset=utf-8", record ? record->metrics() : "", {}});
     });
-    add_route(router, "POST", "/api/stop", http::Role::kAdmin, [this](const Exchange& exchange) {
+    add_control(router, "/api/stop", stop, true);
+    add_control(router, "/api/pause", pause, true);
+    add_control(router, "/api/resume", pause, false);
+    add_control(router, "/api/checkpoint", checkpoint, true);
+    return router;
+  }
+
+  void add_control(http::Router& router, const char* path, std::atomic<bool>& wish, bool value) {
+    add_route(router, "POST", path, http::Role::kAdmin, [this, &wish, value](const Exchange& exchange) {
       const std::string_view given = exchange->request().header("x-run-token");
       if (given.size() != token.size() || CRYPTO_memcmp(given.data(), token.data(), token.size()) != 0)
         return exchange->send(error_response(exchange->request(), 403, "the run's token is needed in X-Run-Token: it is at the end of the address that hone train printed"));
-      stop = true;
-      exchange->send(json_response({{"status", "stopping"}}));
+      wish = value;
+      exchange->send(json_response({{"status", "taken"}}));
     });
-    return router;
   }
 
   // Also tells a page that is idle during a long step that the run still lives.
@@ -174,7 +181,8 @@ struct LivePanel::Impl {
   std::function<uint64_t()> resident_memory;
   Bands bands;
   std::string token;
-  std::atomic<bool> stop = false, stopping = false;
+  std::atomic<bool> stop = false, pause = false, checkpoint = false;  // what pages wish
+  std::atomic<bool> stopping = false;
   Feed feed;
   PanelHttp http;
   std::mutex mutex;
@@ -188,6 +196,11 @@ LivePanel::~LivePanel() = default;
 std::string LivePanel::address() const { return impl_->http.server().address(); }
 const std::string& LivePanel::token() const { return impl_->token; }
 bool LivePanel::stop_requested() const { return impl_->stop; }
+bool LivePanel::pause_requested() const { return impl_->pause; }
+bool LivePanel::take_checkpoint_request() { return impl_->checkpoint.exchange(false); }
+void LivePanel::set_paused(bool paused) {
+  impl_->feed.publish([&](Record& record) { return record.set_status(paused ? "paused" : "running"); });
+}
 
 void LivePanel::on_plan(const recipes::TrainPlan& plan) { impl_->feed.begin(impl_->bands, plan.available_memory + impl_->resident_memory(), plan); }
 void LivePanel::on_step(const recipes::StepReport& report) {

@@ -39,8 +39,12 @@ class LivePanel : public recipes::TrainObserver {
   std::string address() const;
   /// What a page must show to control the run: 24 random characters.
   const std::string& token() const;
-  /// A page asked, with the token, that the run be saved and ended.
+  /// A page asked, with the token, that the run be saved and ended; that it wait; that it save a checkpoint now (true once per wish).
   bool stop_requested() const;
+  bool pause_requested() const;
+  bool take_checkpoint_request();
+  /// Tells the pages whether the run waits.
+  void set_paused(bool paused);
 
   void on_plan(const recipes::TrainPlan& plan) override;
   void on_step(const recipes::StepReport& report) override;

@@ -106,6 +106,11 @@ Json Record::add_memory(const MemorySample& sample) {
   return {{"event", "memory"}, {"seconds", sample.seconds}, {"bytes", sample.bytes}};
 }
 
+Json Record::set_status(const std::string& status) {
+  run_["status"] = status;
+  return {{"event", "status"}, {"status", status}};
+}
+
 Json Record::end(const std::string& status) {
   run_["status"] = status;
   return {{"event", "end"}, {"status", status}};

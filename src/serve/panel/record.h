@@ -28,6 +28,7 @@ class Record {
   Json add(const recipes::ValidationReport& report);
   Json add_event(int64_t step, const std::string& kind, const std::string& text);
   Json add_memory(const MemorySample& sample);
+  Json set_status(const std::string& status);
   Json end(const std::string& status);
 
   /// The alarms, when they changed since the last call; null otherwise.
