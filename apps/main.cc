@@ -16,6 +16,7 @@
 #include "io/mapped_file.h"
 
 namespace hone::apps {
+void add_panel(CLI::App& app, Action& action);
 namespace {
 
 volatile std::sig_atomic_t asked_to_stop = 0;
@@ -107,6 +108,7 @@ int main(int argc, char** argv) {
   hone::apps::add_runs(app, action);
   hone::apps::add_bench(app, action);
   hone::apps::add_serve(app, action);
+  hone::apps::add_panel(app, action);
   hone::apps::add_data(app, action);
   hone::apps::add_config(app, action);
   hone::apps::add_pull(app, action);

@@ -2,15 +2,18 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 #include "apps/verb.h"
 #include "recipes/train.h"
+#include "serve/panel/panel_server.h"
 
 namespace hone::apps {
 namespace {
@@ -131,6 +134,68 @@ class JsonLines : public recipes::TrainObserver {
   }
 };
 
+// What one observer sees, the panel sees too. The panel comes first: a page learns of a step even if standard output fails on it.
+class WithPanel : public recipes::TrainObserver {
+ public:
+  WithPanel(recipes::TrainObserver& first, serve::panel::LivePanel* panel) : first_(first), panel_(panel) {}
+  void on_plan(const TrainPlan& plan) override {
+    if (panel_) panel_->on_plan(plan);
+    first_.on_plan(plan);
+  }
+  void on_step(const StepReport& report) override {
+    if (panel_) panel_->on_step(report);
+    first_.on_step(report);
+    if (panel_ && panel_->pause_requested()) wait();
+  }
+  void on_validation(const ValidationReport& report) override {
+    if (panel_) panel_->on_validation(report);
+    first_.on_validation(report);
+  }
+  void on_event(int64_t step, const std::string& kind, const std::string& text) override {
+    if (panel_) panel_->on_event(step, kind, text);
+    first_.on_event(step, kind, text);
+  }
+
+ private:
+  // Between two steps: until a page lets the run go on or ends it.
+  void wait() {
+    panel_->set_paused(true);
+    while (panel_->pause_requested() && !panel_->stop_requested() && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    panel_->set_paused(false);
+  }
+
+  recipes::TrainObserver& first_;
+  serve::panel::LivePanel* panel_;
+};
+
+// Without an address in the command, a port that is taken (another run's panel) is no reason not to train.
+std::unique_ptr<serve::panel::LivePanel> open_panel(const std::string& address, serve::panel::PanelOptions options) {
+  serve::panel::parse_address(address, options.server);
+  try {
+    return std::make_unique<serve::panel::LivePanel>(options, train::resident_memory);
+  } catch (const Error& error) {
+    if (!address.empty() || error.code() != ErrorCode::kIo) throw;
+    options.server.port = 0;
+    return std::make_unique<serve::panel::LivePanel>(options, train::resident_memory);
+  }
+}
+
+TrainSummary train_watched(const recipes::Config& config, recipes::TrainOptions options, recipes::TrainObserver& observer, serve::panel::LivePanel* panel) {
+  if (panel) {
+    options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
+    options.save_now = [panel] { return panel->take_checkpoint_request(); };
+  }
+  WithPanel both(observer, panel);
+  try {
+    TrainSummary summary = recipes::train_model(config, options, both);
+    if (panel) panel->end(summary.status);
+    return summary;
+  } catch (...) {
+    if (panel) panel->end("failed");
+    throw;
+  }
+}
+
 void print_summary(const TrainSummary& s, const std::string& file, const std::string& base) {
   fmt::print("\n{} after {} steps, {} ({} tokens, {:.0f} tok/s, first step after {:.1f} s, peak {:.2f} GiB)\n", s.status, s.step, duration(s.seconds), thousands(s.tokens),
              s.tokens_per_second, s.seconds_to_first_step, gib(s.peak_memory));
@@ -148,6 +213,8 @@ void add_train(CLI::App& app, Action& action) {
     std::string file;
     std::vector<std::string> overrides;
     bool json = false;
+    std::string panel, bands;
+    serve::panel::PanelOptions panel_options;
     recipes::TrainOptions options;
   };
   auto a = std::make_shared<Arguments>();
@@ -158,15 +225,24 @@ void add_train(CLI::App& app, Action& action) {
   verb->add_flag("--resume", a->options.resume, "continue from the newest whole checkpoint");
   verb->add_flag("--overwrite", a->options.overwrite, "start again in a folder that holds a run");
   verb->add_flag("--json", a->json, "one JSON object per line");
-  verb->callback([a, &action] {
-    action = [a] {
+  CLI::Option* panel_option = verb->add_option("--panel", a->panel, "show the run on a page in the browser: HOST:PORT, HOST or PORT; else 127.0.0.1:6060")->expected(0, 1);
+  verb->add_option("--panel-keys", a->panel_options.key_file, "file with lines \"infer KEY\" and \"admin KEY\", for addresses that other machines reach");
+  verb->add_option("--panel-bands", a->bands, "what the panel calls normal: grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9");
+  verb->callback([a, panel_option, &action] {
+    const bool with_panel = panel_option->count() > 0;
+    if (a->panel.find('=') != std::string::npos) a->overrides.push_back(std::exchange(a->panel, {}));  // --panel key=value: a setting, not an address
+    action = [a, with_panel] {
       watch_signals();
       std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of writing: the run is saved first
       a->options.interrupted = interrupted;
       const recipes::Config config = recipes::load_config(a->file, a->overrides);
+      a->panel_options.bands = serve::panel::parse_bands(a->bands);
+      const auto panel = with_panel && !a->options.dry_run ? open_panel(a->panel, a->panel_options) : nullptr;
+      const std::string address = panel ? fmt::format("http://{}/#token={}", panel->address(), panel->token()) : "";
       if (a->json) {
         JsonLines observer;
-        const TrainSummary s = recipes::train_model(config, a->options, observer);
+        if (panel) JsonLines::print({{"kind", "panel"}, {"address", address}});
+        const TrainSummary s = train_watched(config, a->options, observer, panel.get());
         if (!a->options.dry_run)
           JsonLines::print({{"kind", "summary"}, {"status", s.status}, {"steps", s.step}, {"first_loss", s.first_loss}, {"last_loss", s.last_loss}, {"skipped", s.skipped},
                             {"rollbacks", s.rollbacks}, {"best_validation_loss", s.best_validation ? nlohmann::ordered_json(*s.best_validation) : nullptr}, {"tokens", s.tokens},
@@ -175,7 +251,8 @@ void add_train(CLI::App& app, Action& action) {
         return s.status == "interrupted" ? 130 : 0;
       }
       Console observer(a->options.dry_run);
-      const TrainSummary s = recipes::train_model(config, a->options, observer);
+      if (panel) observer.line("panel     " + address);
+      const TrainSummary s = train_watched(config, a->options, observer, panel.get());
       if (a->options.dry_run) return 0;
       print_summary(s, a->file, config.model.base);
       return s.status == "interrupted" ? 130 : 0;

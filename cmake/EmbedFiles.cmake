@@ -1,4 +1,4 @@
-# Turns the files of FOLDER into the C++ source OUTPUT, which defines hone::serve::find_asset (src/serve/api/assets.h).
+# Turns the files of FOLDER into the C++ source OUTPUT, which defines hone::serve::FUNCTION (src/serve/api/assets.h).
 file(GLOB files ${FOLDER}/*)
 list(SORT files)
 set(data "")
@@ -37,7 +37,7 @@ ${rows}};
 
 }  // namespace
 
-const Asset* find_asset(std::string_view name) {
+const Asset* ${FUNCTION}(std::string_view name) {
   for (const Asset& asset : kAssets)
     if (asset.name == name) return &asset;
   return nullptr;

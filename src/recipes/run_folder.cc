@@ -70,7 +70,8 @@ void RunFolder::add(const StepReport& r) {
                                 {"grad_norm", r.grad_norm}, {"learning_rate", r.learning_rate},
                                 {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}}.dump());
   store_.add_metrics(id_, {{r.step, "loss", r.loss}, {r.step, "smoothed_loss", r.smoothed}, {r.step, "grad_norm", r.grad_norm},
-                           {r.step, "learning_rate", r.learning_rate}, {r.step, "tokens_per_second", r.tokens_per_second}});
+                           {r.step, "learning_rate", r.learning_rate}, {r.step, "tokens_per_second", r.tokens_per_second},
+                           {r.step, "memory", static_cast<double>(r.memory)}});
 }
 
 void RunFolder::add(const ValidationReport& r) {

@@ -158,7 +158,7 @@ class Training {
         summary.seconds_to_first_step = seconds_since(begun_);
       }
       if (state_.validation_due) validate();
-      if (state_.step % config_.training.save_steps == 0) save();
+      if (state_.step % config_.training.save_steps == 0 || (options_.save_now && options_.save_now())) save();
       if (config_.early_stop && state_.since_best >= config_.patience) {
         summary.status = "stopped early";
         event("early stop", fmt::format("no new best loss in {} {}", config_.patience, has_validation() ? "evaluations" : "steps"));

@@ -73,6 +73,7 @@ struct TrainOptions {
   bool resume = false;     // continue from the newest whole checkpoint
   bool overwrite = false;  // start again in a folder that holds a run
   std::function<bool()> interrupted;  // asked often; true ends the run after saving
+  std::function<bool()> save_now;     // asked after every step; true saves a checkpoint
 };
 
 /// Trains. Throws Error; an interrupt is reported in the summary, not thrown.

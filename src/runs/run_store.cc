@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include <fmt/chrono.h>
@@ -76,7 +77,8 @@ class Query {
     return value ? reinterpret_cast<const char*>(value) : "";
   }
   int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
-  double real(int column) const { return sqlite3_column_double(statement_, column); }
+  // NULL is what SQLite makes of a number that is none.
+  double real(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL ? std::numeric_limits<double>::quiet_NaN() : sqlite3_column_double(statement_, column); }
 
  private:
   void bind(const std::string& value) { sqlite3_bind_text(statement_, ++bound_, value.c_str(), -1, SQLITE_TRANSIENT); }

@@ -1,4 +1,4 @@
-// The files of web/chat/, built into the program.
+// The files of web/, built into the program.
 #pragma once
 
 #include <string_view>
@@ -9,7 +9,8 @@ struct Asset {
   std::string_view name, type, content;
 };
 
-/// Null for names that are not there.
-const Asset* find_asset(std::string_view name);
+/// A file of web/chat/ or web/panel/; null for names that are not there.
+const Asset* find_chat_asset(std::string_view name);
+const Asset* find_panel_asset(std::string_view name);
 
 }  // namespace hone::serve

@@ -12,7 +12,7 @@ constexpr size_t kMaxIds = size_t{1} << 20;
 constexpr const char* kPagePolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 void send_asset(const Exchange& exchange, const std::string& name) {
-  const Asset* asset = find_asset(name);
+  const Asset* asset = find_chat_asset(name);
   if (!asset) throw Error(ErrorCode::kNotFound, exchange->request().path, "there is no such file");
   exchange->send({200, std::string(asset->type), std::string(asset->content), {{"Content-Security-Policy", kPagePolicy}, {"Referrer-Policy", "no-referrer"}, {"Cache-Control", "no-cache"}}});
 }

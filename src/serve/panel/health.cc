@@ -1,0 +1,128 @@
+#include "serve/panel/health.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace hone::serve::panel {
+namespace {
+
+// A smoothed loss this far above its lowest value has not merely wobbled: the smoothing averages about ten steps.
+constexpr double kLossRise = 1.5;
+// A validation loss this far above the best one; less is within what small validation sets show by chance.
+constexpr double kValidationRise = 1.05;
+
+}  // namespace
+
+double volatility(std::span<const double> losses) {
+  if (losses.empty()) return NAN;
+  double sum = 0;
+  for (const double loss : losses) sum += loss;
+  const double mean = sum / static_cast<double>(losses.size());
+  double squares = 0;
+  for (const double loss : losses) squares += (loss - mean) * (loss - mean);
+  const double result = std::sqrt(squares / static_cast<double>(losses.size())) / std::fabs(mean);
+  return std::isfinite(result) ? result : NAN;
+}
+
+Place place(double value, double low, double high) {
+  if (!std::isfinite(value)) return Place::kNotFinite;
+  return value < low ? Place::kBelow : value > high ? Place::kAbove : Place::kInside;
+}
+
+Bands parse_bands(const std::string& text) {
+  Bands bands;
+  const auto refuse = [](std::string_view part) {
+    throw Error(ErrorCode::kInvalidInput, "--panel-bands", fmt::format("expected grad_norm=LOW:HIGH, volatility=HIGH or memory=LOW:HIGH, found \"{}\"", part),
+                "write for example grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9");
+  };
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    const size_t equals = part.find('='), colon = part.find(':');
+    if (equals == std::string_view::npos) refuse(part);
+    const std::string_view name = part.substr(0, equals), values = part.substr(equals + 1);
+    const auto number = [&](std::string_view digits) {
+      double value = 0;
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      if (error != std::errc() || end != digits.data() + digits.size() || !(value >= 0 && std::isfinite(value))) refuse(part);
+      return value;
+    };
+    if (name == "volatility") {
+      bands.volatility_max = number(values);
+      continue;
+    }
+    if ((name != "grad_norm" && name != "memory") || colon == std::string_view::npos) refuse(part);
+    const double low = number(part.substr(equals + 1, colon - equals - 1)), high = number(part.substr(colon + 1));
+    if (low > high || (name == "memory" && high > 1)) refuse(part);
+    (name == "memory" ? bands.memory_min : bands.grad_norm_min) = low;
+    (name == "memory" ? bands.memory_max : bands.grad_norm_max) = high;
+  }
+  return bands;
+}
+
+std::string advice(const std::string& kind) {
+  if (kind == "grad_norm_high") return "lower training.learning_rate or optimizer.max_grad_norm, lengthen schedule.warmup_ratio, and look at the rows of these steps";
+  if (kind == "grad_norm_low") return "little is learned: raise training.learning_rate, check that the answers are supervised (--dry-run), or stop if the loss is low already";
+  if (kind == "volatility") return "raise training.gradient_accumulation or batch_size so that steps resemble each other, or lower training.learning_rate";
+  if (kind == "memory_high") return "lower training.batch_size or data.cutoff_length, turn on training.gradient_checkpointing, or use model.quantization: nf4";
+  if (kind == "memory_low") return "there is room: a larger training.batch_size or no gradient_checkpointing may be faster";
+  if (kind == "not_finite") return "the update was skipped: lower training.learning_rate, set optimizer.max_grad_norm, and look at the rows that the event names";
+  if (kind == "loss_rises") return "training diverges: lower training.learning_rate, and go on from an earlier checkpoint";
+  if (kind == "overfitting") return "the model learns the training rows by heart: stop (early_stop: true), use fewer epochs, more data, or lora.dropout";
+  return {};
+}
+
+void Health::raise(const char* kind, bool serious, int64_t step, double value, double bound) {
+  ++version_;
+  auto alarm = std::find_if(alarms_.begin(), alarms_.end(), [&](const Alarm& a) { return a.kind == kind; });
+  if (alarm == alarms_.end()) {
+    alarms_.push_back({kind, serious, step, step, 1, value, bound});
+    return;
+  }
+  alarm->last = step;
+  ++alarm->count;
+  if (std::fabs(value - bound) > std::fabs(alarm->worst - bound)) alarm->worst = value;
+}
+
+std::optional<double> Health::add(const recipes::StepReport& r) {
+  const Place grad = place(r.grad_norm, bands_.grad_norm_min, bands_.grad_norm_max);
+  if (grad == Place::kNotFinite || !std::isfinite(r.loss)) raise("not_finite", true, r.step, grad == Place::kNotFinite ? r.grad_norm : r.loss, bands_.grad_norm_max);
+  if (grad == Place::kAbove) raise("grad_norm_high", true, r.step, r.grad_norm, bands_.grad_norm_max);
+  if (grad == Place::kBelow) raise("grad_norm_low", false, r.step, r.grad_norm, bands_.grad_norm_min);
+  if (std::isfinite(r.smoothed)) {
+    lowest_smoothed_ = std::min(lowest_smoothed_.value_or(r.smoothed), r.smoothed);
+    if (r.smoothed > kLossRise * *lowest_smoothed_) raise("loss_rises", true, r.step, r.smoothed, *lowest_smoothed_);
+  }
+  add_memory(r.step, r.memory);
+  if (r.step != last_step_ + 1) window_.clear();
+  last_step_ = r.step;
+  window_.push_back(r.loss);
+  if (static_cast<int64_t>(window_.size()) > kVolatilitySteps) window_.pop_front();
+  if (r.step % kVolatilitySteps != 0 || static_cast<int64_t>(window_.size()) < kVolatilitySteps) return std::nullopt;
+  const std::vector<double> losses(window_.begin(), window_.end());
+  const double value = volatility(losses);
+  if (place(value, 0, bands_.volatility_max) == Place::kAbove) raise("volatility", true, r.step, value, bands_.volatility_max);
+  return value;
+}
+
+void Health::add(const recipes::ValidationReport& r) {
+  if (!std::isfinite(r.loss)) return raise("not_finite", true, r.step, r.loss, 0);
+  if (lowest_validation_ && r.loss > kValidationRise * *lowest_validation_) raise("overfitting", true, r.step, r.loss, *lowest_validation_);
+  lowest_validation_ = std::min(lowest_validation_.value_or(r.loss), r.loss);
+}
+
+void Health::add_memory(int64_t step, uint64_t bytes) {
+  if (memory_limit_ == 0 || bytes == 0) return;
+  const double share = static_cast<double>(bytes) / static_cast<double>(memory_limit_);
+  const Place where = place(share, bands_.memory_min, bands_.memory_max);
+  if (where == Place::kAbove) raise("memory_high", true, step, share, bands_.memory_max);
+  if (where == Place::kBelow) raise("memory_low", false, step, share, bands_.memory_min);
+}
+
+}  // namespace hone::serve::panel

@@ -1,0 +1,74 @@
+// What the panel calls normal: bands, volatility and alarms, computed from the reports of a run alone.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "recipes/train.h"
+
+namespace hone::serve::panel {
+
+/// Steps whose losses one volatility is made of; it is taken at every step that this divides.
+constexpr int64_t kVolatilitySteps = 10;
+
+/// Standard deviation of `losses` over the absolute value of their mean (the coefficient of variation; 0 for equal losses).
+/// NaN when there is no loss, one is not finite, or the mean is 0.
+double volatility(std::span<const double> losses);
+
+enum class Place { kInside, kBelow, kAbove, kNotFinite };
+/// Where a value lies; both bounds are inside.
+Place place(double value, double low, double high);
+
+/// What counts as normal; values outside raise an alarm.
+struct Bands {
+  double grad_norm_min = 0.1, grad_norm_max = 5;
+  double volatility_max = 0.05;
+  double memory_min = 0.7, memory_max = 0.9;  // shares of the memory that the run may use
+};
+/// "grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9", any part of it; the rest stays at its default. Throws Error{kInvalidInput}.
+Bands parse_bands(const std::string& text);
+
+/// One kind of deviation, over all the steps that showed it.
+struct Alarm {
+  std::string kind;     // "grad_norm_high", "grad_norm_low", "volatility", "memory_high", "memory_low", "not_finite", "loss_rises", "overfitting"
+  bool serious = true;  // false: worth a hint only
+  int64_t first = 0, last = 0, count = 0;  // steps
+  double worst = 0, bound = 0;             // the value farthest outside, and the bound it crossed
+};
+
+/// What to do about an alarm of this kind, in English; empty for a kind that does not exist.
+std::string advice(const std::string& kind);
+
+/// Follows one run.
+class Health {
+ public:
+  /// `memory_limit`: bytes that the run may use; 0: unknown, its memory is not judged.
+  explicit Health(const Bands& bands, uint64_t memory_limit = 0) : bands_(bands), memory_limit_(memory_limit) {}
+
+  /// Takes the next step; the volatility when one is due. Steps must rise; a gap begins a new window.
+  std::optional<double> add(const recipes::StepReport& report);
+  void add(const recipes::ValidationReport& report);
+  void add_memory(int64_t step, uint64_t bytes);
+
+  /// In the order in which they were first raised.
+  const std::vector<Alarm>& alarms() const { return alarms_; }
+  /// Grows whenever an alarm is raised or raised again.
+  uint64_t version() const { return version_; }
+
+ private:
+  void raise(const char* kind, bool serious, int64_t step, double value, double bound);
+
+  Bands bands_;
+  uint64_t memory_limit_;
+  std::vector<Alarm> alarms_;
+  uint64_t version_ = 0;
+  std::deque<double> window_;
+  int64_t last_step_ = 0;
+  std::optional<double> lowest_smoothed_, lowest_validation_;
+};
+
+}  // namespace hone::serve::panel

@@ -1,0 +1,217 @@
+#include "serve/panel/panel_server.h"
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+
+#include <atomic>
+#include <charconv>
+#include <condition_variable>
+#include <thread>
+
+#include "serve/api/assets.h"
+#include "serve/api/errors.h"
+#include "serve/api/service.h"
+#include "serve/panel/feed.h"
+
+namespace hone::serve::panel {
+namespace {
+
+constexpr int64_t kMaxListed = 500;
+constexpr const char* kPagePolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+constexpr std::string_view kAssets = "/panel/", kRuns = "/api/runs/";
+
+void send_asset(const Exchange& exchange, const std::string& name) {
+  const Asset* asset = find_panel_asset(name);
+  if (!asset) throw Error(ErrorCode::kNotFound, exchange->request().path, "there is no such file");
+  exchange->send({200, std::string(asset->type), std::string(asset->content), {{"Content-Security-Policy", kPagePolicy}, {"Referrer-Policy", "no-referrer"}, {"Cache-Control", "no-cache"}}});
+}
+
+Json list_of_runs() {
+  runs::RunStore store(runs::RunStore::default_path());
+  Json list = Json::array();
+  for (const runs::Run& run : store.list(kMaxListed)) {
+    if (run.kind != "train") continue;
+    Json summary = Json::object();
+    for (const auto& [name, value] : run.summary) summary[name] = value;
+    list.push_back({{"id", run.id}, {"status", run.status}, {"folder", run.folder}, {"started", run.started}, {"ended", run.ended}, {"summary", summary}});
+  }
+  return {{"runs", list}};
+}
+
+void add_history_routes(http::Router& router, const Bands& bands) {
+  add_route(router, "GET", "/", http::Role::kInfer, [](const Exchange& exchange) { send_asset(exchange, "index.html"); });
+  add_route(router, "GET", "/panel/*", http::Role::kInfer, [](const Exchange& exchange) { send_asset(exchange, exchange->request().path.substr(kAssets.size())); });
+  add_route(router, "GET", "/health", http::Role::kNone, [](const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); });
+  add_route(router, "GET", "/api/runs", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(json_response(list_of_runs())); });
+  add_route(router, "GET", "/api/runs/*", http::Role::kInfer, [bands](const Exchange& exchange) {
+    runs::RunStore store(runs::RunStore::default_path());
+    exchange->send(json_response(Record::of_past(store, exchange->request().path.substr(kRuns.size()), bands).snapshot()));
+  });
+}
+
+http::Response refusal(const http::Request& request, int status, const std::string& message) { return error_response(request, status, message); }
+
+http::Router make_router(const PanelOptions& options) {
+  const http::Keys keys = options.key_file.empty() ? http::Keys() : http::Keys::from_file(options.key_file);
+  const bool loopback = http::is_loopback(options.server.host);
+  if (!loopback && keys.empty())
+    throw Error(ErrorCode::kInvalidInput, "panel", fmt::format("{} can be reached from other machines, and no key is asked of them", options.server.host),
+                "give --panel-keys FILE (its lines are \"infer KEY\" or \"admin KEY\"), or use 127.0.0.1");
+  http::Router router({.loopback = loopback, .keys = !keys.empty(), .hosts = {}, .origins = {}}, keys, refusal);
+  add_history_routes(router, options.bands);
+  return router;
+}
+
+class PanelHttp {
+ public:
+  PanelHttp(const PanelOptions& options, http::Router router)
+      : router_(std::move(router)), server_(options.server, [this](http::Request& request) { return router_.admit(request); }, [this](const Exchange& exchange) { router_.dispatch(exchange); }, refusal) {}
+  http::Server& server() { return server_; }
+
+ private:
+  http::Router router_;
+  http::Server server_;
+};
+
+}  // namespace
+
+http::ServerOptions PanelOptions::default_server() {
+  http::ServerOptions server;
+  server.port = kDefaultPort;
+  server.max_connections = 64;
+  server.max_body_bytes = 4096;
+  server.workers = 1;  // what is left of the machine trains
+  server.stop_time = std::chrono::milliseconds(1500);
+  return server;
+}
+
+void parse_address(const std::string& text, http::ServerOptions& server) {
+  std::string_view rest = text;
+  const auto all_digits = [](std::string_view s) { return !s.empty() && s.find_first_not_of("0123456789") == std::string_view::npos; };
+  const size_t colon = rest.rfind(':');
+  const bool v6 = rest.starts_with('[');
+  std::string_view port;
+  if (all_digits(rest)) {
+    port = std::exchange(rest, {});
+  } else if (colon != std::string_view::npos && (v6 ? rest.find("]:") != std::string_view::npos : rest.find(':') == colon)) {
+    port = rest.substr(colon + 1);
+    rest = rest.substr(0, colon);
+    if (!all_digits(port)) throw Error(ErrorCode::kInvalidInput, "panel address", fmt::format("expected HOST:PORT, found \"{}\"", text), "write 127.0.0.1:6060, or a port alone");
+  }
+  if (!port.empty()) {
+    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), server.port);
+    if (error != std::errc()) throw Error(ErrorCode::kInvalidInput, "panel address", fmt::format("expected a port from 0 to 65535, found {}", port), "write 127.0.0.1:6060, or 0 for any free port");
+  }
+  if (rest.starts_with('[') && rest.ends_with(']')) rest = rest.substr(1, rest.size() - 2);
+  if (!rest.empty()) server.host = rest;
+}
+
+void run_panel(const PanelOptions& options, const std::function<void(const std::string&)>& ready, const std::function<bool()>& stop) {
+  http::Router router = make_router(options);
+  add_route(router, "GET", "/api/live", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(json_response(nullptr)); });
+  PanelHttp http(options, std::move(router));
+  ready(http.server().address());
+  http.server().run(stop, [] {});
+}
+
+struct LivePanel::Impl {
+  Impl(const PanelOptions& options, std::function<uint64_t()> resident_memory_) : resident_memory(std::move(resident_memory_)), bands(options.bands), token(random_id("")), http(options, routes(options)) {
+    serving = std::thread([this] {
+      try {
+        http.server().run([this] { return stopping.load(); }, [this] { feed.close(); });
+      } catch (const std::exception&) {
+        feed.close();  // the page is lost; the run goes on
+      }
+    });
+    sampling = std::thread([this] { sample(); });
+  }
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    wake.notify_all();
+    sampling.join();
+    feed.close();
+    serving.join();
+  }
+
+  http::Router routes(const PanelOptions& options) {
+    http::Router router = make_router(options);
+    add_route(router, "GET", "/api/live", http::Role::kInfer, [this](const Exchange& exchange) {
+      uint64_t sequence = 0;
+      const std::optional<Record> record = feed.copy(sequence);
+      Json json = record ? record->snapshot() : Json::object();
+      json["seq"] = sequence;
+      exchange->send(json_response(json));
+    });
+    add_route(router, "GET", "/api/events", http::Role::kInfer, [this](const Exchange& exchange) { feed.subscribe(exchange); });
+    add_route(router, "GET", "/metrics", http::Role::kInfer, [this](const Exchange& exchange) {
+      uint64_t sequence = 0;
+      const std::optional<Record> record = feed.copy(sequence);
+      exchange->send({200, "text/plain; version=0.0.4; charset=utf-8", record ? record->metrics() : "", {}});
+    });
+    add_control(router, "/api/stop", stop, true);
+    add_control(router, "/api/pause", pause, true);
+    add_control(router, "/api/resume", pause, false);
+    add_control(router, "/api/checkpoint", checkpoint, true);
+    return router;
+  }
+
+  void add_control(http::Router& router, const char* path, std::atomic<bool>& wish, bool value) {
+    add_route(router, "POST", path, http::Role::kAdmin, [this, &wish, value](const Exchange& exchange) {
+      const std::string_view given = exchange->request().header("x-run-token");
+      if (given.size() != token.size() || CRYPTO_memcmp(given.data(), token.data(), token.size()) != 0)
+        return exchange->send(error_response(exchange->request(), 403, "the run's token is needed in X-Run-Token: it is at the end of the address that hone train printed"));
+      wish = value;
+      exchange->send(json_response({{"status", "taken"}}));
+    });
+  }
+
+  // Also tells a page that is idle during a long step that the run still lives.
+  void sample() {
+    const auto begun = Clock::now();
+    std::unique_lock lock(mutex);
+    while (!wake.wait_for(lock, std::chrono::seconds(1), [this] { return stopping.load(); })) {
+      const MemorySample sample{seconds_since(begun), resident_memory()};
+      feed.publish([&](Record& record) { return record.add_memory(sample); });
+    }
+  }
+
+  std::function<uint64_t()> resident_memory;
+  Bands bands;
+  std::string token;
+  std::atomic<bool> stop = false, pause = false, checkpoint = false;  // what pages wish
+  std::atomic<bool> stopping = false;
+  Feed feed;
+  PanelHttp http;
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::thread serving, sampling;
+};
+
+LivePanel::LivePanel(const PanelOptions& options, std::function<uint64_t()> resident_memory) : impl_(std::make_unique<Impl>(options, std::move(resident_memory))) {}
+LivePanel::~LivePanel() = default;
+
+std::string LivePanel::address() const { return impl_->http.server().address(); }
+const std::string& LivePanel::token() const { return impl_->token; }
+bool LivePanel::stop_requested() const { return impl_->stop; }
+bool LivePanel::pause_requested() const { return impl_->pause; }
+bool LivePanel::take_checkpoint_request() { return impl_->checkpoint.exchange(false); }
+void LivePanel::set_paused(bool paused) {
+  impl_->feed.publish([&](Record& record) { return record.set_status(paused ? "paused" : "running"); });
+}
+
+void LivePanel::on_plan(const recipes::TrainPlan& plan) { impl_->feed.begin(impl_->bands, plan.available_memory + impl_->resident_memory(), plan); }
+void LivePanel::on_step(const recipes::StepReport& report) {
+  impl_->feed.publish([&](Record& record) { return record.add(report); });
+}
+void LivePanel::on_validation(const recipes::ValidationReport& report) {
+  impl_->feed.publish([&](Record& record) { return record.add(report); });
+}
+void LivePanel::on_event(int64_t step, const std::string& kind, const std::string& text) {
+  impl_->feed.publish([&](Record& record) { return record.add_event(step, kind, text); });
+}
+void LivePanel::end(const std::string& status) { impl_->feed.end(status); }
+
+}  // namespace hone::serve::panel

@@ -1,0 +1,60 @@
+// Everything the page shows of one run, live or past, and its JSON.
+#pragma once
+
+#include <vector>
+
+#include "runs/run_store.h"
+#include "serve/api/fields.h"
+#include "serve/panel/health.h"
+
+namespace hone::serve::panel {
+
+struct MemorySample {
+  double seconds = 0;  // since the record began
+  uint64_t bytes = 0;
+};
+
+/// Copies of it are as large as its points, of which there are at most a bounded number.
+class Record {
+ public:
+  Record(const Bands& bands, uint64_t memory_limit) : bands_(bands), memory_limit_(memory_limit), health_(bands, memory_limit) {}
+
+  /// A run of the history with its metrics and events. Throws Error{kNotFound}.
+  static Record of_past(runs::RunStore& store, const std::string& id, const Bands& bands);
+
+  // Each takes what happened, and returns the JSON of the event that tells a page so.
+  Json begin(const recipes::TrainPlan& plan);
+  Json add(const recipes::StepReport& report);
+  Json add(const recipes::ValidationReport& report);
+  Json add_event(int64_t step, const std::string& kind, const std::string& text);
+  Json add_memory(const MemorySample& sample);
+  Json set_status(const std::string& status);
+  Json end(const std::string& status);
+
+  /// The alarms, when they changed since the last call; null otherwise.
+  Json changed_alarms();
+  /// The whole run. Points are rows in the order of "columns".
+  Json snapshot() const;
+  /// Prometheus text: the last values and how many alarms there are.
+  std::string metrics() const;
+
+ private:
+  Json alarms() const;
+
+  Bands bands_;
+  uint64_t memory_limit_;
+  Health health_;
+  uint64_t told_version_ = 0;
+  Json run_ = Json::object();
+  int64_t steps_ = 0;
+  std::vector<recipes::StepReport> points_;
+  std::vector<recipes::ValidationReport> validations_;
+  std::vector<std::pair<int64_t, double>> volatilities_;
+  std::vector<MemorySample> memory_;
+  std::vector<runs::Event> events_;
+};
+
+/// Halves `points`: of each two neighbours the one farther from their common trend stays, so that peaks do. The first and the last stay.
+std::vector<recipes::StepReport> thinned(const std::vector<recipes::StepReport>& points);
+
+}  // namespace hone::serve::panel

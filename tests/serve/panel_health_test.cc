@@ -1,0 +1,186 @@
+// Bands, volatility and alarms of the panel.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "serve/panel/panel_server.h"
+#include "serve/panel/record.h"
+
+namespace hone::serve::panel {
+namespace {
+
+using recipes::StepReport;
+
+StepReport step_of(int64_t step, double loss, double grad_norm = 1, uint64_t memory = 0) {
+  StepReport r;
+  r.step = step;
+  r.steps = 100;
+  r.loss = r.smoothed = loss;
+  r.grad_norm = grad_norm;
+  r.memory = memory;
+  return r;
+}
+
+std::vector<std::string> kinds(const Health& health) {
+  std::vector<std::string> out;
+  for (const Alarm& a : health.alarms()) out.push_back(a.kind);
+  return out;
+}
+
+TEST(Volatility, IsTheStandardDeviationOverTheMean) {
+  EXPECT_DOUBLE_EQ(volatility(std::vector<double>{2, 2, 2}), 0);
+  EXPECT_DOUBLE_EQ(volatility(std::vector<double>{1, 3}), 0.5);    // deviation 1, mean 2
+  EXPECT_DOUBLE_EQ(volatility(std::vector<double>{-1, -3}), 0.5);  // the sign of the mean does not matter
+}
+
+TEST(Volatility, IsNoNumberWhereItHasNoMeaning) {
+  EXPECT_TRUE(std::isnan(volatility({})));
+  EXPECT_TRUE(std::isnan(volatility(std::vector<double>{1, -1})));
+  EXPECT_TRUE(std::isnan(volatility(std::vector<double>{1, INFINITY})));
+  EXPECT_TRUE(std::isnan(volatility(std::vector<double>{1, NAN})));
+}
+
+TEST(Place, BoundsAreInside) {
+  EXPECT_EQ(place(0.1, 0.1, 5), Place::kInside);
+  EXPECT_EQ(place(5, 0.1, 5), Place::kInside);
+  EXPECT_EQ(place(0.0999, 0.1, 5), Place::kBelow);
+  EXPECT_EQ(place(5.0001, 0.1, 5), Place::kAbove);
+  EXPECT_EQ(place(NAN, 0.1, 5), Place::kNotFinite);
+  EXPECT_EQ(place(INFINITY, 0.1, 5), Place::kNotFinite);
+}
+
+TEST(Health, TakesVolatilityEveryTenSteps) {
+  Health health(Bands{});
+  for (int64_t step = 1; step <= 30; ++step) {
+    const auto value = health.add(step_of(step, step <= 20 ? 2.0 : step % 2 ? 1.0 : 3.0 - 1e-9));
+    EXPECT_EQ(value.has_value(), step % 10 == 0) << step;
+    if (value) {
+      EXPECT_NEAR(*value, step == 30 ? 0.5 : 0, 1e-6);
+    }
+  }
+  EXPECT_THAT(kinds(health), testing::Contains("volatility"));
+}
+
+TEST(Health, AGapBeginsANewWindow) {
+  Health health(Bands{});
+  for (int64_t step = 1; step <= 5; ++step) EXPECT_FALSE(health.add(step_of(step, 2)));
+  for (int64_t step = 16; step <= 29; ++step) EXPECT_FALSE(health.add(step_of(step, 2))) << step;
+  EXPECT_TRUE(health.add(step_of(30, 2)));
+}
+
+TEST(Health, CollectsEachKindOnceWithItsWorstValue) {
+  Health health(Bands{});
+  health.add(step_of(1, 2, 1));
+  EXPECT_TRUE(health.alarms().empty());
+  health.add(step_of(2, 2, 6));
+  health.add(step_of(3, 2, 9));
+  health.add(step_of(4, 2, 7));
+  health.add(step_of(5, 2, 0.05));
+  ASSERT_THAT(kinds(health), testing::ElementsAre("grad_norm_high", "grad_norm_low"));
+  const Alarm& high = health.alarms()[0];
+  EXPECT_EQ(high.first, 2);
+  EXPECT_EQ(high.last, 4);
+  EXPECT_EQ(high.count, 3);
+  EXPECT_DOUBLE_EQ(high.worst, 9);
+  EXPECT_DOUBLE_EQ(high.bound, 5);
+  EXPECT_TRUE(high.serious);
+  EXPECT_FALSE(health.alarms()[1].serious);
+}
+
+TEST(Health, FollowsItsSettings) {
+  Bands wide;
+  wide.grad_norm_min = 0;
+  wide.grad_norm_max = 1000;
+  Health health(wide);
+  health.add(step_of(1, 2, 999));
+  health.add(step_of(2, 2, 0));
+  EXPECT_TRUE(health.alarms().empty());
+}
+
+TEST(Health, SeesDivergenceOverfittingAndNumbersThatAreNone) {
+  Health health(Bands{});
+  health.add(step_of(1, 2));
+  health.add(step_of(2, 2.9));
+  EXPECT_TRUE(health.alarms().empty());
+  health.add(step_of(3, 3.1));
+  health.add(step_of(4, NAN, NAN));
+  health.add(recipes::ValidationReport{4, 1.0, 0.5, true});
+  health.add(recipes::ValidationReport{5, 1.04, 0.5, false});
+  EXPECT_THAT(kinds(health), testing::ElementsAre("loss_rises", "not_finite"));
+  health.add(recipes::ValidationReport{6, 1.06, 0.5, false});
+  EXPECT_THAT(kinds(health), testing::ElementsAre("loss_rises", "not_finite", "overfitting"));
+  for (const std::string& kind : kinds(health)) EXPECT_FALSE(advice(kind).empty()) << kind;
+  EXPECT_TRUE(advice("nothing").empty());
+}
+
+TEST(Health, JudgesMemoryOnlyAgainstALimit) {
+  Health unknown(Bands{}), known(Bands{}, 1000);
+  unknown.add(step_of(1, 2, 1, 999));
+  EXPECT_TRUE(unknown.alarms().empty());
+  known.add(step_of(1, 2, 1, 800));
+  EXPECT_TRUE(known.alarms().empty());
+  known.add_memory(1, 901);
+  known.add_memory(1, 699);
+  EXPECT_THAT(kinds(known), testing::ElementsAre("memory_high", "memory_low"));
+}
+
+TEST(Record, ThinningKeepsPeaksAndEnds) {
+  std::vector<StepReport> points;
+  for (int64_t step = 1; step <= 1001; ++step) {
+    points.push_back(step_of(step, 2));
+    if (step == 500 || step == 703) points.back().loss = 50;
+    if (step == 900) points.back().loss = NAN;
+  }
+  const auto kept = thinned(points);
+  EXPECT_LT(kept.size(), 510u);
+  EXPECT_EQ(kept.front().step, 1);
+  EXPECT_EQ(kept.back().step, 1001);
+  for (const int64_t peak : {500, 703, 900}) EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [&](const auto& r) { return r.step == peak; })) << peak;
+  for (size_t i = 1; i < kept.size(); ++i) EXPECT_LT(kept[i - 1].step, kept[i].step);
+}
+
+TEST(Record, TellsOfAlarmsOnlyWhenTheyChanged) {
+  Record record(Bands{}, 0);
+  record.add(step_of(1, 2));
+  EXPECT_TRUE(record.changed_alarms().is_null());
+  record.add(step_of(2, 2, 8));
+  EXPECT_EQ(record.changed_alarms()["alarms"][0]["kind"], "grad_norm_high");
+  EXPECT_TRUE(record.changed_alarms().is_null());
+  EXPECT_EQ(record.snapshot()["points"].size(), 2u);
+  EXPECT_NE(record.metrics().find("hone_train_alarms{kind=\"grad_norm_high\"} 1"), std::string::npos);
+}
+
+TEST(BandsText, SetsWhatItNames) {
+  const Bands some = parse_bands("volatility=0.2,grad_norm=0.01:20");
+  EXPECT_DOUBLE_EQ(some.volatility_max, 0.2);
+  EXPECT_DOUBLE_EQ(some.grad_norm_min, 0.01);
+  EXPECT_DOUBLE_EQ(some.grad_norm_max, 20);
+  EXPECT_DOUBLE_EQ(some.memory_max, 0.9);
+  EXPECT_DOUBLE_EQ(parse_bands("memory=0.1:0.5").memory_min, 0.1);
+  EXPECT_DOUBLE_EQ(parse_bands("").grad_norm_max, 5);
+  for (const char* wrong : {"grad_norm", "grad_norm=5", "grad_norm=5:1", "memory=0:2", "volatility=x", "volatility=nan", "speed=1:2", "volatility=-1", "grad_norm=1:2:3"}) EXPECT_THROW(parse_bands(wrong), Error) << wrong;
+}
+
+http::ServerOptions address(const std::string& text) {
+  http::ServerOptions server = PanelOptions::default_server();
+  parse_address(text, server);
+  return server;
+}
+
+TEST(PanelAddress, TakesEveryForm) {
+  EXPECT_EQ(address("").host, "127.0.0.1");
+  EXPECT_EQ(address("").port, kDefaultPort);
+  EXPECT_EQ(address("0").port, 0);
+  EXPECT_EQ(address(":8000").port, 8000);
+  EXPECT_EQ(address("localhost").host, "localhost");
+  EXPECT_EQ(address("localhost:81").port, 81);
+  EXPECT_EQ(address("[::1]:82").host, "::1");
+  EXPECT_EQ(address("[::1]:82").port, 82);
+  EXPECT_EQ(address("::1").host, "::1");
+  for (const char* wrong : {"localhost:x", "70000", "localhost:", "a:-1"}) EXPECT_THROW(address(wrong), Error) << wrong;
+}
+
+}  // namespace
+}  // namespace hone::serve::panel

@@ -1,0 +1,301 @@
+"use strict";
+const $ = id => document.getElementById(id);
+let language = localStorage.getItem("hone-language") || (navigator.language.startsWith("zh") ? "zh" : "en");
+let theme = localStorage.getItem("hone-theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+const say = word => WORDS[language][word] ?? word;
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+
+const empty = () => ({ run: {}, steps: 0, limit: 0, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null });
+let data = empty(), other = null, live = false, stream = null, sequence = 0, waiting = null, listed = [];
+
+// ---- from the server to columns
+
+function take_step(d, s) {
+  d.x.push(s.step);
+  d.loss.push(s.loss);
+  d.smoothed.push(s.smoothed_loss);
+  d.grad.push(s.grad_norm);
+  d.rate.push(s.learning_rate);
+  d.speed.push(s.tokens_per_second);
+  d.memory.push(s.memory);
+}
+
+function from_snapshot(json) {
+  const d = empty();
+  Object.assign(d, { run: json.run, steps: json.steps, limit: json.memory_limit, settings: json.settings, alarms: json.alarms, events: json.events, left: json.seconds_left });
+  for (const row of json.points) take_step(d, Object.fromEntries(json.columns.map((name, i) => [name, row[i]])));
+  for (const [step, loss] of json.validations) { d.vx.push(step); d.validation.push(loss); }
+  for (const [step, value] of json.volatilities) { d.wx.push(step); d.volatility.push(value); }
+  for (const [seconds, bytes] of json.memory) { d.mx.push(seconds); d.bytes.push(bytes); }
+  return d;
+}
+
+function take_event(e) {
+  if (e.event === "run") { data.run = e.run; data.steps = e.steps; build(); }
+  else if (e.event === "step") {
+    take_step(data, e);
+    data.steps = e.steps;
+    data.left = e.seconds_left;
+    if (e.volatility !== undefined) { data.wx.push(e.step); data.volatility.push(e.volatility); }
+  } else if (e.event === "validation") { data.vx.push(e.step); data.validation.push(e.validation_loss); }
+  else if (e.event === "memory") { data.mx.push(e.seconds); data.bytes.push(e.bytes); }
+  else if (e.event === "event") data.events.push(e);
+  else if (e.event === "status") {
+    data.run.status = e.status;
+    notice("");
+  }
+  else if (e.event === "alarms") data.alarms = e.alarms;
+  else if (e.event === "end") {
+    stream.close();
+    if (e.status) data.run.status = e.status;
+    notice(say("ended")(status()));
+    $("control").hidden = true;
+  }
+  refresh();
+}
+
+async function get(path) {
+  const answer = await fetch(path, { headers: { Accept: "application/json" } });
+  const json = await answer.json();
+  if (!answer.ok) throw new Error(json.error || answer.status);
+  return json;
+}
+
+// Events come first, then the snapshot; events up to its number are in it already.
+function follow() {
+  stream = new EventSource("/api/events");
+  stream.onmessage = async message => {
+    const e = JSON.parse(message.data);
+    if (e.event === "hello") {
+      waiting = [];
+      try {
+        const json = await get("/api/live");
+        sequence = json.seq;
+        if (json.run) data = from_snapshot(json);
+        notice("");
+        build();
+      } catch (error) {
+        notice(String(error));
+      }
+      const late = waiting;
+      waiting = null;
+      late.forEach(receive);
+      return;
+    }
+    receive(e);
+  };
+  stream.onerror = () => { if (["running", "paused", undefined].includes(data.run.status)) notice(say("lost")); };
+}
+
+function receive(e) {
+  if (waiting) waiting.push(e);
+  else if (e.seq > sequence || (e.event === "end" && !e.status)) {
+    sequence = e.seq;
+    take_event(e);
+  }
+}
+
+// ---- the page
+
+let charts = [];
+const mib = bytes => bytes.map(b => b / 1048576);
+
+function build() {
+  const settings = data.settings || { grad_norm_min: 0.1, grad_norm_max: 5, volatility_max: 0.05, memory_min: 0.7, memory_max: 0.9 };
+  data.settings = settings;
+  const logs = Object.fromEntries(charts.map(c => [c.word, c.log])), range = charts.length ? charts[0].range : null;
+  $("charts").replaceChildren();
+  charts = [];
+  const group = [];
+  const chart = (options, grouped = true) => {
+    const box = $("charts").appendChild(document.createElement("div"));
+    const one = new Chart(box, { ...options, log: logs[options.word] ?? false, group: grouped ? group : null });
+    if (grouped) {
+      group.push(one);
+      one.range = range;
+    }
+    charts.push(one);
+  };
+  const pair = (word, xs, ys, key, x = "x", more = {}) => {
+    const series = [{ word, color: "--two", xs, ys, ...more }];
+    if (other && other[key].length) series.push({ name: other.run.id, color: "--other", xs: other[x], ys: other[key], ...more });
+    return series;
+  };
+  const losses = [{ word: "raw", color: "--one", thin: true, xs: data.x, ys: data.loss }, { word: "smoothed", color: "--two", xs: data.x, ys: data.smoothed },
+    { word: "validation", color: "--three", dots: true, xs: data.vx, ys: data.validation }];
+  if (other) losses.push({ name: other.run.id, color: "--other", xs: other.x, ys: other.smoothed });
+  chart({ word: "loss", series: losses, judged: -1 });
+  chart({ word: "grad", series: pair("grad", data.x, data.grad, "grad", "x", { thin: true }), band: [settings.grad_norm_min, settings.grad_norm_max] });
+  chart({ word: "volatility", series: pair("volatility", data.wx, data.volatility, "volatility", "wx", { dots: true }), band: [0, settings.volatility_max] });
+  chart({ word: "rate", series: pair("rate", data.x, data.rate, "rate"), judged: -1 });
+  if (data.limit > 0) chart({ word: "share", unit: "seconds", series: [{ word: "share", color: "--two", xs: data.mx, ys: data.share = data.bytes.map(share) }], band: [100 * settings.memory_min, 100 * settings.memory_max] }, false);
+  else chart({ word: "amount", series: pair("amount", data.x, mib(data.memory), "memory").map((s, i) => i ? { ...s, ys: mib(other.memory) } : s), judged: -1 });
+  chart({ word: "speed", series: pair("speed", data.x, data.speed, "speed", "x", { thin: true }), judged: -1 });
+  $("config").textContent = data.run.config || "";
+  words();
+}
+
+const share = bytes => 100 * bytes / data.limit;
+const last = list => list[list.length - 1];
+const status = () => WORDS[language].statuses[data.run.status] || data.run.status || "–";
+
+function duration(seconds) {
+  if (seconds === null || !Number.isFinite(seconds)) return "–";
+  const s = Math.max(0, Math.round(seconds));
+  return s >= 3600 ? `${Math.floor(s / 3600)}h${String(Math.floor(s / 60) % 60).padStart(2, "0")}m` : s >= 60 ? `${Math.floor(s / 60)}m${String(s % 60).padStart(2, "0")}s` : `${s}s`;
+}
+
+function notice(text) { $("notice").textContent = text; }
+
+function row(list, tag, name) {
+  const one = list.appendChild(document.createElement(tag));
+  if (name) one.className = name;
+  return one;
+}
+
+function put(parent, tag, text) { parent.appendChild(document.createElement(tag)).textContent = text; }
+
+function figures() {
+  $("pause").textContent = say(data.run.status === "paused" ? "resume" : "pause");
+  const s = data.settings, grad = last(data.grad), bytes = data.mx.length ? last(data.bytes) : last(data.memory), wave = last(data.volatility);
+  const outside = (value, low, high) => value !== undefined && (value === null || value < low || value > high);
+  const all = [["status", status()], ["step", data.x.length ? `${last(data.x)} / ${data.steps}` : "–"], ["loss", number(last(data.loss))], ["smoothed", number(last(data.smoothed))],
+    ["validation", number(last(data.validation))], ["grad", number(grad), outside(grad, s.grad_norm_min, s.grad_norm_max)],
+    ["wave", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate))],
+    ["memory", bytes ? `${Math.round(bytes / 1048576)} MiB` + (data.limit ? ` · ${share(bytes).toFixed(0)} %` : "") : "–", data.limit > 0 && bytes / data.limit > s.memory_max],
+    ["speed", number(last(data.speed))]];
+  if (live) all.push(["left", data.run.status === "running" ? duration(data.left) : "–"]);
+  $("figures").replaceChildren();
+  for (const [word, value, bad] of all) {
+    const one = row($("figures"), "div", bad ? "figure bad" : "figure");
+    put(one, "span", say(word));
+    put(one, "b", value);
+  }
+}
+
+function lists() {
+  $("alarms").replaceChildren();
+  for (const a of [...data.alarms].sort((p, q) => q.serious - p.serious)) {
+    const one = row($("alarms"), "div", a.serious ? "alarm" : "alarm hint");
+    put(one, "b", say("alarms")[a.kind] || a.kind);
+    put(one, "span", " · " + say("alarm")(a));
+    put(one, "p", say("advice")[a.kind] || a.advice);
+  }
+  const fill = (list, events) => {
+    list.replaceChildren();
+    for (const e of events.slice(-200).reverse()) {
+      const one = row(list, "li", ["skipped", "rollback", "failed"].includes(e.kind) ? "bad" : "");
+      put(one, "b", `${e.step} ${e.kind} `);
+      put(one, "span", e.text);
+    }
+  };
+  const samples = data.events.filter(e => e.kind === "sample");
+  fill($("events"), data.events.filter(e => e.kind !== "sample"));
+  fill($("samples"), samples);
+  $("samples-box").hidden = samples.length === 0;
+}
+
+function comparison() {
+  $("comparison").replaceChildren();
+  if (!other) return;
+  const find = id => (listed.find(r => r.id === id) || { summary: {} }).summary, a = find(data.run.id), b = find(other.run.id);
+  const box = row($("comparison"), "div", "wide"), table = row(box, "table"), head = row(table, "tr");
+  for (const text of ["", data.run.id, other.run.id]) put(head, "th", text);
+  for (const name of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) {
+    const line = row(table, "tr");
+    for (const text of [name, number(a[name]), number(b[name])]) put(line, "td", text);
+  }
+}
+
+let scheduled = false;
+function refresh() {
+  if (scheduled) return;
+  scheduled = true;
+  setTimeout(() => {
+    scheduled = false;
+    if (!data.settings) return;
+    const memory = charts.find(c => c.word === "share");
+    if (memory) while (data.share.length < data.bytes.length) data.share.push(share(data.bytes[data.share.length]));
+    figures();
+    lists();
+    for (const c of charts) c.draw();
+    document.title = data.run.id ? `${data.run.id} · ${number(last(data.smoothed))} · hone` : "hone";
+  }, 120);
+}
+
+function words() {
+  document.documentElement.lang = language;
+  document.documentElement.classList.toggle("dark", theme === "dark");
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+  $("language").textContent = say("other");
+  $("theme").textContent = say(theme === "dark" ? "light" : "dark");
+  for (const c of charts) c.label();
+  refresh();
+}
+
+function options(select, chosen, first) {
+  select.replaceChildren();
+  for (const [value, text] of first) select.add(new Option(text, value));
+  for (const r of listed) if (!(live && select === $("run") && r.id === data.run.id)) select.add(new Option(`${r.id} (${r.started.slice(0, 16).replace("T", " ")})`, r.id));
+  select.value = chosen;
+}
+
+async function open_run(id) {
+  if (stream) stream.close();
+  stream = null;
+  $("control").hidden = true;
+  notice("");
+  if (id === "") {
+    data = empty();
+    $("control").hidden = !token;
+    return follow();
+  }
+  data = from_snapshot(await get("/api/runs/" + encodeURIComponent(id)));
+  build();
+}
+
+const guarded = action => async event => {
+  try {
+    await action(event);
+  } catch (error) {
+    notice(String(error.message || error));
+  }
+};
+
+$("run").onchange = guarded(() => open_run($("run").value));
+$("compare").onchange = guarded(async () => {
+  other = $("compare").value ? from_snapshot(await get("/api/runs/" + encodeURIComponent($("compare").value))) : null;
+  build();
+  comparison();
+});
+$("whole").onclick = () => charts.forEach(c => c.zoom(null));
+$("language").onclick = () => {
+  language = language === "zh" ? "en" : "zh";
+  localStorage.setItem("hone-language", language);
+  words();
+};
+$("theme").onclick = () => {
+  theme = theme === "dark" ? "light" : "dark";
+  localStorage.setItem("hone-theme", theme);
+  words();
+};
+async function control(what) {
+  const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token } });
+  notice(answer.ok ? say("taken") : say("refused") + (await answer.json()).error);
+}
+$("stop").onclick = guarded(async () => { if (confirm(say("sure"))) await control("stop"); });
+$("checkpoint").onclick = guarded(() => control("checkpoint"));
+$("pause").onclick = guarded(() => control(data.run.status === "paused" ? "resume" : "pause"));
+
+guarded(async () => {
+  words();
+  const now = await get("/api/live");
+  live = now !== null;
+  if (live && now.run) data.run = now.run;
+  listed = (await get("/api/runs")).runs;
+  options($("run"), live ? "" : listed.length ? listed[0].id : "", live ? [["", say("live")]] : []);
+  options($("compare"), "", [["", say("nothing")]]);
+  if (live) await open_run("");
+  else if (listed.length) await open_run(listed[0].id);
+  else notice(say("none"));
+})();
