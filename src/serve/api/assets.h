@@ -1,7 +1,9 @@
-// The files of web/chat/, built into the program.
+// The files of web/*/, built into the program.
 #pragma once
 
 #include <string_view>
+
+#include "serve/http/message.h"
 
 namespace hone::serve {
 
@@ -9,7 +11,9 @@ struct Asset {
   std::string_view name, type, content;
 };
 
-/// Null for names that are not there.
+/// "chat/index.html"; null for names that are not there.
 const Asset* find_asset(std::string_view name);
+/// The file as an answer that forbids everything from outside. Throws Error{kNotFound}.
+http::Response asset_response(std::string_view name);
 
 }  // namespace hone::serve
