@@ -115,7 +115,7 @@ def check_review(program):
     check(len(summary["agreement"]["pairs"]) == 3 and summary["agreement"]["fleiss_kappa"] is not None, f"agreement {summary['agreement']}")
     asked = page.call("/api/row", {"row": 0, "reviewer": "p9"})
     check(asked["own"] is None and asked["others"] == [], "somebody who has not decided sees what others did")
-    for bad in ({"verdict": "reject"}, {"verdict": "maybe"}, {"verdict": "edit", "edits": {"/messages/1/content": ""}}, {"verdict": "edit", "edits": {"/none": "x"}}, {"key": "other", "verdict": "accept"}, {"row": 60, "verdict": "accept"}, {"reviewer": "", "verdict": "accept"}, {"reviewer": "a\nb", "verdict": "accept"}):
+    for bad in ({}, {"verdict": "reject"}, {"verdict": "maybe"}, {"verdict": "edit", "edits": {"/messages/1/content": ""}}, {"verdict": "edit", "edits": {"/none": "x"}}, {"key": "other", "verdict": "accept"}, {"row": 60, "verdict": "accept"}, {"reviewer": "", "verdict": "accept"}, {"reviewer": "a\nb", "verdict": "accept"}):
         error = page.call("/api/decide", {"row": 0, "key": asked["key"], "reviewer": "p9", **bad}, expect=400)
         check(error["error"], f"{bad}: no message")
     page.stop()
@@ -149,8 +149,78 @@ def check_review(program):
     check(report["set_aside"] == 3 and report["open"] == 1, f"{report}")
 
 
+def grades(text):
+    return {name: 1 + (len(text) + ord(text[-1]) + d) % 5 for d, name in enumerate(("relevance", "fluency", "professionalism"))}
+
+
+def rate(page, who, acknowledged, pairwise):
+    try:
+        while True:
+            next_one = page.call("/api/next", {"rater": who, "pairwise": pairwise})
+            if next_one["position"] == next_one["of"]:
+                return
+            unit = page.call("/api/unit", {"rater": who, "pairwise": pairwise, "position": next_one["position"]})
+            texts = unit["answers"]
+            rating = {"winner": 0 if texts[0].startswith("tuned") else 1} if pairwise else grades(texts[0])
+            page.call("/api/rate", {"rater": who, "pairwise": pairwise, "position": unit["position"], "content": unit["content"], **rating})
+            acknowledged.add((who, *sorted(texts)))
+    except (OSError, http.client.HTTPException):
+        pass  # the server was killed
+
+
+def check_rating(program):
+    folder = program.folder / "model-eval"
+    folder.mkdir()
+    for model in ("base", "tuned"):
+        with (folder / f"answers-{model}.jsonl").open("w", encoding="utf-8") as file:
+            for i in range(1, 13):
+                file.write(json.dumps({"where": f"rows.jsonl:{i}", "prompt": f"question {i}", "expected": "e", "answer": f"{model} says {i}", "key": "k", "question": str(i)}) + "\n")
+    people, acknowledged, out = ["p0", "p1", "p2"], set(), folder / "people.json"
+    page = Page(program, "eval", "rate", folder)
+    check_files(page, "rating")
+    threads = at_once(people, lambda who: rate(page, who, acknowledged, False))
+    while len(acknowledged) < 20 and any(thread.is_alive() for thread in threads):
+        threads[0].join(0.01)
+    page.kill()
+    for thread in threads:
+        thread.join()
+    json.loads(out.read_text(encoding="utf-8"))  # whole, whenever the end came
+
+    page = Page(program, "eval", "rate", folder)
+    kept = {(r["rater"], f"{r['model']} says {r['item']}") for r in json.loads(out.read_text(encoding="utf-8"))["ratings"]}
+    check(acknowledged <= kept, f"lost: {acknowledged - kept}")
+    for pairwise in (False, True):
+        for thread in at_once(people, lambda who: rate(page, who, acknowledged, pairwise)):
+            thread.join()
+    seen = json.dumps([page.call("/api/summary", {}), page.call("/api/unit", {"rater": "p9", "pairwise": True, "position": 0})]).replace("tuned says", "").replace("base says", "")
+    check("tuned" not in seen and "base" not in seen, f"a rater is told which model it is: {seen}")
+    orders = {who: [page.call("/api/unit", {"rater": who, "position": i})["content"] for i in range(24)] for who in people}
+    check(len({tuple(order) for order in orders.values()}) == 3 and len({tuple(sorted(order)) for order in orders.values()}) == 1, "raters share an order, or rate different answers")
+    unit = page.call("/api/unit", {"rater": "p9", "position": 0})
+    for bad in ({}, {"position": None}, {"relevance": 1, "fluency": 2}, {"relevance": 0, "fluency": 2, "professionalism": 3}, {"relevance": 6, "fluency": 2, "professionalism": 3}, {"pairwise": True}, {"pairwise": True, "winner": 2}, {"content": "x", **grades("ab")}, {"position": 24, **grades("ab")}):
+        page.call("/api/rate", {"rater": "p9", "position": 0, "content": unit["content"], **bad}, expect=400)
+    page.stop()
+
+    found = json.loads(out.read_text(encoding="utf-8"))
+    check(len(found["ratings"]) == 72 and len(found["preferences"]) == 36, f"{len(found['ratings'])} ratings, {len(found['preferences'])} preferences")
+    for r in found["ratings"]:
+        wanted = grades(f"{r['model']} says {r['item']}")
+        check({name: r[name] for name in wanted} == wanted, f"{r}, expected {wanted}")
+    check(all(p["winner"] == "tuned" for p in found["preferences"]), "a comparison was turned around")
+
+    # hone eval takes the file as it is.
+    for model in ("base", "tuned"):
+        (program.folder / f"{model}.jsonl").write_text("".join(json.dumps({"answer": f"{model} says {i}"}) + "\n" for i in range(1, 13)), encoding="utf-8")
+    (program.folder / "gold.txt").write_text("e\n" * 12, encoding="utf-8")
+    report = program.run("eval", "--predictions", program.folder / "tuned.jsonl", "--against", program.folder / "base.jsonl", "--references", program.folder / "gold.txt", "--name", "tuned", "--against-name", "base",
+                         "--metrics", "exact_match", "--ratings", out, "--json")
+    check('"win_rate":1.0' in report.replace(" ", ""), f"{report[:2000]}")
+    check("expected a folder with answers" in program.run("eval", "rate", program.folder / "gold.txt", expect=2), "a text is taken for answers")
+
+
 def run(program):
     check_review(program)
+    check_rating(program)
 
 
 main(run)

@@ -203,7 +203,7 @@ void add_review_routes(http::Router& router, Review& review) {
     decision.row = fields.string("key", 64).value_or("");
     decision.reviewer = person_of(fields, "reviewer");
     const auto verdict = parse_verdict(fields.string("verdict", 16).value_or(""));
-    if (!verdict) fields.refuse("verdict", "accept, edit, reject or withdraw");
+    if (!verdict) throw Error(ErrorCode::kInvalidInput, "verdict", "expected accept, edit, reject or withdraw", "say what becomes of the row");
     decision.verdict = *verdict;
     decision.reason = fields.string("reason", 4096).value_or("");
     if (const Json* edits = fields.object("edits"))
