@@ -235,6 +235,7 @@ void add_data(CLI::App& app, Action& action) {
   showing->add_option("--seed", a->seed, "of --random")->check(CLI::Range(int64_t{0}, int64_t{1} << 62));
   showing->callback([a, &action] { action = [a] { return show(*a); }; });
   add_data_edits(verb, *a, on);
+  add_data_review(verb, action);
 }
 
 }  // namespace hone::apps

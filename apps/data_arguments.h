@@ -36,5 +36,6 @@ void add_output(CLI::App* sub, DataArguments& a, const char* meaning);
 /// split, mix, balance, convert.
 using AddPart = std::function<void(CLI::App* sub, int (*run)(const DataArguments&))>;
 void add_data_edits(CLI::App* verb, DataArguments& a, const AddPart& on);
+void add_data_review(CLI::App* verb, Action& action);
 
 }  // namespace hone::apps

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
-#include "apps/verb.h"
+#include "apps/eval_rate.h"
 #include "base/error.h"
 #include "recipes/evaluate.h"
 #include "recipes/evaluation_report.h"
@@ -175,7 +175,10 @@ void add_eval(CLI::App& app, Action& action) {
   verb->add_flag("--no-answers", a->no_answers, "the loss only");
   verb->add_flag("--show", a->show, "print every answer beside the expected one");
   verb->add_flag("--json", a->json, "one JSON object");
-  verb->callback([a, &action] { action = [a] { return run(*a); }; });
+  const CLI::App* rating = add_eval_rate(verb, action);
+  verb->callback([a, rating, &action] {
+    if (!rating->parsed()) action = [a] { return run(*a); };
+  });
 }
 
 }  // namespace hone::apps

@@ -1,11 +1,11 @@
-# Turns the files of FOLDER into the C++ source OUTPUT, which defines hone::serve::FUNCTION (src/serve/api/assets.h).
-file(GLOB files ${FOLDER}/*)
+# Turns the files of FOLDER/*/ into the C++ source OUTPUT, which defines hone::serve::find_asset (src/serve/api/assets.h).
+file(GLOB files RELATIVE ${FOLDER} ${FOLDER}/*/*)
 list(SORT files)
 set(data "")
 set(rows "")
 set(number 0)
-foreach(file ${files})
-  get_filename_component(name ${file} NAME)
+foreach(name ${files})
+  set(file ${FOLDER}/${name})
   get_filename_component(ending ${file} LAST_EXT)
   if(ending STREQUAL ".html")
     set(type "text/html; charset=utf-8")
@@ -37,7 +37,7 @@ ${rows}};
 
 }  // namespace
 
-const Asset* ${FUNCTION}(std::string_view name) {
+const Asset* find_asset(std::string_view name) {
   for (const Asset& asset : kAssets)
     if (asset.name == name) return &asset;
   return nullptr;

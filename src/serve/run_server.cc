@@ -7,10 +7,7 @@ namespace hone::serve {
 
 void run_server(const Catalog& catalog, RunOptions options, const std::function<void(const std::string&)>& ready, const std::function<bool()>& stop) {
   const http::Keys keys = options.key_file.empty() ? http::Keys() : http::Keys::from_file(options.key_file);
-  const bool loopback = http::is_loopback(options.server.host);
-  if (!loopback && keys.empty() && !options.insecure)
-    throw Error(ErrorCode::kInvalidInput, "--host", fmt::format("{} can be reached from other machines, and no API key is asked of them", options.server.host),
-                "give --api-keys FILE, or --insecure if everybody there may use this machine");
+  const bool loopback = http::listens_on_loopback(options.server.host, keys, options.insecure);
   for (std::string& host : options.hosts)
     for (char& c : host) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   ModelPool pool(catalog, options.pool);

@@ -1,7 +1,9 @@
-// The files of web/, built into the program.
+// The files of web/*/, built into the program.
 #pragma once
 
 #include <string_view>
+
+#include "serve/http/message.h"
 
 namespace hone::serve {
 
@@ -9,8 +11,9 @@ struct Asset {
   std::string_view name, type, content;
 };
 
-/// A file of web/chat/ or web/panel/; null for names that are not there.
-const Asset* find_chat_asset(std::string_view name);
-const Asset* find_panel_asset(std::string_view name);
+/// "chat/index.html"; null for names that are not there.
+const Asset* find_asset(std::string_view name);
+/// The file as an answer that forbids everything from outside. Throws Error{kNotFound}.
+http::Response asset_response(std::string_view name);
 
 }  // namespace hone::serve

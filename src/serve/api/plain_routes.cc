@@ -9,21 +9,13 @@ namespace {
 
 constexpr size_t kMaxIds = size_t{1} << 20;
 
-constexpr const char* kPagePolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-
-void send_asset(const Exchange& exchange, const std::string& name) {
-  const Asset* asset = find_chat_asset(name);
-  if (!asset) throw Error(ErrorCode::kNotFound, exchange->request().path, "there is no such file");
-  exchange->send({200, std::string(asset->type), std::string(asset->content), {{"Content-Security-Policy", kPagePolicy}, {"Referrer-Policy", "no-referrer"}, {"Cache-Control", "no-cache"}}});
-}
-
 // A page for browsers, a word for programs.
 void root(Service&, const Exchange& exchange) {
-  if (exchange->request().header("accept").find("text/html") != std::string_view::npos) return send_asset(exchange, "index.html");
+  if (exchange->request().header("accept").find("text/html") != std::string_view::npos) return exchange->send(asset_response("chat/index.html"));
   exchange->send({200, "text/plain; charset=utf-8", "hone is running", {}});
 }
 
-void asset(Service&, const Exchange& exchange) { send_asset(exchange, exchange->request().path.substr(std::string_view("/chat/").size())); }
+void asset(Service&, const Exchange& exchange) { exchange->send(asset_response(exchange->request().path.substr(1))); }
 
 void health(Service&, const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); }
 

@@ -17,14 +17,7 @@ namespace hone::serve::panel {
 namespace {
 
 constexpr int64_t kMaxListed = 500;
-constexpr const char* kPagePolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-constexpr std::string_view kAssets = "/panel/", kRuns = "/api/runs/";
-
-void send_asset(const Exchange& exchange, const std::string& name) {
-  const Asset* asset = find_panel_asset(name);
-  if (!asset) throw Error(ErrorCode::kNotFound, exchange->request().path, "there is no such file");
-  exchange->send({200, std::string(asset->type), std::string(asset->content), {{"Content-Security-Policy", kPagePolicy}, {"Referrer-Policy", "no-referrer"}, {"Cache-Control", "no-cache"}}});
-}
+constexpr std::string_view kRuns = "/api/runs/";
 
 Json list_of_runs() {
   runs::RunStore store(runs::RunStore::default_path());
@@ -39,8 +32,8 @@ Json list_of_runs() {
 }
 
 void add_history_routes(http::Router& router, const Bands& bands) {
-  add_route(router, "GET", "/", http::Role::kInfer, [](const Exchange& exchange) { send_asset(exchange, "index.html"); });
-  add_route(router, "GET", "/panel/*", http::Role::kInfer, [](const Exchange& exchange) { send_asset(exchange, exchange->request().path.substr(kAssets.size())); });
+  add_route(router, "GET", "/", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(asset_response("panel/index.html")); });
+  add_route(router, "GET", "/panel/*", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(asset_response(exchange->request().path.substr(1))); });
   add_route(router, "GET", "/health", http::Role::kNone, [](const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); });
   add_route(router, "GET", "/api/runs", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(json_response(list_of_runs())); });
   add_route(router, "GET", "/api/runs/*", http::Role::kInfer, [bands](const Exchange& exchange) {
