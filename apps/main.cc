@@ -16,7 +16,6 @@
 #include "io/mapped_file.h"
 
 namespace hone::apps {
-void add_panel(CLI::App& app, Action& action);
 namespace {
 
 volatile std::sig_atomic_t asked_to_stop = 0;

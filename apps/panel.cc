@@ -7,7 +7,6 @@
 #include "serve/panel/panel_server.h"
 
 namespace hone::apps {
-void add_panel(CLI::App& app, Action& action);
 
 void add_panel(CLI::App& app, Action& action) {
   struct Arguments {

@@ -18,6 +18,7 @@ void add_export(CLI::App& app, Action& action);
 void add_runs(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_serve(CLI::App& app, Action& action);
+void add_panel(CLI::App& app, Action& action);
 void add_config(CLI::App& app, Action& action);
 void add_data(CLI::App& app, Action& action);
 void add_pull(CLI::App& app, Action& action);
