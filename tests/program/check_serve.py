@@ -302,6 +302,7 @@ def limits(program):
         with socket.create_connection(("127.0.0.1", server.port)) as s:
             s.sendall(b"POST /api/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             check(server.json("GET", "/health")["status"] == "ok", "others are served meanwhile")
+        wait_for(lambda: server.metric("requests_waiting") + server.metric("requests_running") == 0, "nothing is computed for clients that left")
         # The end: open answers get a second, then they fail cleanly.
         stream = socket.create_connection(("127.0.0.1", server.port), timeout=30)
         body = json.dumps(dict(slow, stream=True, options={"num_predict": 500, "temperature": 0.1, "seed": 4})).encode()
@@ -313,6 +314,40 @@ def limits(program):
         check(took < 15 and received.endswith(b"0\r\n\r\n"), f"the last answer is whole after {took:.1f} s: {received[-200:]}")
         last = json.loads([line for line in received.split(b"\r\n") if line.startswith(b"{")][-1])
         check(last.get("done") or "error" in last, f"{last}")
+
+
+def adapters(program):
+    """Two adapters and their base at once: one model in memory, each answers as it does alone, and none is disturbed by another's end."""
+    for name, seed in (("first", 1), ("second", 2)):
+        program.run("train", program.config(f"{name}.yaml", data=program.rows(f"{name}.jsonl", seed=seed), training__output_dir=program.folder / name, training__max_steps=10, training__learning_rate=5e-2, training__seed=seed))
+    names = ["tiny", "first", "second"]
+
+    def ask(server, name, tokens=40, **more):
+        options = {"temperature": 0, "num_predict": tokens, "repeat_penalty": 1}
+        return server.json("POST", "/api/chat", {"model": name, "stream": False, "messages": [{"role": "user", "content": "then this"}], "options": options, **more})["message"]["content"]
+
+    words = [f"tiny={program.tiny_model()}", *[w for name in names[1:] for w in ("--adapter", f"{name}={program.folder / name}")], "--f32", "--max-models", 1]
+    alone = {}
+    for name in names:
+        with Server(program, *words) as server:
+            alone[name] = ask(server, name)
+            server.stop()
+    check(len(set(alone.values())) == 3, f"each has answers of its own: {alone}")
+    with Server(program, *words) as server:
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda i: ask(server, names[i % 3]), range(24)))
+        check(all(answers[i] == alone[names[i % 3]] for i in range(24)), f"{answers} {alone}")
+        loaded = {m["name"]: m for m in server.json("GET", "/api/ps")["models"]}
+        check(set(loaded) == {f"{name}:latest" for name in names} and len({m["weights"] for m in loaded.values()}) == 1, f"one base: {loaded}")
+        check(server.metric("bases_loaded") == 1 and server.metric("models_loaded") == 3, "one base in the metrics")
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            going = [pool.submit(ask, server, name) for name in names]
+            for _ in range(5):
+                ask(server, "first", tokens=1, keep_alive=0)
+            check([one.result() for one in going] == [alone[name] for name in names], "an adapter that is unloaded disturbs nobody")
+        wait_for(lambda: "first:latest" not in {m["name"] for m in server.json("GET", "/api/ps")["models"]}, "the adapter is given up")
+        check(ask(server, "first") == alone["first"] and ask(server, "tiny") == alone["tiny"], "and is loaded again")
+        server.stop()
 
 
 def environment(program):
@@ -340,7 +375,7 @@ def run(program):
             part(server)
             print(f"{part.__name__}: {time.monotonic() - started:.1f} s", flush=True)
         server.stop()
-    for part in (keys_and_tls, limits, environment):
+    for part in (adapters, keys_and_tls, limits, environment):
         part(program)
         print(part.__name__, flush=True)
 

@@ -49,16 +49,20 @@ int64_t seconds_since_1970(const fs::path& path) {
   return std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
 }
 
-// Size, age and identity of files: the digest changes when one of them is replaced, without reading them all.
+// Changes when one of the files is replaced, without reading them all.
+std::string identity_of(const std::vector<fs::path>& files) {
+  std::string identity;
+  for (const fs::path& file : files) identity += fmt::format("\n{} {} {}", fs::weakly_canonical(file).string(), fs::file_size(file), fs::last_write_time(file).time_since_epoch().count());
+  return identity;
+}
+
+// Size, age and identity of files.
 void describe_files(ModelEntry& entry, const std::vector<fs::path>& files) {
-  std::string identity = entry.name;
   for (const fs::path& file : files) {
-    const uint64_t bytes = fs::file_size(file);
-    entry.size += bytes;
+    entry.size += fs::file_size(file);
     entry.modified = std::max(entry.modified, seconds_since_1970(file));
-    identity += fmt::format("\n{} {} {}", fs::absolute(file).string(), bytes, fs::last_write_time(file).time_since_epoch().count());
   }
-  entry.digest = sha256(identity);
+  entry.digest = sha256(entry.name + identity_of(files));
 }
 
 std::vector<fs::path> files_below(const fs::path& folder) {
@@ -81,6 +85,8 @@ ModelEntry describe(std::string name, const std::string& base) {
     entry.parameters = files.stored->parameters;
   }
   describe_files(entry, files.source->weight_files());
+  entry.weights = sha256(identity_of(files.source->weight_files()));
+  if (files.stored) entry.manifest = files.stored->id;
   entry.format = files.source->gguf() ? "gguf" : "safetensors";
   entry.family = models::name(config.family);
   std::map<std::string, size_t> bytes;  // by element type
@@ -154,6 +160,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     check_name(entry.name, word);
     entry.adapter = recipes::tuned_folder(folder);
     if (!fs::is_directory(entry.adapter)) throw Error(ErrorCode::kNotFound, folder, "there is no such adapter folder", "name a run's folder, or the folder of an adapter");
+    entry.own_weights = !fs::exists(entry.adapter / "adapter_config.json");
     const uint64_t base_size = entry.size;
     entry.size = 0;
     describe_files(entry, files_below(entry.adapter));

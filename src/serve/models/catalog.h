@@ -16,6 +16,9 @@ struct ModelEntry {
   std::string base;                 // what recipes::open_model takes: a path, or a name in the store
   std::filesystem::path files;      // where that lies: a GGUF file or a Hugging Face folder
   std::filesystem::path adapter;    // a run's folder or an adapter; empty: none
+  std::string weights;              // identity of the weights: entries with the same one may share a model in memory
+  bool own_weights = false;         // the adapter is a full fine-tuning: weights of its own
+  std::string manifest;             // of a model of the store: SHA-256 of its manifest; empty for files
   std::string chat_template;        // a Jinja file or a known name; empty: the model's own
   std::string system;               // system message where a request brings none
   Json parameters = Json::object();  // defaults of Ollama's options

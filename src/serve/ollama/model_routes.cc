@@ -36,7 +36,7 @@ void ps(Service& service, const Exchange& exchange) {
     // "For ever" is a time that no server reaches.
     const double seconds = loaded.expires_in < 0 ? 3.0e9 : loaded.expires_in;
     const auto expires = std::chrono::system_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-    list.push_back({{"name", tagged(loaded.entry.name)}, {"model", tagged(loaded.entry.name)}, {"size", loaded.bytes}, {"digest", loaded.entry.digest},
+    list.push_back({{"name", tagged(loaded.entry.name)}, {"model", tagged(loaded.entry.name)}, {"size", loaded.bytes + loaded.adapter_bytes}, {"weights", loaded.weights}, {"digest", loaded.entry.digest},
                     {"details", details(loaded.entry)}, {"expires_at", timestamp(expires)}, {"size_vram", 0}, {"context_length", loaded.context}});
   }
   exchange->send(json_response({{"models", std::move(list)}}));
@@ -115,16 +115,17 @@ void embed_texts(Service& service, const Exchange& exchange, bool old) {
   const Json* options = fields.object("options");
   const ModelPool::Lease lease = service.pool.acquire(name, keep_alive);
   const int64_t context = context_of(ollama_settings(lease->entry.parameters, options ? *options : Json()), lease->context());
-  Json vectors = Json::array();
+  std::vector<std::vector<int32_t>> inputs;
   int64_t tokens = 0;
   for (const std::string& text : texts) {
     if (text.empty() && old) break;
-    const auto ids = input_ids(*lease, text, context, truncate);
-    tokens += static_cast<int64_t>(ids.size());
-    auto vector = embed(*lease, ids);
+    inputs.push_back(input_ids(*lease, text, context, truncate));
+    tokens += static_cast<int64_t>(inputs.back().size());
+  }
+  Json vectors = Json::array();
+  for (auto& vector : embed(*lease, inputs)) {
     if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
     vectors.push_back(std::move(vector));
-    if (exchange->gone()) return exchange->drop();
   }
   if (old) return exchange->send(json_response({{"embedding", vectors.empty() ? Json::array() : vectors[0]}}));
   exchange->send(json_response({{"model", name}, {"embeddings", std::move(vectors)}, {"total_duration", nanoseconds(seconds_since(started))},
