@@ -350,6 +350,43 @@ def adapters(program):
         server.stop()
 
 
+def store(program):
+    """What is in the store is served by its name, with what its Modelfile says, as soon as it is there."""
+    def create(name, *lines):
+        (program.folder / "Modelfile").write_text("\n".join(lines) + "\n")
+        program.run("create", name, "-f", program.folder / "Modelfile")
+
+    def ask(server, name, **more):
+        return server.json("POST", "/api/chat", {"model": name, "stream": False, "messages": [{"role": "user", "content": "then"}], **more})
+
+    greedy = ["PARAMETER temperature 0", "PARAMETER num_predict 6", "PARAMETER repeat_penalty 1"]
+    with Server(program) as server:
+        check(server.json("GET", "/api/tags")["models"] == [], "an empty store")
+        create("plain", f"FROM {program.tiny_model()}", *greedy, 'LICENSE """mine"""')
+        tags = server.json("GET", "/api/tags")["models"]
+        check([m["name"] for m in tags] == ["plain:latest"] == [m["id"] for m in server.json("GET", "/v1/models")["data"]] and tags[0]["details"]["family"] == "llama" and len(tags[0]["digest"]) == 64, f"{tags}")
+        plain = ask(server, "plain")
+        check(plain["eval_count"] <= 6, "its parameters are used")
+        create("words", "FROM plain", "SYSTEM be brief", "MESSAGE user hi", "MESSAGE assistant ho")
+        messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}, {"role": "user", "content": "then"}]
+        check(ask(server, "words")["prompt_eval_count"] == ask(server, "plain", messages=messages)["prompt_eval_count"] > plain["prompt_eval_count"], "system message and examples")
+        create("tuned", "FROM plain", f"ADAPTER {program.folder / 'first'}")
+        tuned = ask(server, "tuned", options={"num_predict": 30})
+        check(tuned["message"]["content"] != ask(server, "plain", options={"num_predict": 30})["message"]["content"], "its adapter is used")
+        check(len({m["weights"] for m in server.json("GET", "/api/ps")["models"]}) == 1, "names of one blob share one base")
+        shown = server.json("POST", "/api/show", {"model": "words"})
+        check(shown["system"] == "be brief" and "SYSTEM" in shown["modelfile"] and shown["license"] == "mine" and "num_predict" in shown["parameters"] and shown["details"]["family"] == "llama", f"{shown}")
+        create("words", "FROM plain", "SYSTEM be brief and more")
+        check(ask(server, "words")["prompt_eval_count"] != plain["prompt_eval_count"] and server.json("POST", "/api/show", {"model": "words"})["system"] == "be brief and more", "a replaced model")
+        program.run("rm", "words")
+        check("not found" in ask_missing(server, "words"), "a removed model")
+        server.stop()
+
+
+def ask_missing(server, name):
+    return server.json("POST", "/api/generate", {"model": name, "prompt": "x"}, expect=404)["error"]
+
+
 def environment(program):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -375,7 +412,7 @@ def run(program):
             part(server)
             print(f"{part.__name__}: {time.monotonic() - started:.1f} s", flush=True)
         server.stop()
-    for part in (adapters, keys_and_tls, limits, environment):
+    for part in (adapters, store, keys_and_tls, limits, environment):
         part(program)
         print(part.__name__, flush=True)
 

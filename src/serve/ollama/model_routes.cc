@@ -74,10 +74,12 @@ void show(Service& service, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const ModelEntry entry = service.catalog.resolve(model_name(fields));
-  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template);
+  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template, recipes::TemplateChoice::kStored);
+  const store::StoredModel* stored = files.stored && entry.adapter.empty() && entry.chat_template.empty() ? &*files.stored : nullptr;
   std::string modelfile;
   try {
-    modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());
+    if (stored) modelfile = store::to_text(stored->modelfile());
+    else modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());
   } catch (const Error&) {
     // Not every chat template can be said in Ollama's language.
     modelfile = fmt::format("FROM {}\n", entry.files.string()) + (entry.adapter.empty() ? "" : fmt::format("ADAPTER {}\n", entry.adapter.string()));
@@ -89,10 +91,12 @@ void show(Service& service, const Exchange& exchange) {
   Json capabilities = Json::array({"completion"});
   if (source.find("tools") != std::string::npos) capabilities.push_back("tools");
   if (source.find("<think>") != std::string::npos) capabilities.push_back("thinking");
-  Json json = {{"modelfile", modelfile}, {"parameters", parameters}, {"template", source}, {"details", details(entry)},
+  Json json = {{"modelfile", modelfile}, {"parameters", parameters}, {"template", stored && stored->chat_template ? *stored->chat_template : source}, {"details", details(entry)},
                {"model_info", model_info(files, entry, fields.boolean("verbose").value_or(false))}, {"capabilities", std::move(capabilities)},
                {"modified_at", timestamp_of(entry.modified)}};
   if (!entry.system.empty()) json["system"] = entry.system;
+  if (!entry.messages.empty()) json["messages"] = entry.messages;
+  if (stored && !stored->licenses.empty()) json["license"] = fmt::format("{}", fmt::join(stored->licenses, "\n"));
   exchange->send(json_response(json));
 }
 
