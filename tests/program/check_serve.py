@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The server as its clients meet it: shapes of answers in both dialects, options, limits, clients that misbehave, keys, TLS, the end."""
 import concurrent.futures
+import hashlib
 import json
 import os
 import socket
@@ -186,7 +187,10 @@ def refusals(server):
         error = server.json("POST", "/v1/chat/completions", dict(chat, **change), expect=400)["error"]
         check(set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error" and error["param"], f"{change}: {error}")
     server.json("GET", "/api/none", expect=404)
-    check("error" in server.json("POST", "/api/pull", {"model": "x"}, expect=404), "an unknown route")
+    for path, body in (("pull", {}), ("pull", {"model": "../x"}), ("push", {"model": "a/../b"}), ("create", {"model": "x"}), ("create", {"model": "x", "from": "/etc/passwd"}), ("create", {"model": "x", "from": "../x"}),
+                       ("create", {"model": "x", "files": {"a": "sha256:../../x"}}), ("create", {"model": "x", "modelfile": "FROM y\nADAPTER /etc/passwd"}), ("copy", {"source": "x"}), ("blobs/sha256:..", {})):
+        check(server.json("POST", f"/api/{path}", body, expect=400)["error"], f"{path} {body}")
+    check("no such model" in server.json("DELETE", "/api/delete", {"model": "none"}, expect=404)["error"], "an unknown model")
     status, headers, _ = server.ask("GET", "/api/chat")
     check(status == 405 and headers["allow"] == "POST", f"{status} {headers}")
     check(server.json("POST", "/api/generate", {"model": "tiny", "prompt": "x", "stream": False, "options": GREEDY})["done"], "a good request after many bad ones")
@@ -275,6 +279,8 @@ def keys_and_tls(program):
         check(error["code"] == "invalid_api_key", f"{error}")
         good = {"Authorization": "Bearer 0123456789abcdef-infer"}
         check(server.json("GET", "/api/tags", headers=good)["models"], "a good key")
+        check("error" in server.json("POST", "/api/copy", {"source": "a", "destination": "b"}, headers=good, expect=403), "the store is for admin keys")
+        server.json("POST", "/api/copy", {"source": "none", "destination": "b"}, headers={"Authorization": "Bearer 0123456789abcdef-admin"}, expect=404)
         check(server.ask("GET", "/", headers={"Accept": "text/html"})[1]["www-authenticate"].startswith("Basic"), "browsers ask for the key")
         answer = server.json("POST", "/api/generate", {"model": "tiny", "prompt": "x", "stream": False, "options": GREEDY}, headers=good)
         check(answer["done"], "an answer over TLS")
@@ -383,6 +389,38 @@ def store(program):
         server.stop()
 
 
+def store_routes(program):
+    """The store over HTTP: create from a name and from a sent file, copy, delete, pull and push; answers go on meanwhile."""
+    with Server(program) as server:
+        data = program.tiny_model().read_bytes()
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        other = "sha256:" + "0" * 64
+        check(server.ask("HEAD", f"/api/blobs/{other}")[0] == 404, "a blob that is not there")
+        check("digest" in server.json("POST", f"/api/blobs/{other}", data, expect=400)["error"], "a blob with another digest")
+        check(server.ask("POST", f"/api/blobs/{digest}", data)[0] == 201 and server.ask("HEAD", f"/api/blobs/{digest}")[0] == 200, "a blob is sent")
+        lines = server.lines("/api/create", {"model": "sent", "files": {"tiny.gguf": digest}, "system": "be brief", "parameters": {"temperature": 0, "num_predict": 5, "stop": ["xyz"]}, "license": "mine"})
+        check(lines[-1] == {"status": "success"} and {"status": "writing manifest"} in lines, f"{lines}")
+        shown = server.json("POST", "/api/show", {"model": "sent"})
+        check(shown["system"] == "be brief" and shown["license"] == "mine" and "xyz" in shown["parameters"], f"{shown}")
+        check(server.json("POST", "/api/create", {"model": "child", "from": "sent", "system": "you", "stream": False}) == {"status": "success"}, "create from a name")
+        check(server.json("POST", "/api/generate", {"model": "child", "prompt": "then", "stream": False})["eval_count"] <= 5, "it answers")
+        check(server.ask("POST", "/api/copy", {"source": "child", "destination": "team/twin:v1"})[0] == 200, "copy")
+        check(server.ask("DELETE", "/api/delete", {"model": "child"})[0] == 200, "delete")
+        check({m["name"] for m in server.json("GET", "/api/tags")["models"]} >= {"sent:latest", "team/twin:v1"} and "not found" in ask_missing(server, "child"), "what is left")
+        check(server.json("POST", "/api/copy", {"source": "none", "destination": "x"}, expect=404)["error"], "copy of nothing")
+        # Nobody listens there: an error, as the last line or with a status.
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            body = {"model": f"localhost:{closed.getsockname()[1]}/team/x:v1", "insecure": True}
+            started = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                pulled = pool.submit(server.ask, "POST", "/api/pull", body)
+                check(server.json("POST", "/api/generate", {"model": "sent", "prompt": "then", "stream": False})["done"], "answers go on meanwhile")
+                server.stop()
+                status, _, answer = pulled.result()
+            check("error" in json.loads(answer.splitlines()[-1]) and time.monotonic() - started < 25, f"{status} {answer}")
+
+
 def ask_missing(server, name):
     return server.json("POST", "/api/generate", {"model": name, "prompt": "x"}, expect=404)["error"]
 
@@ -412,7 +450,7 @@ def run(program):
             part(server)
             print(f"{part.__name__}: {time.monotonic() - started:.1f} s", flush=True)
         server.stop()
-    for part in (adapters, store, keys_and_tls, limits, environment):
+    for part in (adapters, store, store_routes, keys_and_tls, limits, environment):
         part(program)
         print(part.__name__, flush=True)
 
