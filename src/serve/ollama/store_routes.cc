@@ -129,12 +129,12 @@ void create(StoreWork& work, const Exchange& exchange) {
   });
 }
 
-// Answers without a stream: 200 and nothing, as Ollama does.
-void run_quietly(StoreWork& work, const Exchange& exchange, std::function<void()> task) {
-  work.start([exchange, task = std::move(task)] {
+// Answers without a stream: a status and nothing, as Ollama does.
+void run_quietly(StoreWork& work, const Exchange& exchange, std::function<void()> task, int status = 200) {
+  work.start([exchange, status, task = std::move(task)] {
     try {
       task();
-      exchange->send({200, "text/plain; charset=utf-8", "", {}});
+      exchange->send({status, "text/plain; charset=utf-8", "", {}});
     } catch (const Error& error) {
       exchange->send(error_response(exchange->request(), error));
     } catch (const std::exception& error) {
@@ -180,17 +180,12 @@ void has_blob(const Exchange& exchange) {
 
 void add_blob(StoreWork& work, const Exchange& exchange) {
   const std::string digest = digest_in(exchange);
-  work.start([exchange, digest] {
-    try {
-      if (store::digest_of(exchange->request().body) != digest) throw Error(ErrorCode::kInvalidInput, "digest", "the body has another digest", "send the file unchanged");
-      store::Library library;
-      const store::WriteLease lease = library.own().lease();
-      library.own().add(lease, store::media::kModel, exchange->request().body);
-      exchange->send({201, "text/plain; charset=utf-8", "", {}});
-    } catch (const Error& error) {
-      exchange->send(error_response(exchange->request(), error));
-    }
-  });
+  run_quietly(work, exchange, [exchange, digest] {
+    if (store::digest_of(exchange->request().body) != digest) throw Error(ErrorCode::kInvalidInput, "digest", "the body has another digest", "send the file unchanged");
+    store::Library library;
+    const store::WriteLease lease = library.own().lease();
+    library.own().add(lease, store::media::kModel, exchange->request().body);
+  }, /*status=*/201);
 }
 
 }  // namespace
