@@ -1,4 +1,4 @@
-// hone serve MODEL… [--adapter NAME=DIR]
+// hone serve [MODEL…] [--adapter NAME=DIR]
 #include <fmt/format.h>
 
 #include <charconv>
@@ -7,6 +7,7 @@
 
 #include "apps/verb.h"
 #include "base/error.h"
+#include "serve/models/store_catalog.h"
 #include "serve/run_server.h"
 
 namespace hone::apps {
@@ -44,7 +45,7 @@ void add_serve(CLI::App& app, Action& action) {
   };
   auto a = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("serve", "Answer over HTTP, in the dialects of Ollama and OpenAI");
-  verb->add_option("models", a->models, "GGUF files, Hugging Face folders, or names under $HONE_MODELS; NAME=PATH chooses the name")->required();
+  verb->add_option("models", a->models, "GGUF files, Hugging Face folders, or names under $HONE_MODELS; NAME=PATH chooses the name. All models of the store are served besides");
   verb->add_option("--adapter", a->adapters, "NAME=DIR or NAME=DIR@MODEL: a run's folder or an adapter, served under a name of its own");
   verb->add_option("--chat-template", a->templates, "MODEL=TEMPLATE: a Jinja file or a known name, instead of the model's own");
   verb->add_option("--host", a->host, "address to listen on; else $HONE_HOST, else 127.0.0.1");
@@ -75,14 +76,13 @@ void add_serve(CLI::App& app, Action& action) {
       run.pool.keep_alive = serve::parse_duration(a->keep_alive, "--keep-alive");
       run.pool.activation = a->f32 ? DType::kF32 : DType::kBF16;
       run.version = HONE_VERSION;
-      const serve::LocalCatalog catalog(a->models, a->adapters, a->templates);
+      const serve::LocalCatalog named(a->models, a->adapters, a->templates);
+      const serve::StoreCatalog catalog(named);
       const char* scheme = run.server.tls_certificate.empty() ? "http" : "https";
       serve::run_server(catalog, run, [&](const std::string& address) {
-        fmt::print("hone serves {} on {}://{}\n", fmt::join([&] {
-          std::vector<std::string> names;
-          for (const auto& entry : catalog.list()) names.push_back(entry.name);
-          return names;
-        }(), ", "), scheme, address);
+        std::string names;
+        for (const auto& entry : named.list()) names += entry.name + ", ";
+        fmt::print("hone serves {}the store {} on {}://{}\n", names, store::ModelStore::default_root().string(), scheme, address);
         std::fflush(stdout);
       }, [] { return interrupted(); });
       return 0;

@@ -2,6 +2,7 @@
 
 #include "serve/api/errors.h"
 #include "serve/api/service.h"
+#include "serve/ollama/store_routes.h"
 
 namespace hone::serve {
 
@@ -16,14 +17,20 @@ void run_server(const Catalog& catalog, RunOptions options, const std::function<
   const http::Server::Refusal refusal = [](const http::Request& request, int status, const std::string& message) { return error_response(request, status, message); };
   http::Router router({.loopback = loopback, .keys = !keys.empty(), .hosts = options.hosts, .origins = options.origins}, keys, refusal);
   add_ollama_routes(router, service);
+  ollama::StoreWork store_work;
+  ollama::add_store_routes(router, service, store_work);
   add_openai_routes(router, service);
   add_plain_routes(router, service);
   http::Server server(options.server, [&](http::Request& request) { return router.admit(request); }, [&](Exchange exchange) { router.dispatch(exchange); }, refusal);
   service.server_metrics = [&] { return server.metrics(); };
   ready(server.address());
-  server.run(stop, [&] { answers.cancel_all(); });
+  server.run(stop, [&] {
+    answers.cancel_all();
+    store_work.stop();
+  });
   // Answers hold exchanges, and those the server's connections: all must be gone before it is.
   answers.cancel_all();
+  store_work.finish();
   pool.close();
 }
 

@@ -32,6 +32,8 @@ def environment(build):
 def run(program):
     python = environment(program.build)
     model = program.tiny_model()
+    (program.folder / "Modelfile").write_text(f"FROM {model}\n")
+    program.run("create", "tiny-stored", "-f", program.folder / "Modelfile")
     template = program.folder / "tools.jinja"
     template.write_text(TEMPLATE, encoding="utf-8")
     with Server(program, f"tiny={model}", f"tools={model}", "--chat-template", f"tools={template}") as server:

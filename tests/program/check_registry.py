@@ -14,6 +14,7 @@ import time
 import warnings
 
 from hone_program import check, main
+from serve_program import Server
 from small_site import Door, Site
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -280,6 +281,28 @@ def certificates(program):
         one.close()
 
 
+def through_a_server(program, registry):
+    """Push and pull as a client of hone serve asks for them; the model answers as soon as it is there."""
+    name = f"{registry.host}/web/tiny:v1"
+    with Server(program) as server:
+        check(server.ask("POST", "/api/copy", {"source": "tiny", "destination": name})[0] == 200, "copy")
+        lines = server.lines("/api/push", {"model": name, "insecure": True})
+        check(lines[-1] == {"status": "success"} and not any("error" in line for line in lines), f"{lines}")
+        server.stop()
+    models = program.environment["HONE_MODELS"]
+    with Server(program, environment={"HONE_MODELS": str(program.folder / "elsewhere")}) as server:
+        lines = server.lines("/api/pull", {"model": name, "insecure": True})
+        check(lines[0]["status"] == "pulling manifest" and lines[-1] == {"status": "success"}, f"{lines}")
+        last = {line["digest"]: line for line in lines if "digest" in line and "total" in line}
+        check(last and all(line["completed"] == line["total"] > 0 and line["status"].startswith("pulling ") for line in last.values()), f"{last}")
+        check(server.json("POST", "/api/generate", {"model": name, "prompt": "then", "stream": False, "options": {"num_predict": 3}})["done"], "an answer")
+        missing = server.json("POST", "/api/pull", {"model": f"{registry.host}/web/none:v1", "insecure": True, "stream": False}, expect=404)
+        check("error" in missing, f"{missing}")
+        check(server.ask("DELETE", "/api/delete", {"model": name})[0] == 200 and not blobs(program.folder / "elsewhere"), "delete leaves no blob")
+        server.stop()
+    program.environment["HONE_MODELS"] = models
+
+
 def registry_check(program):
     program.environment["HONE_MODELS"] = str(program.folder / "models")
     program.environment["DOCKER_CONFIG"] = str(program.folder / "no-docker")
@@ -292,6 +315,7 @@ def registry_check(program):
     try:
         real_registry(program, registry)
         cuts(program, registry)
+        through_a_server(program, registry)
     finally:
         registry.close()
     credentials(program)

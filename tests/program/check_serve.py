@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The server as its clients meet it: shapes of answers in both dialects, options, limits, clients that misbehave, keys, TLS, the end."""
 import concurrent.futures
+import hashlib
 import json
 import os
 import socket
@@ -186,7 +187,10 @@ def refusals(server):
         error = server.json("POST", "/v1/chat/completions", dict(chat, **change), expect=400)["error"]
         check(set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error" and error["param"], f"{change}: {error}")
     server.json("GET", "/api/none", expect=404)
-    check("error" in server.json("POST", "/api/pull", {"model": "x"}, expect=404), "an unknown route")
+    for path, body in (("pull", {}), ("pull", {"model": "../x"}), ("push", {"model": "a/../b"}), ("create", {"model": "x"}), ("create", {"model": "x", "from": "/etc/passwd"}), ("create", {"model": "x", "from": "../x"}),
+                       ("create", {"model": "x", "files": {"a": "sha256:../../x"}}), ("create", {"model": "x", "modelfile": "FROM y\nADAPTER /etc/passwd"}), ("copy", {"source": "x"}), ("blobs/sha256:..", {})):
+        check(server.json("POST", f"/api/{path}", body, expect=400)["error"], f"{path} {body}")
+    check("no such model" in server.json("DELETE", "/api/delete", {"model": "none"}, expect=404)["error"], "an unknown model")
     status, headers, _ = server.ask("GET", "/api/chat")
     check(status == 405 and headers["allow"] == "POST", f"{status} {headers}")
     check(server.json("POST", "/api/generate", {"model": "tiny", "prompt": "x", "stream": False, "options": GREEDY})["done"], "a good request after many bad ones")
@@ -275,6 +279,8 @@ def keys_and_tls(program):
         check(error["code"] == "invalid_api_key", f"{error}")
         good = {"Authorization": "Bearer 0123456789abcdef-infer"}
         check(server.json("GET", "/api/tags", headers=good)["models"], "a good key")
+        check("error" in server.json("POST", "/api/copy", {"source": "a", "destination": "b"}, headers=good, expect=403), "the store is for admin keys")
+        server.json("POST", "/api/copy", {"source": "none", "destination": "b"}, headers={"Authorization": "Bearer 0123456789abcdef-admin"}, expect=404)
         check(server.ask("GET", "/", headers={"Accept": "text/html"})[1]["www-authenticate"].startswith("Basic"), "browsers ask for the key")
         answer = server.json("POST", "/api/generate", {"model": "tiny", "prompt": "x", "stream": False, "options": GREEDY}, headers=good)
         check(answer["done"], "an answer over TLS")
@@ -302,6 +308,7 @@ def limits(program):
         with socket.create_connection(("127.0.0.1", server.port)) as s:
             s.sendall(b"POST /api/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             check(server.json("GET", "/health")["status"] == "ok", "others are served meanwhile")
+        wait_for(lambda: server.metric("requests_waiting") + server.metric("requests_running") == 0, "nothing is computed for clients that left")
         # The end: open answers get a second, then they fail cleanly.
         stream = socket.create_connection(("127.0.0.1", server.port), timeout=30)
         body = json.dumps(dict(slow, stream=True, options={"num_predict": 500, "temperature": 0.1, "seed": 4})).encode()
@@ -313,6 +320,109 @@ def limits(program):
         check(took < 15 and received.endswith(b"0\r\n\r\n"), f"the last answer is whole after {took:.1f} s: {received[-200:]}")
         last = json.loads([line for line in received.split(b"\r\n") if line.startswith(b"{")][-1])
         check(last.get("done") or "error" in last, f"{last}")
+
+
+def adapters(program):
+    """Two adapters and their base at once: one model in memory, each answers as it does alone, and none is disturbed by another's end."""
+    for name, seed in (("first", 1), ("second", 2)):
+        program.run("train", program.config(f"{name}.yaml", data=program.rows(f"{name}.jsonl", seed=seed), training__output_dir=program.folder / name, training__max_steps=10, training__learning_rate=5e-2, training__seed=seed))
+    names = ["tiny", "first", "second"]
+
+    def ask(server, name, tokens=40, **more):
+        options = {"temperature": 0, "num_predict": tokens, "repeat_penalty": 1}
+        return server.json("POST", "/api/chat", {"model": name, "stream": False, "messages": [{"role": "user", "content": "then this"}], "options": options, **more})["message"]["content"]
+
+    words = [f"tiny={program.tiny_model()}", *[w for name in names[1:] for w in ("--adapter", f"{name}={program.folder / name}")], "--f32", "--max-models", 1]
+    alone = {}
+    for name in names:
+        with Server(program, *words) as server:
+            alone[name] = ask(server, name)
+            server.stop()
+    check(len(set(alone.values())) == 3, f"each has answers of its own: {alone}")
+    with Server(program, *words) as server:
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda i: ask(server, names[i % 3]), range(24)))
+        check(all(answers[i] == alone[names[i % 3]] for i in range(24)), f"{answers} {alone}")
+        loaded = {m["name"]: m for m in server.json("GET", "/api/ps")["models"]}
+        check(set(loaded) == {f"{name}:latest" for name in names} and len({m["weights"] for m in loaded.values()}) == 1, f"one base: {loaded}")
+        check(server.metric("bases_loaded") == 1 and server.metric("models_loaded") == 3, "one base in the metrics")
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            going = [pool.submit(ask, server, name) for name in names]
+            for _ in range(5):
+                ask(server, "first", tokens=1, keep_alive=0)
+            check([one.result() for one in going] == [alone[name] for name in names], "an adapter that is unloaded disturbs nobody")
+        wait_for(lambda: "first:latest" not in {m["name"] for m in server.json("GET", "/api/ps")["models"]}, "the adapter is given up")
+        check(ask(server, "first") == alone["first"] and ask(server, "tiny") == alone["tiny"], "and is loaded again")
+        server.stop()
+
+
+def store(program):
+    """What is in the store is served by its name, with what its Modelfile says, as soon as it is there."""
+    def create(name, *lines):
+        (program.folder / "Modelfile").write_text("\n".join(lines) + "\n")
+        program.run("create", name, "-f", program.folder / "Modelfile")
+
+    def ask(server, name, **more):
+        return server.json("POST", "/api/chat", {"model": name, "stream": False, "messages": [{"role": "user", "content": "then"}], **more})
+
+    greedy = ["PARAMETER temperature 0", "PARAMETER num_predict 6", "PARAMETER repeat_penalty 1"]
+    with Server(program) as server:
+        check(server.json("GET", "/api/tags")["models"] == [], "an empty store")
+        create("plain", f"FROM {program.tiny_model()}", *greedy, 'LICENSE """mine"""')
+        tags = server.json("GET", "/api/tags")["models"]
+        check([m["name"] for m in tags] == ["plain:latest"] == [m["id"] for m in server.json("GET", "/v1/models")["data"]] and tags[0]["details"]["family"] == "llama" and len(tags[0]["digest"]) == 64, f"{tags}")
+        plain = ask(server, "plain")
+        check(plain["eval_count"] <= 6, "its parameters are used")
+        create("words", "FROM plain", "SYSTEM be brief", "MESSAGE user hi", "MESSAGE assistant ho")
+        messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}, {"role": "user", "content": "then"}]
+        check(ask(server, "words")["prompt_eval_count"] == ask(server, "plain", messages=messages)["prompt_eval_count"] > plain["prompt_eval_count"], "system message and examples")
+        create("tuned", "FROM plain", f"ADAPTER {program.folder / 'first'}")
+        tuned = ask(server, "tuned", options={"num_predict": 30})
+        check(tuned["message"]["content"] != ask(server, "plain", options={"num_predict": 30})["message"]["content"], "its adapter is used")
+        check(len({m["weights"] for m in server.json("GET", "/api/ps")["models"]}) == 1, "names of one blob share one base")
+        shown = server.json("POST", "/api/show", {"model": "words"})
+        check(shown["system"] == "be brief" and "SYSTEM" in shown["modelfile"] and shown["license"] == "mine" and "num_predict" in shown["parameters"] and shown["details"]["family"] == "llama", f"{shown}")
+        create("words", "FROM plain", "SYSTEM be brief and more")
+        check(ask(server, "words")["prompt_eval_count"] != plain["prompt_eval_count"] and server.json("POST", "/api/show", {"model": "words"})["system"] == "be brief and more", "a replaced model")
+        program.run("rm", "words")
+        check("not found" in ask_missing(server, "words"), "a removed model")
+        server.stop()
+
+
+def store_routes(program):
+    """The store over HTTP: create from a name and from a sent file, copy, delete, pull and push; answers go on meanwhile."""
+    with Server(program) as server:
+        data = program.tiny_model().read_bytes()
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        other = "sha256:" + "0" * 64
+        check(server.ask("HEAD", f"/api/blobs/{other}")[0] == 404, "a blob that is not there")
+        check("digest" in server.json("POST", f"/api/blobs/{other}", data, expect=400)["error"], "a blob with another digest")
+        check(server.ask("POST", f"/api/blobs/{digest}", data)[0] == 201 and server.ask("HEAD", f"/api/blobs/{digest}")[0] == 200, "a blob is sent")
+        lines = server.lines("/api/create", {"model": "sent", "files": {"tiny.gguf": digest}, "system": "be brief", "parameters": {"temperature": 0, "num_predict": 5, "stop": ["xyz"]}, "license": "mine"})
+        check(lines[-1] == {"status": "success"} and {"status": "writing manifest"} in lines, f"{lines}")
+        shown = server.json("POST", "/api/show", {"model": "sent"})
+        check(shown["system"] == "be brief" and shown["license"] == "mine" and "xyz" in shown["parameters"], f"{shown}")
+        check(server.json("POST", "/api/create", {"model": "child", "from": "sent", "system": "you", "stream": False}) == {"status": "success"}, "create from a name")
+        check(server.json("POST", "/api/generate", {"model": "child", "prompt": "then", "stream": False})["eval_count"] <= 5, "it answers")
+        check(server.ask("POST", "/api/copy", {"source": "child", "destination": "team/twin:v1"})[0] == 200, "copy")
+        check(server.ask("DELETE", "/api/delete", {"model": "child"})[0] == 200, "delete")
+        check({m["name"] for m in server.json("GET", "/api/tags")["models"]} >= {"sent:latest", "team/twin:v1"} and "not found" in ask_missing(server, "child"), "what is left")
+        check(server.json("POST", "/api/copy", {"source": "none", "destination": "x"}, expect=404)["error"], "copy of nothing")
+        # Nobody listens there: an error, as the last line or with a status.
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            body = {"model": f"localhost:{closed.getsockname()[1]}/team/x:v1", "insecure": True}
+            started = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                pulled = pool.submit(server.ask, "POST", "/api/pull", body)
+                check(server.json("POST", "/api/generate", {"model": "sent", "prompt": "then", "stream": False})["done"], "answers go on meanwhile")
+                server.stop()
+                status, _, answer = pulled.result()
+            check("error" in json.loads(answer.splitlines()[-1]) and time.monotonic() - started < 25, f"{status} {answer}")
+
+
+def ask_missing(server, name):
+    return server.json("POST", "/api/generate", {"model": name, "prompt": "x"}, expect=404)["error"]
 
 
 def environment(program):
@@ -340,7 +450,7 @@ def run(program):
             part(server)
             print(f"{part.__name__}: {time.monotonic() - started:.1f} s", flush=True)
         server.stop()
-    for part in (keys_and_tls, limits, environment):
+    for part in (adapters, store, store_routes, keys_and_tls, limits, environment):
         part(program)
         print(part.__name__, flush=True)
 

@@ -14,7 +14,8 @@ class Program:
         self.hone = self.build / "apps" / "hone"
         self._temporary = tempfile.TemporaryDirectory(prefix="hone-check-")
         self.folder = pathlib.Path(self._temporary.name)
-        self.environment = dict(os.environ, HONE_HOME=str(self.folder / "home"), NO_COLOR="1")
+        self.environment = dict(os.environ, HONE_HOME=str(self.folder / "home"), HONE_MODELS=str(self.folder / "models"), NO_COLOR="1")
+        self.environment.pop("OLLAMA_MODELS", None)
         self.environment.pop("HONE_FORCE_ISA", None)
 
     def tiny_model(self, kind="f32"):

@@ -1,4 +1,6 @@
 // /, /health, /metrics, /tokenize, /detokenize.
+#include <set>
+
 #include "serve/api/errors.h"
 #include "serve/api/assets.h"
 #include "serve/api/service.h"
@@ -24,25 +26,11 @@ void metrics(Service& service, const Exchange& exchange) {
   const auto metric = [&](const char* name, const char* type, const char* help, auto value) {
     text += fmt::format("# HELP hone_{0} {1}\n# TYPE hone_{0} {2}\nhone_{0} {3}\n", name, help, type, value);
   };
-  infer::EngineMetrics sum = service.pool.past_metrics();
+  const infer::EngineMetrics sum = service.pool.metrics();
   const auto loaded = service.pool.loaded();
   size_t bytes = 0;
-  for (const auto& one : loaded) {
-    const infer::EngineMetrics& m = one.metrics;
-    sum.waiting += m.waiting;
-    sum.running += m.running;
-    sum.finished += m.finished;
-    sum.refused += m.refused;
-    sum.cancelled += m.cancelled;
-    sum.failed += m.failed;
-    sum.prompt_tokens += m.prompt_tokens;
-    sum.reused_tokens += m.reused_tokens;
-    sum.answer_tokens += m.answer_tokens;
-    sum.steps += m.steps;
-    sum.batch_rows += m.batch_rows;
-    sum.busy_seconds += m.busy_seconds;
-    bytes += one.bytes;
-  }
+  std::set<std::string> bases;
+  for (const auto& one : loaded) bytes += one.adapter_bytes + (bases.insert(one.weights).second ? one.bytes : 0);
   const http::ServerMetrics server = service.server_metrics();
   metric("requests_waiting", "gauge", "Answers that wait for their turn.", sum.waiting);
   metric("requests_running", "gauge", "Answers that are being computed.", sum.running);
@@ -56,7 +44,8 @@ void metrics(Service& service, const Exchange& exchange) {
   metric("engine_steps_total", "counter", "Passes through a model.", sum.steps);
   metric("engine_rows_total", "counter", "Tokens that passed through a model.", sum.batch_rows);
   metric("engine_busy_seconds_total", "counter", "Time spent computing.", sum.busy_seconds);
-  metric("models_loaded", "gauge", "Models in memory.", loaded.size());
+  metric("models_loaded", "gauge", "Models in memory, adapters included.", loaded.size());
+  metric("bases_loaded", "gauge", "Weights in memory that these models stand on.", bases.size());
   metric("models_bytes", "gauge", "Bytes of the weights of the models in memory.", bytes);
   metric("model_loads_total", "counter", "Models that were loaded.", service.pool.loads());
   metric("http_connections", "gauge", "Open connections.", server.connections);

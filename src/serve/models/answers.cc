@@ -30,7 +30,7 @@ void OpenAnswer::cancel() {
     lease = lease_;
     number = number_;
   }
-  if (lease && number) (*lease)->engine->cancel(number);
+  if (lease && number) (*lease)->engine().cancel(number);
 }
 
 std::shared_ptr<OpenAnswer> Answers::start(std::shared_ptr<ModelPool::Lease> lease, infer::Request request, const SplitOptions& split, std::shared_ptr<AnswerSink> sink) {
@@ -40,12 +40,13 @@ std::shared_ptr<OpenAnswer> Answers::start(std::shared_ptr<ModelPool::Lease> lea
     std::erase_if(open_, [](const auto& open) { return open.expired(); });
     open_.push_back(answer);
   }
-  const uint64_t number = (*lease)->engine->submit(std::move(request), answer);
+  request.adapter = (*lease)->adapter;
+  const uint64_t number = (*lease)->engine().submit(std::move(request), answer);
   {
     const std::lock_guard lock(answer->mutex_);
     answer->number_ = number;
   }
-  if (answer->cancelled_) (*lease)->engine->cancel(number);
+  if (answer->cancelled_) (*lease)->engine().cancel(number);
   return answer;
 }
 

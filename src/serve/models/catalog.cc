@@ -49,16 +49,20 @@ int64_t seconds_since_1970(const fs::path& path) {
   return std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
 }
 
-// Size, age and identity of files: the digest changes when one of them is replaced, without reading them all.
+// Changes when one of the files is replaced, without reading them all.
+std::string identity_of(const std::vector<fs::path>& files) {
+  std::string identity;
+  for (const fs::path& file : files) identity += fmt::format("\n{} {} {}", fs::weakly_canonical(file).string(), fs::file_size(file), fs::last_write_time(file).time_since_epoch().count());
+  return identity;
+}
+
+// Size, age and identity of files.
 void describe_files(ModelEntry& entry, const std::vector<fs::path>& files) {
-  std::string identity = entry.name;
   for (const fs::path& file : files) {
-    const uint64_t bytes = fs::file_size(file);
-    entry.size += bytes;
+    entry.size += fs::file_size(file);
     entry.modified = std::max(entry.modified, seconds_since_1970(file));
-    identity += fmt::format("\n{} {} {}", fs::absolute(file).string(), bytes, fs::last_write_time(file).time_since_epoch().count());
   }
-  entry.digest = sha256(identity);
+  entry.digest = sha256(entry.name + identity_of(files));
 }
 
 std::vector<fs::path> files_below(const fs::path& folder) {
@@ -67,33 +71,6 @@ std::vector<fs::path> files_below(const fs::path& folder) {
     if (item.is_regular_file()) files.push_back(item.path());
   std::sort(files.begin(), files.end());
   return files;
-}
-
-ModelEntry describe(std::string name, const std::string& base) {
-  const recipes::ModelFiles files = recipes::open_model(base, "");
-  const models::ModelConfig& config = files.source->config();
-  ModelEntry entry;
-  entry.name = std::move(name);
-  entry.base = base;
-  entry.files = files.source->path();
-  if (files.stored) {
-    entry.system = files.stored->system.value_or("");
-    entry.parameters = files.stored->parameters;
-  }
-  describe_files(entry, files.source->weight_files());
-  entry.format = files.source->gguf() ? "gguf" : "safetensors";
-  entry.family = models::name(config.family);
-  std::map<std::string, size_t> bytes;  // by element type
-  each_tensor(*files.source, [&](const Tensor& tensor) {
-    entry.parameter_count += static_cast<uint64_t>(tensor.elements());
-    bytes[std::string(hone::name(tensor.dtype()))] += tensor.bytes();
-  });
-  entry.parameter_size = in_words(entry.parameter_count);
-  for (const auto& [type, count] : bytes)
-    if (entry.quantization.empty() || count > bytes[entry.quantization]) entry.quantization = type;
-  entry.context_length = config.max_positions;
-  entry.embedding_length = config.hidden_size;
-  return entry;
 }
 
 // "SmolLM2-135M-Instruct.Q4_1" of a path; characters that URLs and command lines give a meaning become "-".
@@ -113,12 +90,54 @@ void check_name(const std::string& name, const std::string& where) {
   if (!good) throw Error(ErrorCode::kInvalidInput, where, "a model's name holds letters, digits and - . _ : / only", "write NAME=PATH");
 }
 
+}  // namespace
+
+ModelEntry describe_model(std::string name, const std::string& base) {
+  const recipes::ModelFiles files = recipes::open_model(base, "", recipes::TemplateChoice::kStored);
+  const models::ModelConfig& config = files.source->config();
+  ModelEntry entry;
+  entry.name = std::move(name);
+  entry.base = base;
+  entry.files = files.source->path();
+  if (files.stored) {
+    entry.system = files.stored->system.value_or("");
+    entry.parameters = files.stored->parameters;
+    for (const store::ChatMessage& message : files.stored->messages) entry.messages.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  describe_files(entry, files.source->weight_files());
+  entry.weights = sha256(identity_of(files.source->weight_files()));
+  entry.format = files.source->gguf() ? "gguf" : "safetensors";
+  entry.family = models::name(config.family);
+  std::map<std::string, size_t> bytes;  // by element type
+  each_tensor(*files.source, [&](const Tensor& tensor) {
+    entry.parameter_count += static_cast<uint64_t>(tensor.elements());
+    bytes[std::string(hone::name(tensor.dtype()))] += tensor.bytes();
+  });
+  entry.parameter_size = in_words(entry.parameter_count);
+  for (const auto& [type, count] : bytes)
+    if (entry.quantization.empty() || count > bytes[entry.quantization]) entry.quantization = type;
+  if (files.stored) {
+    const store::StoredModel& stored = *files.stored;
+    entry.manifest = entry.digest = stored.id;
+    entry.size = stored.manifest.size();
+    entry.modified = seconds_since_1970(stored.manifest_file);
+    if (!stored.facts.parameters.empty()) entry.parameter_size = stored.facts.parameters;
+    if (!stored.facts.quantization.empty()) entry.quantization = stored.facts.quantization;
+  }
+  entry.context_length = config.max_positions;
+  entry.embedding_length = config.hidden_size;
+  return entry;
+}
+
 std::string without_latest(std::string name) {
   if (name.ends_with(":latest")) name.resize(name.size() - 7);
   return name;
 }
 
-}  // namespace
+Error unknown_model(const std::string& name, const std::vector<std::string>& known) {
+  const std::string near = nearest(name, known);
+  return Error(ErrorCode::kNotFound, "model", fmt::format("model '{}' not found", name), near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
+}
 
 LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::vector<std::string>& adapters, const std::vector<std::string>& templates) {
   for (const std::string& word : models) {
@@ -127,7 +146,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     const std::string base = named ? word.substr(equal + 1) : word;
     const std::string name = named ? word.substr(0, equal) : recipes::find_model(base).stored ? base : name_of(base);
     check_name(name, word);
-    add(describe(name, base));
+    add(describe_model(name, base));
   }
   for (const std::string& word : templates) {
     const size_t equal = word.find('=');
@@ -141,19 +160,23 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
   }
   for (const std::string& word : adapters) {
     const size_t equal = word.find('=');
-    if (equal == std::string::npos || entries_.empty())
+    const bool named = equal != std::string::npos && word.find('@', equal) != std::string::npos;
+    if (equal == std::string::npos || (entries_.empty() && !named))
       throw Error(ErrorCode::kInvalidInput, "--adapter", fmt::format("expected NAME=DIR beside a model, found {}", word), "write --adapter mine=runs/model");
-    std::string folder = word.substr(equal + 1), base = entries_.front().name;
+    std::string folder = word.substr(equal + 1), base = entries_.empty() ? "" : entries_.front().name;
     if (const size_t at = folder.rfind('@'); at != std::string::npos && !fs::exists(folder)) {
       base = folder.substr(at + 1);
       folder.resize(at);
     }
-    ModelEntry entry = resolve(base);
+    const auto known = find(base);
+    const bool in_store = !known && !base.empty() && recipes::find_model(base).stored;
+    ModelEntry entry = in_store ? describe_model(base, base) : resolve(base);
     entry.parent = entry.name;
     entry.name = word.substr(0, equal);
     check_name(entry.name, word);
     entry.adapter = recipes::tuned_folder(folder);
     if (!fs::is_directory(entry.adapter)) throw Error(ErrorCode::kNotFound, folder, "there is no such adapter folder", "name a run's folder, or the folder of an adapter");
+    entry.own_weights = !fs::exists(entry.adapter / "adapter_config.json");
     const uint64_t base_size = entry.size;
     entry.size = 0;
     describe_files(entry, files_below(entry.adapter));
@@ -169,14 +192,17 @@ void LocalCatalog::add(ModelEntry entry) {
   entries_.push_back(std::move(entry));
 }
 
-ModelEntry LocalCatalog::resolve(const std::string& name) const {
-  std::vector<std::string> known;
-  for (const ModelEntry& entry : entries_) {
+std::optional<ModelEntry> LocalCatalog::find(const std::string& name) const {
+  for (const ModelEntry& entry : entries_)
     if (without_latest(entry.name) == without_latest(name)) return entry;
-    known.push_back(entry.name);
-  }
-  const std::string near = nearest(name, known);
-  throw Error(ErrorCode::kNotFound, "model", fmt::format("model '{}' not found", name), near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
+  return std::nullopt;
+}
+
+ModelEntry LocalCatalog::resolve(const std::string& name) const {
+  if (auto entry = find(name)) return *entry;
+  std::vector<std::string> known;
+  for (const ModelEntry& entry : entries_) known.push_back(entry.name);
+  throw unknown_model(name, known);
 }
 
 }  // namespace hone::serve

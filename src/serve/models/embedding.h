@@ -1,4 +1,4 @@
-// One vector for a text.
+// One vector for each text.
 #pragma once
 
 #include <vector>
@@ -7,9 +7,10 @@
 
 namespace hone::serve {
 
-/// The final hidden state (C) of the last of `ids`, with length 1: a decoder's last position is the only one that has seen the
-/// whole text. Computes on the calling thread, one text at a time. Throws Error{kInvalidInput} for an empty or too long one.
-std::vector<float> embed(const Resident& model, const std::vector<int32_t>& ids);
+/// The mean of the final hidden states (C) of each text's tokens, with length 1, through the model's adapter; computed by its engine
+/// together with the answers in progress. Waits for them. Throws Error{kInvalidInput} for an empty or too long text, Error{kBusy} when
+/// the queue is full.
+std::vector<std::vector<float>> embed(const Resident& model, const std::vector<std::vector<int32_t>>& texts);
 
 /// Keeps the first `dimensions` elements and makes the length 1 again.
 void shorten(std::vector<float>& vector, size_t dimensions);

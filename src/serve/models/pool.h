@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,29 +22,37 @@ struct PoolOptions {
   infer::EngineOptions engine;
   DType activation = DType::kBF16;
   double keep_alive = 300;  // seconds after the last request; negative: for ever
-  int64_t max_models = 3;   // in memory at the same time
+  int64_t max_models = 3;   // bases in memory at the same time; adapters are not counted
 };
 
-/// One model in memory. Immutable once it is loaded, but for the engine, which is thread-safe.
+/// The weights that several names may stand on: the names of one base share its engine, and with it the batch.
+struct Base {
+  text::Tokenizer tokenizer;
+  std::unique_ptr<infer::Engine> engine;  // ends before its tokenizer does
+  size_t bytes = 0;                       // of the weights
+
+  /// Made when the first request asks for JSON.
+  std::once_flag tokens_once;
+  std::shared_ptr<const TokenTable> tokens;
+};
+
+/// One name in memory: a base, and the adapter that its requests go through. Immutable once it is loaded, but for the engine,
+/// which is thread-safe.
 struct Resident {
   ModelEntry entry;
   recipes::ModelFiles files;
-  std::unique_ptr<infer::Engine> engine;
-  size_t bytes = 0;          // of its weights
+  std::shared_ptr<Base> base;
+  std::string adapter;       // its name in the engine; empty: the base itself
+  size_t adapter_bytes = 0;
   bool thinks = false;       // its chat template or vocabulary knows <think>
   bool tools = false;        // its chat template shows tools
   bool enable_thinking = false;  // its chat template takes that switch
 
-  int64_t context() const { return engine->model().max_positions(); }
+  infer::Engine& engine() const { return *base->engine; }
+  int64_t context() const { return engine().model().max_positions(); }
   /// Holds answers to JSON: `format` is "json" or a schema. Throws what Schema::parse throws.
   std::shared_ptr<infer::TokenFilter> json_filter(const Json& format) const;
-
-  /// Made when the first request asks for JSON.
-  struct Tokens {
-    std::once_flag once;
-    std::shared_ptr<const TokenTable> table;
-  };
-  std::unique_ptr<Tokens> tokens = std::make_unique<Tokens>();
+  ~Resident();
 };
 
 class ModelPool {
@@ -73,23 +82,26 @@ class ModelPool {
     double load_seconds_ = 0;
   };
 
-  /// Loads the model unless it is there; waits meanwhile. `keep_alive` sets how long it stays from now on. Throws
-  /// Error{kNotFound}, Error{kBusy} when max_models others are all in use, and what loading throws.
+  /// Loads the model unless it is there; waits meanwhile. An adapter joins the base that another name brought into memory, unless
+  /// it changes what the engine cannot change row by row (every weight, routed experts): then it gets a base of its own. Files
+  /// that were replaced since are loaded anew, and answers in progress end with the old ones. `keep_alive` sets how long the
+  /// model stays from now on. Throws Error{kNotFound}, Error{kBusy} when max_models others are all in use, and what loading throws.
   Lease acquire(const std::string& name, std::optional<double> keep_alive);
   /// Gives the model up as soon as no request uses it; nothing happens when it is not loaded.
   void unload(const std::string& name);
 
   struct Loaded {
     ModelEntry entry;
-    size_t bytes = 0;
+    std::string weights;    // names with the same share one base
+    size_t bytes = 0;       // of the base
+    size_t adapter_bytes = 0;
     int64_t context = 0;
     double expires_in = 0;  // seconds from now; negative: never
     int64_t uses = 0;
-    infer::EngineMetrics metrics;
   };
   std::vector<Loaded> loaded() const;
-  /// Counters of the models that were given up, added up.
-  infer::EngineMetrics past_metrics() const;
+  /// Of all engines, those that were given up included.
+  infer::EngineMetrics metrics() const;
   int64_t loads() const;
 
   /// Refuses new requests with Error{kBusy}, waits until every lease is dropped, and gives all models up.
@@ -100,7 +112,9 @@ class ModelPool {
   using Clock = std::chrono::steady_clock;
   void reap();
   void release(Slot* slot);
-  std::unique_ptr<Resident> load(const ModelEntry& entry) const;
+  std::unique_ptr<Resident> load(const ModelEntry& entry, Slot* slot);
+  std::shared_ptr<Base> base_of(Slot* slot, const recipes::ModelFiles& files, const std::filesystem::path& tuned);
+  bool make_room(std::unique_lock<std::mutex>& lock, const std::string& weights, const std::string& name);
   std::unique_ptr<Slot> take(Slot* slot);
 
   const Catalog& catalog_;
@@ -109,7 +123,8 @@ class ModelPool {
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Slot>> slots_;
   infer::EngineMetrics past_;
-  int64_t loads_ = 0;
+  std::set<std::string> alone_;  // identities of models that need a base of their own
+  int64_t loads_ = 0, adapters_ = 0;
   bool closing_ = false;
   std::thread reaper_;
 };

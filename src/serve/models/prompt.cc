@@ -126,9 +126,15 @@ Prompt chat_prompt(const Resident& model, const ChatRequest& request, int64_t co
   if (messages.empty()) throw Error(ErrorCode::kInvalidInput, "messages", "expected at least one message");
   if (!request.tools.is_null() && !model.tools)
     throw Error(ErrorCode::kUnsupported, "tools", fmt::format("{} does not support tools", model.entry.name), "its chat template does not show them");
-  if (!model.entry.system.empty() && system_messages(messages) == 0) {
-    Json with = Json::array({{{"role", "system"}, {"content", model.entry.system}}});
-    for (const Json& message : messages) with.push_back(message);
+  const bool system = !model.entry.system.empty() && system_messages(messages) == 0;
+  if (system || !model.entry.messages.empty()) {
+    // System messages, the model's examples, the conversation.
+    const auto own = messages.begin() + static_cast<Json::difference_type>(system_messages(messages));
+    Json with = Json::array();
+    if (system) with.push_back({{"role", "system"}, {"content", model.entry.system}});
+    with.insert(with.end(), messages.begin(), own);
+    with.insert(with.end(), model.entry.messages.begin(), model.entry.messages.end());
+    with.insert(with.end(), own, messages.end());
     messages = std::move(with);
   }
   const size_t kept = system_messages(messages);

@@ -36,7 +36,7 @@ void ps(Service& service, const Exchange& exchange) {
     // "For ever" is a time that no server reaches.
     const double seconds = loaded.expires_in < 0 ? 3.0e9 : loaded.expires_in;
     const auto expires = std::chrono::system_clock::now() + std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
-    list.push_back({{"name", tagged(loaded.entry.name)}, {"model", tagged(loaded.entry.name)}, {"size", loaded.bytes}, {"digest", loaded.entry.digest},
+    list.push_back({{"name", tagged(loaded.entry.name)}, {"model", tagged(loaded.entry.name)}, {"size", loaded.bytes + loaded.adapter_bytes}, {"weights", loaded.weights}, {"digest", loaded.entry.digest},
                     {"details", details(loaded.entry)}, {"expires_at", timestamp(expires)}, {"size_vram", 0}, {"context_length", loaded.context}});
   }
   exchange->send(json_response({{"models", std::move(list)}}));
@@ -74,10 +74,12 @@ void show(Service& service, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const ModelEntry entry = service.catalog.resolve(model_name(fields));
-  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template);
+  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template, recipes::TemplateChoice::kStored);
+  const store::StoredModel* stored = files.stored && entry.adapter.empty() && entry.chat_template.empty() ? &*files.stored : nullptr;
   std::string modelfile;
   try {
-    modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());
+    if (stored) modelfile = store::to_text(stored->modelfile());
+    else modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());
   } catch (const Error&) {
     // Not every chat template can be said in Ollama's language.
     modelfile = fmt::format("FROM {}\n", entry.files.string()) + (entry.adapter.empty() ? "" : fmt::format("ADAPTER {}\n", entry.adapter.string()));
@@ -89,10 +91,12 @@ void show(Service& service, const Exchange& exchange) {
   Json capabilities = Json::array({"completion"});
   if (source.find("tools") != std::string::npos) capabilities.push_back("tools");
   if (source.find("<think>") != std::string::npos) capabilities.push_back("thinking");
-  Json json = {{"modelfile", modelfile}, {"parameters", parameters}, {"template", source}, {"details", details(entry)},
+  Json json = {{"modelfile", modelfile}, {"parameters", parameters}, {"template", stored && stored->chat_template ? *stored->chat_template : source}, {"details", details(entry)},
                {"model_info", model_info(files, entry, fields.boolean("verbose").value_or(false))}, {"capabilities", std::move(capabilities)},
                {"modified_at", timestamp_of(entry.modified)}};
   if (!entry.system.empty()) json["system"] = entry.system;
+  if (!entry.messages.empty()) json["messages"] = entry.messages;
+  if (stored && !stored->licenses.empty()) json["license"] = fmt::format("{}", fmt::join(stored->licenses, "\n"));
   exchange->send(json_response(json));
 }
 
@@ -115,16 +119,17 @@ void embed_texts(Service& service, const Exchange& exchange, bool old) {
   const Json* options = fields.object("options");
   const ModelPool::Lease lease = service.pool.acquire(name, keep_alive);
   const int64_t context = context_of(ollama_settings(lease->entry.parameters, options ? *options : Json()), lease->context());
-  Json vectors = Json::array();
+  std::vector<std::vector<int32_t>> inputs;
   int64_t tokens = 0;
   for (const std::string& text : texts) {
     if (text.empty() && old) break;
-    const auto ids = input_ids(*lease, text, context, truncate);
-    tokens += static_cast<int64_t>(ids.size());
-    auto vector = embed(*lease, ids);
+    inputs.push_back(input_ids(*lease, text, context, truncate));
+    tokens += static_cast<int64_t>(inputs.back().size());
+  }
+  Json vectors = Json::array();
+  for (auto& vector : embed(*lease, inputs)) {
     if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
     vectors.push_back(std::move(vector));
-    if (exchange->gone()) return exchange->drop();
   }
   if (old) return exchange->send(json_response({{"embedding", vectors.empty() ? Json::array() : vectors[0]}}));
   exchange->send(json_response({{"model", name}, {"embeddings", std::move(vectors)}, {"total_duration", nanoseconds(seconds_since(started))},

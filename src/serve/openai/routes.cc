@@ -97,15 +97,16 @@ void embeddings(Service& service, const Exchange& exchange) {
   if (format != "float" && format != "base64") fields.refuse("encoding_format", "float or base64");
   const auto dimensions = fields.integer("dimensions", 1, INT32_MAX);
   const ModelPool::Lease lease = service.pool.acquire(name, std::nullopt);
-  Json data = Json::array();
+  std::vector<std::vector<int32_t>> ids;
   int64_t tokens = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const auto ids = tokens_of(*lease, inputs[i], /*special=*/false, "input");
-    tokens += static_cast<int64_t>(ids.size());
-    auto vector = embed(*lease, ids);
+  for (const TextInput& input : inputs) {
+    ids.push_back(tokens_of(*lease, input, /*special=*/false, "input"));
+    tokens += static_cast<int64_t>(ids.back().size());
+  }
+  Json data = Json::array();
+  for (auto& vector : embed(*lease, ids)) {
     if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
-    data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", format == "base64" ? Json(base64_of(vector)) : Json(vector)}});
-    if (exchange->gone()) return exchange->drop();
+    data.push_back({{"object", "embedding"}, {"index", data.size()}, {"embedding", format == "base64" ? Json(base64_of(vector)) : Json(vector)}});
   }
   exchange->send(json_response({{"object", "list"}, {"data", std::move(data)}, {"model", name}, {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}}));
 }

@@ -1,0 +1,231 @@
+#include "serve/ollama/store_routes.h"
+
+#include "recipes/create.h"
+#include "serve/api/errors.h"
+#include "serve/ollama/requests.h"
+#include "store/digest.h"
+#include "store/transfer.h"
+
+namespace hone::serve::ollama {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxWork = 8;
+
+// Progress as lines, or one answer at the end. An error before the first line has its status; later it is the last line.
+class Reply {
+ public:
+  Reply(Exchange exchange, bool stream) : exchange_(std::move(exchange)), stream_(stream) {}
+  void line(const Json& json) {
+    if (!stream_) return;
+    std::string text = dump(json) + "\n";
+    if (begun_) exchange_->write(std::move(text));
+    else exchange_->begin({200, "application/x-ndjson", std::move(text), {}});
+    begun_ = true;
+  }
+  void progress(const store::Progress& p) {
+    const auto now = Clock::now();
+    const bool same = p.status == last_ && p.completed < p.total;
+    if (same && now - sent_ < std::chrono::milliseconds(100)) return;
+    last_ = p.status;
+    sent_ = now;
+    Json json = {{"status", p.status}};
+    if (!p.digest.empty()) json["digest"] = p.digest;
+    if (p.total > 0) json["total"] = p.total, json["completed"] = p.completed;
+    line(json);
+  }
+  void success() {
+    if (!stream_) return exchange_->send(json_response({{"status", "success"}}));
+    line({{"status", "success"}});
+    exchange_->end();
+  }
+  void failure(const Error& error) {
+    if (!begun_) return exchange_->send(error_response(exchange_->request(), error));
+    line(ollama_error(in_words(error)));
+    exchange_->end();
+  }
+
+ private:
+  Exchange exchange_;
+  bool stream_, begun_ = false;
+  std::string last_;
+  Clock::time_point sent_;
+};
+
+void run(StoreWork& work, const Exchange& exchange, bool stream, std::function<void(const store::Watch&)> task) {
+  work.start([&work, exchange, stream, task = std::move(task)] {
+    Reply reply(exchange, stream);
+    try {
+      task({[&](const store::Progress& p) { reply.progress(p); }, [&] { return work.stopping() || exchange->gone(); }});
+      reply.success();
+    } catch (const Error& error) {
+      reply.failure(error);
+    } catch (const std::exception& error) {
+      reply.failure(Error(ErrorCode::kInternal, "store", error.what()));
+    }
+  });
+}
+
+bool streams(const Fields& fields) { return fields.boolean("stream").value_or(true); }
+
+void transfer(StoreWork& work, const Exchange& exchange, bool pull) {
+  const Json body = parse_body(exchange->request().body);
+  const Fields fields(body);
+  const store::ModelName name = store::parse_name(model_name(fields));
+  const bool insecure = fields.boolean("insecure").value_or(false);
+  run(work, exchange, streams(fields), [=](const store::Watch& watch) {
+    store::Library library;
+    if (!pull) return store::push(library, name, insecure, watch);
+    const store::Pulled pulled = store::pull(library, name, insecure, watch);
+    if (name.on_hub() && !pulled.snapshot) recipes::complete_model(library, pulled.name, watch);
+  });
+}
+
+// "files" and "adapters": {"file name": "sha256:…"} of blobs that were sent before; one each.
+std::string blob_of(const Fields& fields, const char* name) {
+  const Json* files = fields.object(name);
+  if (!files || files->empty()) return {};
+  const Json& digest = files->begin().value();
+  if (files->size() != 1 || !digest.is_string()) throw Error(ErrorCode::kUnsupported, name, "expected one GGUF file", "send it as {\"model.gguf\": \"sha256:…\"}");
+  const fs::path path = store::Library().own().blob_path(digest.get<std::string>());
+  if (!fs::exists(path)) throw Error(ErrorCode::kNotFound, name, fmt::format("there is no blob {}", digest.get<std::string>()), "send it first: POST /api/blobs/DIGEST");
+  return path.string();
+}
+
+// {"model", "from" or "files", "adapters", "template", "system", "parameters", "messages", "license", "quantize"}, or a "modelfile".
+void create(StoreWork& work, const Exchange& exchange) {
+  const Json body = parse_body(exchange->request().body);
+  const Fields fields(body);
+  const store::ModelName name = store::parse_name(model_name(fields));
+  recipes::CreateOptions options;
+  if (const auto text = fields.string("modelfile", size_t{4} << 20)) options.file = store::parse_modelfile(*text, "modelfile");
+  if (const auto from = fields.string("from", 4096)) options.file.from = *from;
+  // Paths of this machine are not for clients: FROM is a name, or a blob that was sent.
+  if (!options.file.from.empty() && fs::exists(options.file.from)) throw Error(ErrorCode::kInvalidInput, "from", "is a path; a client names a model of the store", "use hone create, or send the file: POST /api/blobs/DIGEST");
+  if (!options.file.from.empty()) options.file.from = store::parse_name(options.file.from).full();
+  if (!options.file.adapters.empty()) throw Error(ErrorCode::kInvalidInput, "modelfile", "ADAPTER names a path of this machine", "send the file, and name it in adapters");
+  if (const std::string blob = blob_of(fields, "files"); !blob.empty()) options.file.from = blob;
+  if (options.file.from.empty()) throw Error(ErrorCode::kInvalidInput, "from", "neither from nor files was given", "name a model of the store");
+  if (const std::string blob = blob_of(fields, "adapters"); !blob.empty()) options.file.adapters = {blob};
+  if (const auto text = fields.string("template", size_t{1} << 20)) options.file.chat_template = *text;
+  if (const auto text = fields.string("system", size_t{1} << 20)) options.file.system = *text;
+  if (fields.find("license")) options.file.licenses = fields.strings("license", 64);
+  if (const Json* parameters = fields.object("parameters"))
+    for (const auto& [key, value] : parameters->items())
+      for (const Json& one : value.is_array() ? value : Json::array({value})) store::set_parameter(options.file.parameters, key, one.is_string() ? one.get<std::string>() : dump(one), "parameters");
+  if (const Json* messages = fields.array("messages", 4096))
+    for (size_t i = 0; i < messages->size(); ++i) {
+      const Json message = checked_message((*messages)[i], fmt::format("messages[{}]", i));
+      options.file.messages.push_back({message.value("role", ""), message.value("content", "")});
+    }
+  options.quantize = fields.string("quantize", 32).value_or("");
+  options.folder = store::ModelStore::default_root();
+  run(work, exchange, streams(fields), [name, options](const store::Watch& watch) {
+    recipes::CreateOptions watched = options;
+    watched.watch = watch;
+    store::Library library;
+    recipes::create_model(library, name, watched);
+  });
+}
+
+// Answers without a stream: a status and nothing, as Ollama does.
+void run_quietly(StoreWork& work, const Exchange& exchange, std::function<void()> task, int status = 200) {
+  work.start([exchange, status, task = std::move(task)] {
+    try {
+      task();
+      exchange->send({status, "text/plain; charset=utf-8", "", {}});
+    } catch (const Error& error) {
+      exchange->send(error_response(exchange->request(), error));
+    } catch (const std::exception& error) {
+      exchange->send(error_response(exchange->request(), Error(ErrorCode::kInternal, "store", error.what())));
+    }
+  });
+}
+
+void copy(StoreWork& work, const Exchange& exchange) {
+  const Json body = parse_body(exchange->request().body);
+  const Fields fields(body);
+  const store::ModelName from = store::parse_name(fields.string("source", 512).value_or("")), to = store::parse_name(fields.string("destination", 512).value_or(""));
+  run_quietly(work, exchange, [from, to, &work] {
+    store::Library library;
+    store::copy_model(library, from, to, {{}, [&work] { return work.stopping(); }});
+  });
+}
+
+void remove(Service& service, StoreWork& work, const Exchange& exchange) {
+  const Json body = parse_body(exchange->request().body);
+  const store::ModelName name = store::parse_name(model_name(Fields(body)));
+  run_quietly(work, exchange, [name, &service] {
+    store::Library library;
+    if (!library.holding(name)) library.open(name);  // says what is near
+    service.pool.unload(name.shortest());
+    store::remove_model(library, name);
+    library.own().prune();
+  });
+}
+
+std::string digest_in(const Exchange& exchange) {
+  const std::string digest = exchange->request().path.substr(std::string_view("/api/blobs/").size());
+  if (!store::is_digest(digest)) throw Error(ErrorCode::kInvalidInput, "digest", "expected sha256: and 64 hexadecimal digits");
+  return digest;
+}
+
+void has_blob(const Exchange& exchange) {
+  const std::string digest = digest_in(exchange);
+  std::error_code error;
+  if (!fs::is_regular_file(store::Library().own().blob_path(digest), error)) throw Error(ErrorCode::kNotFound, "digest", fmt::format("there is no blob {}", digest));
+  exchange->send({200, "text/plain; charset=utf-8", "", {}});
+}
+
+void add_blob(StoreWork& work, const Exchange& exchange) {
+  const std::string digest = digest_in(exchange);
+  run_quietly(work, exchange, [exchange, digest] {
+    if (store::digest_of(exchange->request().body) != digest) throw Error(ErrorCode::kInvalidInput, "digest", "the body has another digest", "send the file unchanged");
+    store::Library library;
+    const store::WriteLease lease = library.own().lease();
+    library.own().add(lease, store::media::kModel, exchange->request().body);
+  }, /*status=*/201);
+}
+
+}  // namespace
+
+void StoreWork::start(std::function<void()> work) {
+  const std::lock_guard lock(mutex_);
+  for (auto it = running_.begin(); it != running_.end();) {
+    if (!it->done) {
+      ++it;
+      continue;
+    }
+    it->thread.join();
+    it = running_.erase(it);
+  }
+  if (stopping_) throw Error(ErrorCode::kBusy, "server", "the server is stopping", "try again later");
+  if (running_.size() >= kMaxWork) throw Error(ErrorCode::kBusy, "store", fmt::format("{} changes of the store are going on", running_.size()), "try again later");
+  Running& one = running_.emplace_back();
+  one.thread = std::thread([&one, work = std::move(work)]() mutable {
+    work();
+    work = nullptr;  // lets go of the exchange
+    one.done = true;
+  });
+}
+
+void StoreWork::finish() {
+  stop();
+  const std::lock_guard lock(mutex_);
+  for (Running& one : running_) one.thread.join();
+  running_.clear();
+}
+
+void add_store_routes(http::Router& router, Service& service, StoreWork& work) {
+  const auto add = [&](const char* method, const char* path, http::Router::Route route) { add_route(router, method, path, http::Role::kAdmin, std::move(route)); };
+  add("POST", "/api/pull", [&work](const Exchange& exchange) { transfer(work, exchange, /*pull=*/true); });
+  add("POST", "/api/push", [&work](const Exchange& exchange) { transfer(work, exchange, /*pull=*/false); });
+  add("POST", "/api/create", [&work](const Exchange& exchange) { create(work, exchange); });
+  add("POST", "/api/copy", [&work](const Exchange& exchange) { copy(work, exchange); });
+  add("DELETE", "/api/delete", [&service, &work](const Exchange& exchange) { remove(service, work, exchange); });
+  add("GET", "/api/blobs/*", has_blob);
+  add("POST", "/api/blobs/*", [&work](const Exchange& exchange) { add_blob(work, exchange); });
+}
+
+}  // namespace hone::serve::ollama
