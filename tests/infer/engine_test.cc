@@ -88,7 +88,8 @@ TEST_P(EngineTest, GreedyAnswersAreTransformers) {
   const auto model = load(DType::kF32);
   const text::Tokenizer tokenizer = numbers(model->config().vocab_size);
   Engine engine(model, tokenizer, {});
-  for (const auto& row : read_json(folder_ / "greedy.json").at("rows")) {
+  const nlohmann::json rows = read_json(folder_ / "greedy.json").at("rows");
+  for (const auto& row : rows) {
     const auto expected = row.at("base").get<Ids>();
     EXPECT_EQ(ask(engine, request(row.at("prompt").get<Ids>(), static_cast<int64_t>(expected.size()))), expected);
   }
