@@ -72,6 +72,29 @@ TEST(Gemm, RowsOfGenerationWithEveryWeightType) {
         }
 }
 
+// A diverged model must not answer as if nothing had happened, nor spoil what is beside it.
+TEST(Gemm, RowsOfGenerationShowWhatIsNotFinite) {
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kQ4_1, DType::kQ6_K, DType::kBF16})
+      for (const float broken : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        SCOPED_TRACE(fmt::format("{} {} {}", name(isa), name(type), broken));
+        Owned a = random_matrix(DType::kBF16, 3, 256, 1);
+        const BF16 value = to_bf16(broken);
+        std::memcpy(a.bytes.data() + 2 * (256 + 77), &value, 2);  // of the second row, with finite ones after it
+        const Owned b = random_matrix(type, 20, 256, 2);
+        Gemm g;
+        g.m = 3;
+        g.n = 20;
+        g.products[0] = {of(a), false, of(b), true, 1};
+        g.precision = Precision::kRows;
+        const std::vector<float> c = run(kernels(isa), g);
+        for (int64_t j = 0; j < 20; ++j) {
+          EXPECT_FALSE(std::isfinite(c[static_cast<size_t>(20 + j)]));
+          EXPECT_TRUE(std::isfinite(c[static_cast<size_t>(j)]) && std::isfinite(c[static_cast<size_t>(40 + j)]));
+        }
+      }
+}
+
 TEST(Gemm, TwoProductsBiasAccumulateAndTransposedA) {
   for (const Isa isa : fast_isas())
     for (const auto& [m, n, k] : kCases) {
