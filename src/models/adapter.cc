@@ -72,7 +72,7 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
 
 namespace {
 
-// Calls take(layer, A, B) for every pair, B's rows in this model's order; false passes a layer over. Throws for what does not fit.
+// Calls take(layer, A, B) for every pair, B's rows in this model's order. Returns how many there are; throws for what does not fit.
 template <class Each, class Take>
 int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::LoraAdapter& adapter, const std::string& where, Take take) {
   std::map<std::string_view, const io::LoraPair*> pairs;
@@ -117,7 +117,10 @@ nn::AdapterLayers adapter_layers(const CausalLm& model, const io::LoraAdapter& a
     if (linear.name.find(".mlp.experts.") != std::string::npos)
       throw Error(ErrorCode::kUnsupported, where, fmt::format("changes the routed expert {}", linear.name), "serve the merged model: hone export RUN --format gguf");
     if (layers.size() <= linear.ordinal) layers.resize(linear.ordinal + 1);
-    layers[linear.ordinal] = {Variable(a), Variable(b), static_cast<float>(adapter.scale())};
+    ops::Lora& lora = layers[linear.ordinal];
+    lora.a = Variable(a);
+    lora.b = Variable(b);
+    lora.scale = static_cast<float>(adapter.scale());
   });
   return layers;
 }

@@ -8,9 +8,8 @@ void add_row_adapters(const Linear& layer, const Variable& x, const Variable& y,
   if (!pass.row_adapters) return;
   for (const RowAdapter& rows : *pass.row_adapters) {
     if (layer.ordinal >= rows.layers->size()) continue;
-    const LoraPair& pair = (*rows.layers)[layer.ordinal];
-    if (!pair.a.defined()) continue;
-    ops::add_low_rank(y.value().rows(rows.begin, rows.end), x.value().rows(rows.begin, rows.end), pair.a.value(), pair.b.value(), pair.scale);
+    const ops::Lora& lora = (*rows.layers)[layer.ordinal];
+    if (lora.a.defined()) ops::add_low_rank(y.value().rows(rows.begin, rows.end), x.value().rows(rows.begin, rows.end), lora);
   }
 }
 

@@ -12,13 +12,8 @@ namespace hone::nn {
 
 using autograd::Variable;
 
-/// One layer's part of an adapter: + scale · x·Aᵀ·Bᵀ, a (R, K) F32, b (N, R) F32.
-struct LoraPair {
-  Variable a, b;
-  float scale = 1;
-};
-/// A whole adapter, by Linear::ordinal; undefined pairs where it has none.
-using AdapterLayers = std::vector<LoraPair>;
+/// A whole adapter, by Linear::ordinal; A and B are undefined where it has none.
+using AdapterLayers = std::vector<ops::Lora>;
 
 /// Rows [begin, end) of a pass belong to requests that use this adapter.
 struct RowAdapter {

@@ -49,18 +49,20 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
   Tensor y = Tensor::empty({q.size(0), h * shape.value_dim}, type), lse = Tensor::empty({q.size(0), h}, DType::kF32);
   kernels_for(y).attention(shape, q.value().raw(), k.value().raw(), v.value().raw(), y.raw_mutable(),
                            lse.data_mutable<float>(), threads());
-  auto recipe = std::make_shared<autograd::Recipe>();
-  recipe->make = [q = q.value(), k = k.value(), v = v.value(), lse, shape, q_begin, k_begin] {
-    Tensor again = Tensor::empty({q.size(0), shape.heads * shape.value_dim}, q.dtype());
-    kernels_for(again).attention(shape, q.raw(), k.raw(), v.raw(), again.raw_mutable(), lse.data_mutable<float>(), threads());
-    return again;
-  };
-  const bool remade = attention_output_remade(q.size(0), shape.segments);
+  std::shared_ptr<autograd::Recipe> recipe;  // null: the output is kept
+  if (autograd::needs_grad({&q, &k, &v}) && attention_output_remade(q.size(0), shape.segments)) {
+    recipe = std::make_shared<autograd::Recipe>();
+    recipe->make = [q = q.value(), k = k.value(), v = v.value(), lse, shape, q_begin, k_begin] {
+      Tensor again = Tensor::empty({q.size(0), shape.heads * shape.value_dim}, q.dtype());
+      kernels_for(again).attention(shape, q.raw(), k.raw(), v.raw(), again.raw_mutable(), lse.data_mutable<float>(), threads());
+      return again;
+    };
+  }
   Variable result = autograd::record(
       "attention", {q, k, v}, y,
-      [q = q.value(), k = k.value(), v = v.value(), kept = remade ? Tensor{} : y, recipe, lse, shape, q_begin, k_begin](std::vector<Tensor>& dy,
+      [q = q.value(), k = k.value(), v = v.value(), kept = recipe ? Tensor{} : y, recipe, lse, shape, q_begin, k_begin](std::vector<Tensor>& dy,
                                                                                                                      autograd::Gradients& out) {
-        const Tensor output = kept.defined() ? kept : recipe->made.defined() ? std::exchange(recipe->made, {}) : recipe->make();
+        const Tensor output = !recipe ? kept : recipe->made.defined() ? std::exchange(recipe->made, {}) : recipe->make();
         Tensor dq = Tensor::empty(q.shape(), q.dtype()), dk = Tensor::empty(k.shape(), k.dtype());
         Tensor dv = Tensor::empty(v.shape(), v.dtype());
         kernels_for(q).attention_backward(shape, q.raw(), k.raw(), v.raw(), output.raw(), lse.data<float>(), dy[0].raw(),
@@ -69,7 +71,7 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
         if (out.needed(1)) out.add(1, dk);
         if (out.needed(2)) out.add(2, dv);
       });
-  if (remade && result.requires_grad()) result.set_recipe(std::move(recipe));
+  if (recipe) result.set_recipe(std::move(recipe));
   return result;
 }
 

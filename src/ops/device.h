@@ -40,7 +40,8 @@ inline kernels::Precision precision_of(DType activation) {
 
 /// The products of activations with a weight: in bytes where the weight is int8 and the activations are BF16.
 inline kernels::Precision precision_of(DType activation, const Tensor& weight) {
-  return activation == DType::kBF16 && weight.dtype() == DType::kI8 && !RowByRow::active() ? kernels::Precision::kInt8 : precision_of(activation);
+  const kernels::Precision plain = precision_of(activation);
+  return plain == kernels::Precision::kBF16 && weight.dtype() == DType::kI8 ? kernels::Precision::kInt8 : plain;
 }
 
 /// (rows, cols) of any tensor: the last axis, and everything before it.

@@ -221,14 +221,13 @@ Variable linear_onto(const Variable& addend, const Variable& x, const LinearLaye
   return autograd::record("linear_onto", p.inputs, std::move(p.outputs), std::move(p.backward))[0];
 }
 
-void add_low_rank(const Tensor& y, const Tensor& x, const Tensor& a, const Tensor& b, float scale) {
+void add_low_rank(const Tensor& y, const Tensor& x, const Lora& lora) {
   const profile::Scope scope("add_low_rank");
-  const int64_t rows = matrix(x).rows, rank = a.size(0);
-  HONE_CHECK(matrix(y).rows == rows && matrix(y).cols == b.size(0) && matrix(x).cols == a.size(1) && b.size(1) == rank, "add_low_rank: y {}, x {}, A {}, B {}",
-             y.shape().str(), x.shape().str(), a.shape().str(), b.shape().str());
-  const Tensor u = Tensor::empty({rows, rank}, x.dtype());
-  run(Call(u, rows, rank, precision_of(x.dtype())).product(matrix(x), false, matrix(a), true));
-  run(Call(y, rows, b.size(0), precision_of(x.dtype())).product(matrix(u), false, matrix(b), true, scale).accumulate());
+  const int64_t rows = matrix(x).rows;
+  HONE_CHECK(matrix(y).rows == rows && matrix(y).cols == lora.b.size(0) && matrix(x).cols == lora.a.size(1) && lora.b.size(1) == lora.a.size(0),
+             "add_low_rank: y {}, x {}, A {}, B {}", y.shape().str(), x.shape().str(), lora.a.shape().str(), lora.b.shape().str());
+  const Tensor u = LoraPass{lora}.down(x);
+  run(Call(y, rows, lora.b.size(0), precision_of(x.dtype())).product(matrix(u), false, matrix(lora.b.value()), true, lora.scale).accumulate());
 }
 
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,

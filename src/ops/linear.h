@@ -42,7 +42,7 @@ Variable linear_onto(const Variable& addend, const Variable& x, const LinearLaye
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,
                         const std::vector<Lora>& loras);
 
-/// y (T, N) += scale · x·Aᵀ·Bᵀ in place, without a backward pass: the adapter of some rows of a batch. a (R, K) and b (N, R) F32.
-void add_low_rank(const Tensor& y, const Tensor& x, const Tensor& a, const Tensor& b, float scale);
+/// y (T, N) += scale · drop(x)·Aᵀ·Bᵀ in place, without a backward pass: the adapter of some rows of a batch.
+void add_low_rank(const Tensor& y, const Tensor& x, const Lora& lora);
 
 }  // namespace hone::ops

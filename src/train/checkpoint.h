@@ -35,8 +35,9 @@ struct TrainState {
 };
 
 /// The checkpoints of one run: RUN/checkpoints/step-00000120. Each holds weights.safetensors (the trained parameters),
-/// optimizer.safetensors (both moments; none while they are zero, before the first update), state.json, and manifest.json with the SHA-256 of the others, written last. A folder
-/// is filled under a temporary name, synced, then renamed, so a killed process leaves no half checkpoint.
+/// optimizer.safetensors (both moments; none while they are zero, before the first update), state.json, and manifest.json with the
+/// SHA-256 of the others, written last. A folder is filled under a temporary name, synced, then renamed, so a killed process leaves
+/// no half checkpoint.
 class CheckpointStore {
  public:
   /// Creates RUN/checkpoints and removes what an interrupted save left there.
