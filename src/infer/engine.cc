@@ -244,12 +244,11 @@ class Engine::Scheduler {
         continue;
       }
       const auto victim = std::find_if(running_.rbegin(), running_.rend(), [&](const auto& other) {
-        const bool again = !other->request.prompt_logprobs && !other->request.embed;  // may be computed twice
-        return again && !other->pages.empty() && other->number > running.number && std::find(keep.begin(), keep.end(), other) == keep.end();
+        return !other->pages.empty() && other->number > running.number && std::find(keep.begin(), keep.end(), other) == keep.end();
       });
       if (victim == running_.rend()) return false;
       let_go(**victim);
-      (*victim)->computed = (*victim)->remembered = 0;
+      (*victim)->begin_again();
     }
     return true;
   }

@@ -44,9 +44,9 @@ void Running::show(const TokenEvent& event) {
 }
 
 void Running::prompt_logits(const float* logits, int64_t first, int64_t n, int64_t vocab) {
-  if (first == 0) show({ids[0], true, {}, 0, {}});
-  for (int64_t i = 0; i < n && first + i + 1 < prompt_tokens(); ++i) {
-    TokenEvent event{ids[static_cast<size_t>(first + i + 1)], true, {}, 0, {}};
+  if (shown_prompt == 0) show({ids[0], true, {}, 0, {}}), shown_prompt = 1;
+  for (int64_t i = std::max<int64_t>(0, shown_prompt - first - 1); i < n && shown_prompt < prompt_tokens(); ++i) {
+    TokenEvent event{ids[static_cast<size_t>(shown_prompt++)], true, {}, 0, {}};
     event.logprob = logprob_of({logits + i * vocab, static_cast<size_t>(vocab)}, event.id, std::max(0, request.top_logprobs), &event.top).logprob;
     show(event);
   }

@@ -23,7 +23,9 @@ struct Running {
 
   /// Takes the logits (V) that follow ids: samples, shows, and ends the request when its answer is over.
   void next_token(std::span<float> logits, int64_t context);
-  /// Shows tokens of the prompt; row i of logits (n, V) follows token first + i.
+  /// Forgets what was computed; what was shown stays shown.
+  void begin_again() { computed = remembered = 0, hidden_sum.clear(); }
+  /// Shows tokens of the prompt that were not shown yet; row i of logits (n, V) follows token first + i.
   void prompt_logits(const float* logits, int64_t first, int64_t n, int64_t vocab);
   void end(Finish finish) { over = true, outcome.finish = finish; }
   void fail(const Error& error) { over = true, outcome.error = error; }
@@ -43,6 +45,7 @@ struct Running {
   int64_t remembered = 0;              // pages that the pool knows as prefixes
   std::vector<KvPool::Page*> pages;
   std::vector<float> hidden_sum;       // with embed (C)
+  int64_t shown_prompt = 0;            // with prompt_logprobs: tokens
   bool over = false;
   Outcome outcome;
 

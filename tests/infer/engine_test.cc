@@ -240,6 +240,34 @@ TEST_P(OneEngine, CancelsRefusesAndEnds) {
   EXPECT_TRUE(last->outcome.has_value()) << "an ending engine ends its requests";
 }
 
+// A prompt that is only read gives its pages back like any other: with memory for less than it and the answer before it, both end,
+// and a token of the prompt is shown once.
+TEST_P(OneEngine, ReadingGivesWayWhenMemoryIsShort) {
+  const auto model = load(DType::kF32);
+  const int64_t vocab = model->config().vocab_size;
+  const text::Tokenizer tokenizer = numbers(vocab);
+  const auto ask_both = [&](int64_t cache_tokens, bool embed) {
+    Engine engine(model, tokenizer, {.prefill_chunk = 4, .cache_tokens = cache_tokens});
+    const auto answer = std::make_shared<Kept>(), read = std::make_shared<Kept>();
+    engine.submit(request(prompt(vocab, 8, 1), 110), answer);
+    Request r = request(prompt(vocab, 100, 2), 0);
+    r.embed = embed;
+    r.prompt_logprobs = !embed;
+    engine.submit(r, read);
+    EXPECT_FALSE(answer->wait().error);
+    EXPECT_FALSE(read->wait().error);
+    EXPECT_EQ(answer->answer.size(), 110u);
+    return read;
+  };
+  for (const bool embed : {true, false}) {
+    const auto ample = ask_both(0, embed), scarce = ask_both(128, embed);
+    EXPECT_EQ(ample->outcome->embedding, scarce->outcome->embedding);
+    ASSERT_EQ(ample->prompt.size(), embed ? 0u : 100u);
+    ASSERT_EQ(scarce->prompt.size(), ample->prompt.size());
+    for (size_t t = 0; t < ample->prompt.size(); ++t) EXPECT_EQ(ample->prompt[t].logprob, scarce->prompt[t].logprob) << t;
+  }
+}
+
 TEST_P(OneEngine, SingleShotsWaitForCompany) {
   const auto model = load(DType::kF32);
   const int64_t vocab = model->config().vocab_size;
