@@ -104,8 +104,7 @@ class Engine::Scheduler {
 
   void refuse_impossible(const Request& request) const {
     const auto tokens = static_cast<int64_t>(request.prompt.size());
-    const bool only_prompt = request.embed || request.options.max_tokens == 0;
-    const int64_t room = context() - (only_prompt ? 0 : 1);
+    const int64_t room = context() - (request.single_shot() ? 0 : 1);
     if (tokens == 0) throw Error(ErrorCode::kInvalidInput, "prompt", "it holds no token", "write something to answer");
     if (tokens > room) throw Error(ErrorCode::kInvalidInput, "prompt", fmt::format("{} tokens do not fit a context that takes {}", tokens, room), "shorten it");
     for (const int32_t id : request.prompt)
@@ -127,11 +126,10 @@ class Engine::Scheduler {
           admit();
         }
         if (closing_) {
-          for (const auto& waiting : queue_) running_.push_back(waiting);
+          running_.insert(running_.end(), queue_.begin(), queue_.end());
           queue_.clear();
-        }
-        if (closing_)
           for (const auto& running : running_) running->cancelled = true;
+        }
       }
       sweep();
       {
@@ -152,22 +150,21 @@ class Engine::Scheduler {
     held_.reset();
     std::deque<std::shared_ptr<Running>> later;
     const auto now = Clock::now();
+    const auto patience = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.batch_timeout));
     int64_t shots = 0;
-    for (const auto& waiting : queue_) shots += waiting->single_shot();
-    bool release = shots >= options_.max_batch;
+    bool release = closing_;
     for (const auto& waiting : queue_) {
-      const auto due = waiting->submitted + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.batch_timeout));
-      release = release || (waiting->single_shot() && due <= now);
+      if (!waiting->request.single_shot()) continue;
+      ++shots;
+      release = release || waiting->submitted + patience <= now;
     }
+    release = release || shots >= options_.max_batch;
     while (!queue_.empty()) {
       auto next = std::move(queue_.front());
       queue_.pop_front();
-      const bool hold = next->single_shot() && options_.batch_timeout > 0 && !release && !next->cancelled && !closing_;
+      const bool hold = next->request.single_shot() && !release && !next->cancelled;
       if (hold || static_cast<int64_t>(running_.size()) >= options_.max_batch) {
-        if (hold) {
-          const auto due = next->submitted + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.batch_timeout));
-          held_ = held_ ? std::min(*held_, due) : due;
-        }
+        if (hold && !held_) held_ = next->submitted + patience;  // the first is the oldest
         later.push_back(std::move(next));
         continue;
       }
@@ -315,7 +312,7 @@ class Engine::Scheduler {
       if (running.request.embed) add_hidden(running, hidden.rows(ends[s], ends[s + 1]));
       else if (running.request.prompt_logprobs && parts[s].past < running.prompt_tokens()) show_prompt(running, hidden.rows(ends[s], ends[s + 1]), parts[s].past);
       if (running.computed < running.tokens()) continue;
-      if (running.single_shot()) {
+      if (running.request.single_shot()) {
         finish_single_shot(running);
       } else {
         sampling.push_back(chosen[s]);
@@ -391,6 +388,13 @@ class Engine::Scheduler {
   bool closing_ = false;
   std::thread thread_;
 };
+
+EngineMetrics& EngineMetrics::operator+=(const EngineMetrics& o) {
+  waiting += o.waiting, running += o.running, finished += o.finished, refused += o.refused, cancelled += o.cancelled, failed += o.failed;
+  prompt_tokens += o.prompt_tokens, reused_tokens += o.reused_tokens, answer_tokens += o.answer_tokens;
+  steps += o.steps, batch_rows += o.batch_rows, busy_seconds += o.busy_seconds;
+  return *this;
+}
 
 Engine::Engine(std::shared_ptr<const models::CausalLm> model, const text::Tokenizer& tokenizer, const EngineOptions& options)
     : model_(std::move(model)), scheduler_(std::make_unique<Scheduler>(*model_, tokenizer, options)) {}

@@ -57,6 +57,9 @@ struct Request {
   bool prompt_logprobs = false;          // of the prompt's tokens too (all but the first)
   bool embed = false;                    // only the prompt's embedding is wanted
   std::shared_ptr<TokenFilter> filter;
+
+  /// Whether the prompt is read once and nothing is answered.
+  bool single_shot() const { return embed || options.max_tokens == 0; }
 };
 
 /// One token of the answer (or of the prompt, with prompt_logprobs).
@@ -92,6 +95,8 @@ struct EngineMetrics {
   int64_t prompt_tokens = 0, reused_tokens = 0, answer_tokens = 0;
   int64_t steps = 0, batch_rows = 0;   // rows: tokens that passed through the model, over all steps
   double busy_seconds = 0;
+
+  EngineMetrics& operator+=(const EngineMetrics& other);
 };
 
 class Engine {

@@ -15,7 +15,6 @@ using Clock = std::chrono::steady_clock;
 struct Running {
   Running(uint64_t number, Request wanted, std::shared_ptr<Receiver> to, const text::Tokenizer& tokenizer);
 
-  bool single_shot() const { return request.embed || request.options.max_tokens == 0; }
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
   int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
   /// Whether its next token comes from the last one sampled, alone.

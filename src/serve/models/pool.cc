@@ -23,21 +23,6 @@ struct Slot {
 
 namespace {
 
-void add(infer::EngineMetrics& sum, const infer::EngineMetrics& m) {
-  sum.waiting += m.waiting;
-  sum.running += m.running;
-  sum.finished += m.finished;
-  sum.refused += m.refused;
-  sum.cancelled += m.cancelled;
-  sum.failed += m.failed;
-  sum.prompt_tokens += m.prompt_tokens;
-  sum.reused_tokens += m.reused_tokens;
-  sum.answer_tokens += m.answer_tokens;
-  sum.steps += m.steps;
-  sum.batch_rows += m.batch_rows;
-  sum.busy_seconds += m.busy_seconds;
-}
-
 // The adapter that the entry's requests go through, with the rows of PEFT's checkpoints; nullopt for a plain model.
 std::optional<io::LoraAdapter> adapter_of(const ModelEntry& entry, const recipes::ModelFiles& files) {
   const bool stored = files.stored && !files.stored->adapters.empty();
@@ -266,7 +251,7 @@ std::unique_ptr<Slot> ModelPool::take(Slot* slot) {
   std::unique_ptr<Slot> taken = std::move(*found);
   slots_.erase(found);
   const bool last = taken->base && std::none_of(slots_.begin(), slots_.end(), [&](const auto& s) { return s->base == taken->base; });
-  if (last) add(past_, taken->base->engine->metrics());
+  if (last) past_ += taken->base->engine->metrics();
   return taken;
 }
 
@@ -326,7 +311,7 @@ infer::EngineMetrics ModelPool::metrics() const {
   infer::EngineMetrics sum = past_;
   std::set<const Base*> counted;
   for (const auto& slot : slots_)
-    if (slot->base && counted.insert(slot->base.get()).second) add(sum, slot->base->engine->metrics());
+    if (slot->base && counted.insert(slot->base.get()).second) sum += slot->base->engine->metrics();
   return sum;
 }
 
