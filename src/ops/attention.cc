@@ -15,7 +15,7 @@ void check_segments(const Tensor& begin, int64_t rows) {
 
 }  // namespace
 
-bool attention_output_remade(int64_t tokens, int64_t segments) { return tokens <= segments * kRemadeTokens; }
+bool attention_output_remade(int64_t tokens, int64_t segments) { return tokens > kKeptTokens && tokens <= segments * kRemadeTokens; }
 
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
                    const Tensor& k_begin) {

@@ -16,8 +16,9 @@ struct AttentionHeads {
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
                    const Tensor& k_begin);
 
-/// Whether the backward pass makes the output of so many query tokens in so many segments again: while segments are short, that
-/// costs a few per cent of a step and saves a twelfth of what a block keeps.
+/// Whether the backward pass makes the output of so many query tokens in so many segments again: that saves a twelfth of what a block
+/// keeps for a twentieth of a step's time, more where segments are long. A pass over few tokens keeps little anyway.
+inline constexpr int64_t kKeptTokens = 1024;    // of a pass
 inline constexpr int64_t kRemadeTokens = 1024;  // per segment, on average
 bool attention_output_remade(int64_t tokens, int64_t segments);
 

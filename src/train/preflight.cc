@@ -122,7 +122,7 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
 
   uint64_t blocks = 0, largest = 0;
   for (int64_t layer = 0; layer < c.layers; ++layer) {
-    const uint64_t one = kept_by_block(model, tokens, size, c.is_moe_layer(layer), model.keeps_attention_output(question.longest));
+    const uint64_t one = kept_by_block(model, tokens, size, c.is_moe_layer(layer), model.keeps_attention_output(tokens, question.longest));
     blocks += one;
     largest = std::max(largest, one);
   }
