@@ -1,6 +1,11 @@
 #include "infer/batch_cache.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
+
+#include "quant/bf16.h"
 
 namespace hone::infer {
 namespace {
@@ -32,6 +37,58 @@ void get_tokens(const KvLayout& l, const std::byte* page, int64_t count, void* k
       std::memcpy(value + t * values + g * l.value_dim, from + (g * kPage + t) * l.value_dim, static_cast<size_t>(l.value_dim) * sizeof(Element));
 }
 
+// One head's values of one token ↔ bytes `apart` from each other, with a scale per kCacheBlock of them. A block that holds a value
+// that is not finite gets the scale NaN, so that it shows in the answer.
+template <class Element>
+void put_bytes(const Element* from, int64_t n, std::byte* to, int64_t apart, float* scales, int64_t scales_apart) {
+  auto* q = reinterpret_cast<int8_t*>(to);
+  for (int64_t begin = 0; begin < n; begin += kernels::kCacheBlock, scales += scales_apart) {
+    const int64_t end = std::min(n, begin + kernels::kCacheBlock);
+    float top = 0;
+    bool finite = true;
+    for (int64_t i = begin; i < end; ++i) {
+      const float x = std::abs(to_float(from[i]));
+      finite = finite && std::isfinite(x);
+      top = std::max(top, x);
+    }
+    const float inverse = finite && top > 1e-35f ? 127 / top : 0;
+    *scales = finite ? top / 127 : std::numeric_limits<float>::quiet_NaN();
+    for (int64_t i = begin; i < end; ++i) q[i * apart] = finite ? static_cast<int8_t>(std::lrintf(to_float(from[i]) * inverse)) : int8_t{0};
+  }
+}
+template <class Element>
+void get_bytes(Element* to, int64_t n, const std::byte* from, int64_t apart, const float* scales, int64_t scales_apart) {
+  const auto* q = reinterpret_cast<const int8_t*>(from);
+  for (int64_t i = 0; i < n; ++i) to[i] = from_float<Element>(static_cast<float>(q[i * apart]) * scales[i / kernels::kCacheBlock * scales_apart]);
+}
+
+// Calls part(head, keys, their scales, values, their scales) for token t of a page of bytes; keys and their scales lie kPage apart.
+template <class Part>
+void each_head(const KvLayout& l, std::byte* page, int64_t t, Part part) {
+  const kernels::CachePage at = l.page();
+  const int64_t key_blocks = kernels::CachePage::blocks(l.key_dim), value_blocks = kernels::CachePage::blocks(l.value_dim);
+  auto *key_scales = reinterpret_cast<float*>(page + at.key_scales), *value_scales = reinterpret_cast<float*>(page + at.value_scales);
+  for (int64_t g = 0; g < l.kv_heads; ++g)
+    part(g, page + g * l.key_dim * kPage + t, key_scales + g * key_blocks * kPage + t, page + at.values + (g * kPage + t) * l.value_dim, value_scales + (g * kPage + t) * value_blocks);
+}
+
+template <class Element>
+void put_token_as_bytes(const KvLayout& l, std::byte* page, int64_t t, const void* k, const void* v) {
+  each_head(l, page, t, [&](int64_t g, std::byte* keys, float* key_scales, std::byte* values, float* value_scales) {
+    put_bytes(static_cast<const Element*>(k) + g * l.key_dim, l.key_dim, keys, kPage, key_scales, kPage);
+    put_bytes(static_cast<const Element*>(v) + g * l.value_dim, l.value_dim, values, 1, value_scales, 1);
+  });
+}
+
+template <class Element>
+void get_tokens_of_bytes(const KvLayout& l, const std::byte* page, int64_t count, void* k, void* v) {
+  for (int64_t t = 0; t < count; ++t)
+    each_head(l, const_cast<std::byte*>(page), t, [&](int64_t g, std::byte* keys, float* key_scales, std::byte* values, float* value_scales) {
+      get_bytes(static_cast<Element*>(k) + (t * l.kv_heads + g) * l.key_dim, l.key_dim, keys, kPage, key_scales, kPage);
+      get_bytes(static_cast<Element*>(v) + (t * l.kv_heads + g) * l.value_dim, l.value_dim, values, 1, value_scales, 1);
+    });
+}
+
 }  // namespace
 
 BatchCache::BatchCache(const KvLayout& layout, std::vector<Part> parts, bool one_by_one) : layout_(layout), parts_(std::move(parts)), one_by_one_(one_by_one) {
@@ -52,20 +109,22 @@ BatchCache::BatchCache(const KvLayout& layout, std::vector<Part> parts, bool one
 
 void BatchCache::store(int64_t layer, const Tensor& k, const Tensor& v) const {
   const size_t offset = static_cast<size_t>(layer) * layout_.layer_bytes();
+  const bool wide = k.dtype() == DType::kF32;
+  const auto put = layout_.type == DType::kI8 ? wide ? put_token_as_bytes<float> : put_token_as_bytes<BF16> : wide ? put_token<uint32_t> : put_token<uint16_t>;
   int64_t row = 0;
   for (const Part& part : parts_)
     for (int64_t i = 0; i < part.count; ++i, ++row) {
       const int64_t at = part.past + i;
       std::byte* page = (*part.pages)[static_cast<size_t>(at / kPage)]->data + offset;
-      const auto put = layout_.type == DType::kF32 ? put_token<uint32_t> : put_token<uint16_t>;
       put(layout_, page, at % kPage, k.rows(row, row + 1).raw(), v.rows(row, row + 1).raw());
     }
 }
 
-std::pair<Tensor, Tensor> BatchCache::gather(int64_t layer) const {
+std::pair<Tensor, Tensor> BatchCache::gather(int64_t layer, DType type) const {
   const int64_t all = key_segments_.data<int32_t>()[parts_.size()];
-  Tensor k = Tensor::empty({all, layout_.kv_heads * layout_.key_dim}, layout_.type), v = Tensor::empty({all, layout_.kv_heads * layout_.value_dim}, layout_.type);
-  const auto get = layout_.type == DType::kF32 ? get_tokens<uint32_t> : get_tokens<uint16_t>;
+  Tensor k = Tensor::empty({all, layout_.kv_heads * layout_.key_dim}, type), v = Tensor::empty({all, layout_.kv_heads * layout_.value_dim}, type);
+  const bool wide = type == DType::kF32;
+  const auto get = layout_.type == DType::kI8 ? wide ? get_tokens_of_bytes<float> : get_tokens_of_bytes<BF16> : wide ? get_tokens<uint32_t> : get_tokens<uint16_t>;
   const size_t offset = static_cast<size_t>(layer) * layout_.layer_bytes();
   int64_t row = 0;
   for (const Part& part : parts_)
@@ -82,11 +141,11 @@ Tensor BatchCache::attend(int64_t layer, const Tensor& q, const Tensor& k, const
   if (one_by_one_) {
     std::vector<const void*> pages;
     for (const std::byte* page : page_data_) pages.push_back(page + static_cast<size_t>(layer) * layout_.layer_bytes());
-    return ops::cached_attention(q, heads, layout_.value_dim, tokens_, page_begin_, pages);
+    return ops::cached_attention(q, heads, layout_.value_dim, layout_.type, tokens_, page_begin_, pages);
   }
-  bool fresh = true;
+  bool fresh = layout_.type != DType::kI8;  // from bytes, always: a prompt that is read in pieces sees what one read at once does
   for (const Part& part : parts_) fresh = fresh && part.past == 0;
-  const auto [keys, values] = fresh ? std::pair{k, v} : gather(layer);
+  const auto [keys, values] = fresh ? std::pair{k, v} : gather(layer, q.dtype());
   return ops::attention(ops::Variable(q), ops::Variable(keys), ops::Variable(values), heads, sequence.segments, key_segments_).value();
 }
 

@@ -22,8 +22,8 @@ class BatchCache : public nn::KvCache {
 
  private:
   void store(int64_t layer, const Tensor& k, const Tensor& v) const;
-  // All keys and values of every segment, one after the other.
-  std::pair<Tensor, Tensor> gather(int64_t layer) const;
+  // All keys and values of every segment, one after the other, in the activation type.
+  std::pair<Tensor, Tensor> gather(int64_t layer, DType type) const;
 
   const KvLayout& layout_;
   std::vector<Part> parts_;

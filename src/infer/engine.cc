@@ -22,6 +22,10 @@ constexpr int64_t kLogitRows = 64;  // of a prompt's logits at once
 
 int64_t pages_for(int64_t tokens) { return (tokens + kPage - 1) / kPage; }
 
+KvLayout layout_of(const models::CausalLm& model, const EngineOptions& options) {
+  return KvLayout::of(model.config(), options.cache_q8 ? DType::kI8 : model.activation());
+}
+
 int64_t pool_pages(const KvLayout& layout, const EngineOptions& options, int64_t context) {
   if (options.cache_tokens > 0) return pages_for(options.cache_tokens);
   return std::max(pages_for(context), kCacheBytes / static_cast<int64_t>(layout.page_bytes()));
@@ -35,7 +39,7 @@ class Engine::Scheduler {
  public:
   Scheduler(const models::CausalLm& model, const text::Tokenizer& tokenizer, const EngineOptions& options)
       : model_(model), tokenizer_(tokenizer), options_(options),
-        pool_(KvLayout::of(model.config(), model.activation()), pool_pages(KvLayout::of(model.config(), model.activation()), options, model.max_positions())) {
+        pool_(layout_of(model, options), pool_pages(layout_of(model, options), options, model.max_positions())) {
     thread_ = std::thread([this] { loop(); });
   }
 

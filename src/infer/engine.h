@@ -30,6 +30,7 @@ struct EngineOptions {
   int64_t max_queue = 512;      // requests that wait; beyond, submit refuses
   int64_t prefill_chunk = 512;  // prompt tokens of one step, over all sequences
   int64_t cache_tokens = 0;     // keys and values kept, in tokens over all sequences; 0: as many as fit kCacheBytes, at least one context
+  bool cache_q8 = false;        // keys and values as bytes with a scale per 32 of them: half the memory; answers change a little
   double batch_timeout = 0;     // seconds that single-shot requests (max_tokens 0, embed) may wait for max_batch of them to come together
 };
 inline constexpr int64_t kCacheBytes = int64_t{1} << 30;

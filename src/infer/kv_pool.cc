@@ -2,9 +2,9 @@
 
 namespace hone::infer {
 
-KvLayout KvLayout::of(const models::ModelConfig& c, DType activation) {
-  if (c.mla) return {c.layers, c.heads, c.mla->qk_nope_head_dim + c.mla->qk_rope_head_dim, c.mla->v_head_dim, activation};
-  return {c.layers, c.kv_heads, c.head_dim, c.head_dim, activation};
+KvLayout KvLayout::of(const models::ModelConfig& c, DType type) {
+  if (c.mla) return {c.layers, c.heads, c.mla->qk_nope_head_dim + c.mla->qk_rope_head_dim, c.mla->v_head_dim, type};
+  return {c.layers, c.kv_heads, c.head_dim, c.head_dim, type};
 }
 
 std::string KvPool::key_of(const Page* before, std::span<const int32_t> ids, uint64_t salt) {

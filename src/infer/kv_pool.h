@@ -17,11 +17,11 @@ namespace hone::infer {
 /// What one token takes in every layer.
 struct KvLayout {
   int64_t layers = 0, kv_heads = 0, key_dim = 0, value_dim = 0;
-  DType type = DType::kBF16;
+  DType type = DType::kBF16;  // of keys and values: that of the activations, or I8 (kernels::CachePage)
 
-  static KvLayout of(const models::ModelConfig& config, DType activation);
-  size_t element() const { return type == DType::kF32 ? 4 : 2; }
-  size_t layer_bytes() const { return static_cast<size_t>(kernels::kPageTokens * kv_heads * (key_dim + value_dim)) * element(); }
+  static KvLayout of(const models::ModelConfig& config, DType type);
+  kernels::CachePage page() const { return {kv_heads, key_dim, value_dim, type}; }  // of one layer
+  size_t layer_bytes() const { return static_cast<size_t>(page().bytes); }
   size_t page_bytes() const { return layer_bytes() * static_cast<size_t>(layers); }
 };
 

@@ -125,7 +125,7 @@ KernelTable make(const KernelTable& inner) {
     int64_t keys = 0;
     for (int64_t r = 0; r < a.rows; ++r) keys += a.tokens[r];
     const double work = 2 * times(keys, a.heads * (a.head_dim + a.value_dim));
-    return Call{"cached_attention", {work, size_of(a.type) * times(keys, a.kv_heads * (a.head_dim + a.value_dim))}};
+    return Call{"cached_attention", {work, static_cast<double>(CachePage(a.kv_heads, a.head_dim, a.value_dim, a.cache).bytes) / kPageTokens * static_cast<double>(keys)}};
   }>::call;
   t.cross_entropy = Timed<&K::cross_entropy, [](int64_t rows, int64_t vocab, void*, DType type, auto&&...) {
     return pass("cross_entropy", 2 * times(rows, vocab) * size_of(type));

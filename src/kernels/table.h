@@ -79,19 +79,36 @@ struct AttentionShape {
   DType type = DType::kF32;  // of q, k, v, out and their gradients
 };
 
-/// One query row per sequence of generation, over its cached keys and values. A page holds kPageTokens tokens of one layer: keys
-/// (G, D, kPageTokens), then values (G, kPageTokens, Dv), in the activation type. Row r sees the first tokens[r] ≥ 1 keys of pages
+inline constexpr int64_t kPageTokens = 32, kCacheBlock = 32;
+
+/// A page holds kPageTokens tokens of one layer: keys (G, D, kPageTokens), then values (G, kPageTokens, Dv), in the activation type or
+/// as I8; then come F32 scales of blocks of kCacheBlock elements of one token and head: of keys (G, ⌈D/32⌉, kPageTokens), of values
+/// (G, kPageTokens, ⌈Dv/32⌉). Offsets in bytes.
+struct CachePage {
+  int64_t values = 0, key_scales = 0, value_scales = 0, bytes = 0;
+
+  constexpr CachePage(int64_t kv_heads, int64_t key_dim, int64_t value_dim, DType type) {
+    const int64_t size = type == DType::kI8 ? 1 : type == DType::kF32 ? 4 : 2, tokens = kv_heads * kPageTokens;
+    values = tokens * key_dim * size;
+    key_scales = values + tokens * value_dim * size;
+    value_scales = key_scales + (type == DType::kI8 ? tokens * blocks(key_dim) * 4 : 0);
+    bytes = value_scales + (type == DType::kI8 ? tokens * blocks(value_dim) * 4 : 0);
+  }
+  static constexpr int64_t blocks(int64_t dim) { return (dim + kCacheBlock - 1) / kCacheBlock; }
+};
+
+/// One query row per sequence of generation, over its cached keys and values. Row r sees the first tokens[r] ≥ 1 keys of pages
 /// [page_begin[r], page_begin[r+1]). A row's result does not depend on the others.
 struct CachedAttention {
   int64_t rows = 0, heads = 0, kv_heads = 0, head_dim = 0, value_dim = 0;
   int64_t q_stride = 0, out_stride = 0;  // elements
   float scale = 1;
-  DType type = DType::kF32;
+  DType type = DType::kF32;   // of q and out
+  DType cache = DType::kF32;  // of the pages: `type`, or I8
   const int32_t* tokens = nullptr;
   const int32_t* page_begin = nullptr;
   const void* const* pages = nullptr;
 };
-inline constexpr int64_t kPageTokens = 32;
 
 struct KernelTable {
   Isa isa;

@@ -75,11 +75,12 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
   return result;
 }
 
-Tensor cached_attention(const Tensor& q, const AttentionHeads& heads, int64_t value_dim, const Tensor& tokens, const Tensor& page_begin,
+Tensor cached_attention(const Tensor& q, const AttentionHeads& heads, int64_t value_dim, DType cache, const Tensor& tokens, const Tensor& page_begin,
                         const std::vector<const void*>& pages) {
   const profile::Scope scope("cached_attention");
   const int64_t h = heads.heads, g = heads.kv_heads, rows = q.size(0);
   HONE_CHECK(h > 0 && g > 0 && h % g == 0 && q.size(1) % h == 0 && value_dim > 0, "cached_attention: q {} with {} and {} heads", q.shape().str(), h, g);
+  HONE_CHECK(cache == q.dtype() || cache == DType::kI8, "cached_attention: q {} over {}", name(q.dtype()), name(cache));
   HONE_CHECK(tokens.elements() == rows && page_begin.elements() == rows + 1, "cached_attention: {} rows, {} lengths, {} page offsets", rows, tokens.elements(),
              page_begin.elements());
   kernels::CachedAttention a;
@@ -92,6 +93,7 @@ Tensor cached_attention(const Tensor& q, const AttentionHeads& heads, int64_t va
   a.out_stride = h * value_dim;
   a.scale = heads.scale;
   a.type = q.dtype();
+  a.cache = cache;
   a.tokens = tokens.data<int32_t>();
   a.page_begin = page_begin.data<int32_t>();
   a.pages = pages.data();

@@ -23,9 +23,9 @@ inline constexpr int64_t kRemadeTokens = 1024;  // per segment, on average
 bool attention_output_remade(int64_t tokens, int64_t segments);
 
 /// One query per sequence, q (B, H·D), over cached keys and values; see kernels::CachedAttention. Row r sees the first tokens[r] keys
-/// (I32, B) of pages[page_begin[r]] … (I32, B+1), each kPageTokens tokens of one layer with values of `value_dim` per head. Returns
-/// (B, H·Dv). Has no backward pass.
-Tensor cached_attention(const Tensor& q, const AttentionHeads& heads, int64_t value_dim, const Tensor& tokens, const Tensor& page_begin,
+/// (I32, B) of pages[page_begin[r]] … (I32, B+1), each kPageTokens tokens of one layer with values of `value_dim` per head, in q's type
+/// or I8 (`cache`). Returns (B, H·Dv). Has no backward pass.
+Tensor cached_attention(const Tensor& q, const AttentionHeads& heads, int64_t value_dim, DType cache, const Tensor& tokens, const Tensor& page_begin,
                         const std::vector<const void*>& pages);
 
 }  // namespace hone::ops

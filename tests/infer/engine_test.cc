@@ -101,26 +101,55 @@ TEST_P(EngineTest, CompanyChangesNothing) {
     const auto model = load(activation);
     const int64_t vocab = model->config().vocab_size, context = model->max_positions();
     const text::Tokenizer tokenizer = numbers(vocab);
-    std::vector<Ids> prompts, alone;
+    std::vector<Ids> prompts;
     for (const int64_t tokens : {1, 2, 5, 33, 40, 64, 65, 70, 97, 31, 32, 80}) prompts.push_back(prompt(vocab, std::min(tokens, context - 20), tokens > 35 ? 1 : 2));
-    for (const Ids& p : prompts) {
-      Engine engine(model, tokenizer, {});
-      alone.push_back(ask(engine, request(p, 12)));
-      EXPECT_EQ(alone.back().size(), 12u);
-    }
-    for (const EngineOptions& options : {EngineOptions{}, EngineOptions{.prefill_chunk = 7}, EngineOptions{.max_batch = 3}, EngineOptions{.cache_tokens = 320}}) {
-      Engine engine(model, tokenizer, options);
-      for (int round = 0; round < 2; ++round) {
-        std::vector<std::shared_ptr<Kept>> all;
-        for (const Ids& p : prompts) engine.submit(request(p, 12), all.emplace_back(std::make_shared<Kept>()));
-        for (size_t i = 0; i < all.size(); ++i) {
-          EXPECT_FALSE(all[i]->wait().error);
-          EXPECT_EQ(all[i]->ids(), alone[i]) << "request " << i << ", round " << round << ", pages for " << options.cache_tokens << ", chunks of " << options.prefill_chunk;
-        }
+    for (const bool q8 : {false, true}) {
+      std::vector<Ids> alone;
+      for (const Ids& p : prompts) {
+        Engine engine(model, tokenizer, {.cache_q8 = q8});
+        alone.push_back(ask(engine, request(p, 12)));
+        EXPECT_EQ(alone.back().size(), 12u);
       }
-      if (options.cache_tokens == 0 && context > 100) { EXPECT_GT(engine.metrics().reused_tokens, 300); }
+      for (EngineOptions options : {EngineOptions{}, EngineOptions{.prefill_chunk = 7}, EngineOptions{.max_batch = 3}, EngineOptions{.cache_tokens = 320}}) {
+        if (q8 && options.cache_tokens > 0) continue;  // tokens of an answer that are read again as a prompt round otherwise, and bytes show it
+        options.cache_q8 = q8;
+        Engine engine(model, tokenizer, options);
+        for (int round = 0; round < 2; ++round) {
+          std::vector<std::shared_ptr<Kept>> all;
+          for (const Ids& p : prompts) engine.submit(request(p, 12), all.emplace_back(std::make_shared<Kept>()));
+          for (size_t i = 0; i < all.size(); ++i) {
+            EXPECT_FALSE(all[i]->wait().error);
+            EXPECT_EQ(all[i]->ids(), alone[i]) << "request " << i << ", round " << round << ", pages for " << options.cache_tokens << ", chunks of " << options.prefill_chunk << (q8 ? ", bytes" : "");
+          }
+        }
+        if (options.cache_tokens == 0 && context > 100) { EXPECT_GT(engine.metrics().reused_tokens, 300); }
+      }
     }
   }
+}
+
+// Keys and values as bytes: likelihoods are near those of the activation type, and not the same.
+TEST_P(EngineTest, BytesInTheCacheChangeLittle) {
+  const auto model = load(DType::kF32);
+  const int64_t vocab = model->config().vocab_size;
+  const text::Tokenizer tokenizer = numbers(vocab);
+  std::vector<float> logprobs[2];
+  for (const bool q8 : {false, true}) {
+    Engine engine(model, tokenizer, {.prefill_chunk = 16, .cache_q8 = q8});
+    Request r = request(prompt(vocab, std::min<int64_t>(90, model->max_positions() - 20), 1), 0);
+    r.prompt_logprobs = true;
+    r.top_logprobs = 0;
+    const auto kept = std::make_shared<Kept>();
+    engine.submit(std::move(r), kept);
+    ASSERT_FALSE(kept->wait().error);
+    for (const TokenEvent& event : kept->prompt) logprobs[q8].push_back(event.logprob);
+  }
+  ASSERT_EQ(logprobs[0].size(), logprobs[1].size());
+  std::vector<float> differences;
+  for (size_t i = 0; i < logprobs[0].size(); ++i) differences.push_back(std::abs(logprobs[0][i] - logprobs[1][i]));
+  std::sort(differences.begin(), differences.end());
+  EXPECT_GT(differences.back(), 0);
+  EXPECT_LT(differences[differences.size() / 2], 0.03) << "the median";
 }
 
 // Three adapters and the base in one batch: each answers as it does alone, also while another is replaced and unloaded.

