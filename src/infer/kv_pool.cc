@@ -1,11 +1,28 @@
 #include "infer/kv_pool.h"
 
+#include <sys/mman.h>
+
+#include "base/error.h"
+
 namespace hone::infer {
 
 KvLayout KvLayout::of(const models::ModelConfig& c, DType type) {
   if (c.mla) return {c.layers, c.heads, c.mla->qk_nope_head_dim + c.mla->qk_rope_head_dim, c.mla->v_head_dim, type};
   return {c.layers, c.kv_heads, c.head_dim, c.head_dim, type};
 }
+
+KvPool::KvPool(const KvLayout& layout, int64_t max_pages) : layout_(layout), max_pages_(max_pages) {
+  const size_t bytes = layout_.page_bytes();
+  HONE_CHECK(max_pages > 0 && bytes > 0 && static_cast<size_t>(max_pages) < (size_t{1} << 46) / bytes, "{} pages of {} bytes", max_pages, bytes);
+  reserved_ = static_cast<size_t>(max_pages) * bytes;
+  void* at = ::mmap(nullptr, reserved_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED)
+    throw Error(ErrorCode::kOutOfMemory, "key/value cache", fmt::format("the system gives no {} MiB for {} pages", reserved_ >> 20, max_pages), "a smaller context or cache takes less");
+  base_ = static_cast<std::byte*>(at);
+  ::madvise(base_, reserved_, MADV_HUGEPAGE);
+}
+
+KvPool::~KvPool() { ::munmap(base_, reserved_); }
 
 std::string KvPool::key_of(const Page* before, std::span<const int32_t> ids, uint64_t salt) {
   const uint64_t head[2] = {before ? before->serial : 0, salt};
@@ -20,10 +37,8 @@ KvPool::Page* KvPool::take() {
     page = free_.back();
     free_.pop_back();
   } else if (static_cast<int64_t>(pages_.size()) < max_pages_) {
-    constexpr size_t kLine = 64;
     auto fresh = std::make_unique<Page>();
-    fresh->memory.reset(new std::byte[layout_.page_bytes() + kLine]);
-    fresh->data = fresh->memory.get() + (kLine - reinterpret_cast<uintptr_t>(fresh->memory.get()) % kLine) % kLine;
+    fresh->data = base_ + pages_.size() * layout_.page_bytes();
     page = fresh.get();
     pages_.push_back(std::move(fresh));
   } else if (!idle_.empty()) {

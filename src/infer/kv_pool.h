@@ -22,15 +22,15 @@ struct KvLayout {
   static KvLayout of(const models::ModelConfig& config, DType type);
   kernels::CachePage page() const { return {kv_heads, key_dim, value_dim, type}; }  // of one layer
   size_t layer_bytes() const { return static_cast<size_t>(page().bytes); }
-  size_t page_bytes() const { return layer_bytes() * static_cast<size_t>(layers); }
+  size_t page_bytes() const { return (layer_bytes() * static_cast<size_t>(layers) + 63) / 64 * 64; }  // whole cache lines
 };
 
-/// Not thread-safe: it belongs to the engine's thread. Pages are made when first needed and kept; a full page of prompt tokens can
-/// be remembered under the tokens up to its end, and serves every later prompt that begins with them until its memory is needed.
+/// Not thread-safe: it belongs to the engine's thread. Pages take memory when they are first used and keep it; a full page of prompt
+/// tokens can be remembered under the tokens up to its end, and serves every later prompt that begins with them until its memory is
+/// needed.
 class KvPool {
  public:
   struct Page {
-    std::unique_ptr<std::byte[]> memory;
     std::byte* data = nullptr;  // layers × (keys, values), as kernels::CachedAttention wants one layer
     int64_t users = 0;
     uint64_t serial = 0;        // of its content; never used twice
@@ -38,7 +38,11 @@ class KvPool {
     std::list<Page*>::iterator idle;
   };
 
-  KvPool(const KvLayout& layout, int64_t max_pages) : layout_(layout), max_pages_(max_pages) {}
+  /// Reserves addresses for all pages. Throws Error{kOutOfMemory} when the system refuses even that.
+  KvPool(const KvLayout& layout, int64_t max_pages);
+  ~KvPool();
+  KvPool(const KvPool&) = delete;
+  KvPool& operator=(const KvPool&) = delete;
 
   /// A page for one user; null when every page is in use.
   Page* take();
@@ -57,6 +61,8 @@ class KvPool {
   static std::string key_of(const Page* before, std::span<const int32_t> ids, uint64_t salt);
   KvLayout layout_;
   int64_t max_pages_;
+  std::byte* base_ = nullptr;  // in large translations where the system grants them: pages are read from end to end at every step
+  size_t reserved_ = 0;
   uint64_t next_serial_ = 1;
   std::vector<std::unique_ptr<Page>> pages_;
   std::vector<Page*> free_;
