@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A server under many clients: what batching gives, first tokens beside llama-server, and whether a crowd harms it.
 
-usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--crowd 512] [--seconds 10]
+usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--words 3] [--crowd 512] [--seconds 10]
 
 Every part starts its own servers on the loopback address and ends them.
-  batching   CLIENTS send short single-shot requests (an embedding of one sentence) one after the other; --max-batch 32 against --max-batch 1,
+  batching   CLIENTS send short single-shot requests (an embedding of WORDS words) one after the other; --max-batch 32 against --max-batch 1,
              by turns in each round.
   streams    CLIENTS ask at the same moment for 32 tokens after a prompt of about 100, each its own; seconds to the first token, tokens per
              second together, resident memory, and seconds from the start of the process to the first token of a first request. Beside
@@ -95,7 +95,7 @@ def crowd(count, work):
     return results
 
 
-def single_shots(server, model, clients, seconds):
+def single_shots(server, model, clients, seconds, words):
     """Requests per second and their sorted latencies."""
     end = time.monotonic() + seconds
 
@@ -103,7 +103,7 @@ def single_shots(server, model, clients, seconds):
         connection, latencies = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60), []
         while time.monotonic() < end:
             begun = time.monotonic()
-            answer = post(connection, "/v1/embeddings", {"model": model, "input": sentence(number * 1000 + len(latencies), 8)})
+            answer = post(connection, "/v1/embeddings", {"model": model, "input": sentence(number * 1000 + len(latencies), words)})
             data = answer.read()
             assert answer.status == 200, data
             latencies.append(time.monotonic() - begun)
@@ -147,6 +147,7 @@ def main():
     parser.add_argument("--llama", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--words", type=int, default=3)
     parser.add_argument("--crowd", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--parts", default="batching,streams,crowd")
@@ -161,10 +162,10 @@ def main():
                 row = {}
                 for label, batch in (("off", 1), ("on", 32)):
                     with hone("--max-batch", batch) as server:
-                        single_shots(server, "small", 1, 0.5)
-                        row[label] = single_shots(server, "small", a.clients, a.seconds)
+                        single_shots(server, "small", 1, 0.5, a.words)
+                        row[label] = single_shots(server, "small", a.clients, a.seconds, a.words)
                 rows.append(row)
-            print(f"\n{a.clients} clients, single-shot requests, {a.seconds:g} s each, {a.rounds} rounds\n\n| batching | requests/s | median ms | p99 ms |\n|---|---|---|---|")
+            print(f"\n{a.clients} clients, single-shot requests of {a.words} words, {a.seconds:g} s each, {a.rounds} rounds\n\n| batching | requests/s | median ms | p99 ms |\n|---|---|---|---|")
             for label in ("off", "on"):
                 at = lambda share: statistics.median(row[label][1][int(share * (len(row[label][1]) - 1))] for row in rows) * 1000
                 print(f"| {label} | {statistics.median(row[label][0] for row in rows):.0f} | {at(0.5):.0f} | {at(0.99):.0f} |")
