@@ -12,7 +12,6 @@ namespace hone::data {
 namespace {
 
 constexpr size_t kMostClasses = 10000;
-constexpr size_t kReadBytes = 800;  // of an instruction: what is pasted behind it says little about its kind
 
 }  // namespace
 
@@ -71,7 +70,7 @@ RowClasses classes_by_rules(const Rows& rows, const std::vector<ClassRule>& rule
   }
   rows.each([&](const ReadRow& row, size_t) {
     const RowText text = text_of(row.example);
-    const std::string prompt = normalized(std::string_view(text.first_prompt).substr(0, kReadBytes));
+    const std::string prompt = normalized(std::string_view(text.first_prompt).substr(0, kInstructionBytes));
     for (size_t i = 0; i < rules.size() && classes.of_row[row.number] < 0; ++i)
       if (rules[i].fits(prompt)) classes.of_row[row.number] = class_of_rule[i];
   }, stop);
