@@ -77,6 +77,12 @@ void add_classes(CLI::App* sub, DataArguments& a) {
   sub->add_option("--seed", a.seed, "of the clusters and of every choice")->check(CLI::Range(int64_t{0}, int64_t{1} << 62));
 }
 
+void add_band(CLI::App* sub, DataArguments& a) {
+  sub->add_option("--model", a.model, "clusters by this model's embeddings");
+  sub->add_option("--band-low", a.band_low, "a class's rows over the mean of all: at least")->check(CLI::Range(0.0, 1.0));
+  sub->add_option("--band-high", a.band_high, "a class's rows over the mean of all: at most")->check(CLI::Range(1.0, 1e6));
+}
+
 void add_output(CLI::App* sub, DataArguments& a, const char* meaning) {
   sub->add_option("-o,--output", a.output, meaning)->required();
   sub->add_flag("--overwrite", a.overwrite, "replace what the output names");
@@ -213,10 +219,8 @@ void add_data(CLI::App& app, Action& action) {
   CLI::App* classing = verb->add_subcommand("classes", "which kinds of instructions there are, how many of those wanted, and whether they are balanced");
   add_files(classing, *a);
   add_classes(classing, *a);
-  classing->add_option("--model", a->model, "clusters by this model's embeddings");
+  add_band(classing, *a);
   classing->add_option("--wanted", a->wanted, "classes that should be covered")->check(CLI::Range(1, 1000000));
-  classing->add_option("--band-low", a->band_low, "a class's rows over the mean of all: at least")->check(CLI::Range(0.0, 1.0));
-  classing->add_option("--band-high", a->band_high, "a class's rows over the mean of all: at most")->check(CLI::Range(1.0, 1e6));
   classing->add_option("--examples", a->examples, "instructions shown of each class")->check(CLI::Range(0, 20));
   on(classing, classes);
   CLI::App* measuring = verb->add_subcommand("stats", "rows, turns, characters and, with a model, tokens");

@@ -31,6 +31,8 @@ std::optional<data::RowClasses> classes_of(const DataArguments& a, const data::R
 void add_files(CLI::App* sub, DataArguments& a);
 void add_model(CLI::App* sub, DataArguments& a);
 void add_classes(CLI::App* sub, DataArguments& a);
+/// --band-low and --band-high, and --model, whose embeddings make clusters.
+void add_band(CLI::App* sub, DataArguments& a);
 void add_output(CLI::App* sub, DataArguments& a, const char* meaning);
 
 /// split, mix, balance, convert.

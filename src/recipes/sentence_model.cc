@@ -20,7 +20,8 @@ using nlohmann::json;
 constexpr size_t kBatchTokens = 2048;  // computed together: large enough for the products, small enough for the cache
 constexpr size_t kSettingsBytes = 1 << 20;
 
-bool is_gguf(const fs::path& path) { return path.extension() == ".gguf"; }
+// A file is GGUF whatever its name: the store names its blobs by digest.
+bool is_gguf(const fs::path& path) { return fs::is_regular_file(path); }
 
 // A tensor of model.safetensors under the names that published models use: with or without "bert.", gamma and beta for weight and bias.
 models::Bert::Weights weights_of(const io::Safetensors& file) {
@@ -53,7 +54,7 @@ void check_vocabulary(const text::WordPiece& words, const models::Bert& bert, co
 }  // namespace
 
 bool SentenceModel::is_encoder(const fs::path& path) {
-  if (is_gguf(path)) return fs::is_regular_file(path) && io::Gguf::open(path).find_string("general.architecture") == "bert";
+  if (is_gguf(path)) return io::Gguf::open(path).find_string("general.architecture") == "bert";
   if (!fs::is_regular_file(path / "config.json")) return false;
   const json config = read_json(path / "config.json", kSettingsBytes);
   return config.is_object() && config.contains("model_type") && config["model_type"] == "bert";

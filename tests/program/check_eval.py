@@ -173,7 +173,7 @@ def models(program):
     check(whole["answers_used_again"] == kept.count(b"\n"), f"{whole['answers_used_again']} answers are said to be used again")
     text = [word for word in words if word != "--json"]
     check("50 answers of an earlier run are used again; --fresh asks again" in program.run(*text, *settings), "nothing is said of answers that are used again")
-    other = json.loads(program.run(*words, *settings, "training.precision=f32"))
+    other = json.loads(program.run(*words, *settings, "training.precision=bf16"))
     check(other["answers_used_again"] == 0, "answers of another precision are used")
     fresh = json.loads(program.run(*words, *settings, "--fresh"))
     check(fresh["answers_used_again"] == 0, "fresh answers are old")
