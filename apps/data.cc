@@ -54,12 +54,8 @@ std::optional<data::RowClasses> classes_of(const DataArguments& a, const data::R
   if (a.clusters == 0) return std::nullopt;
   data::ClusterRules rules;
   rules.clusters = a.clusters, rules.seed = static_cast<uint64_t>(a.seed);
-  if (a.model.empty()) {
-    data::TermVectors vectors;
-    return data::classes_by_clusters(rows, vectors, rules, interrupted);
-  }
-  recipes::EmbeddingVectors vectors(recipes::open_model(a.model, a.chat_template));
-  return data::classes_by_clusters(rows, vectors, rules, interrupted);
+  const auto vectors = recipes::instruction_vectors(a.embed.empty() ? a.model : a.embed);
+  return data::classes_by_clusters(rows, *vectors, rules, interrupted);
 }
 
 void add_files(CLI::App* sub, DataArguments& a) {
@@ -76,8 +72,15 @@ void add_model(CLI::App* sub, DataArguments& a) {
 void add_classes(CLI::App* sub, DataArguments& a) {
   auto* field = sub->add_option("--class-field", a.class_field, "classes are the values of this field (answer.KEY: a key of the answer's JSON)");
   auto* rules = sub->add_option("--class-rules", a.class_rules, "classes are told by the words of a YAML file")->excludes(field);
-  sub->add_option("--clusters", a.clusters, "classes are so many clusters of alike instructions; by the model's embeddings when one is named")->check(CLI::Range(2, 256))->excludes(field)->excludes(rules);
+  auto* clusters = sub->add_option("--clusters", a.clusters, "classes are so many clusters of alike instructions; by the model's embeddings when one is named")->check(CLI::Range(2, 256))->excludes(field)->excludes(rules);
+  sub->add_option("--embed", a.embed, "clusters by this model's embeddings instead: a BERT encoder (a folder of sentence-transformers or a GGUF file), or any other model")->needs(clusters);
   sub->add_option("--seed", a.seed, "of the clusters and of every choice")->check(CLI::Range(int64_t{0}, int64_t{1} << 62));
+}
+
+void add_band(CLI::App* sub, DataArguments& a) {
+  sub->add_option("--model", a.model, "clusters by this model's embeddings");
+  sub->add_option("--band-low", a.band_low, "a class's rows over the mean of all: at least")->check(CLI::Range(0.0, 1.0));
+  sub->add_option("--band-high", a.band_high, "a class's rows over the mean of all: at most")->check(CLI::Range(1.0, 1e6));
 }
 
 void add_output(CLI::App* sub, DataArguments& a, const char* meaning) {
@@ -216,10 +219,8 @@ void add_data(CLI::App& app, Action& action) {
   CLI::App* classing = verb->add_subcommand("classes", "which kinds of instructions there are, how many of those wanted, and whether they are balanced");
   add_files(classing, *a);
   add_classes(classing, *a);
-  classing->add_option("--model", a->model, "clusters by this model's embeddings");
+  add_band(classing, *a);
   classing->add_option("--wanted", a->wanted, "classes that should be covered")->check(CLI::Range(1, 1000000));
-  classing->add_option("--band-low", a->band_low, "a class's rows over the mean of all: at least")->check(CLI::Range(0.0, 1.0));
-  classing->add_option("--band-high", a->band_high, "a class's rows over the mean of all: at most")->check(CLI::Range(1.0, 1e6));
   classing->add_option("--examples", a->examples, "instructions shown of each class")->check(CLI::Range(0, 20));
   on(classing, classes);
   CLI::App* measuring = verb->add_subcommand("stats", "rows, turns, characters and, with a model, tokens");

@@ -14,7 +14,7 @@ namespace hone::apps {
 
 struct DataArguments {
   std::vector<std::string> files, held_out, columns, settings_words, weights, counts;
-  std::string settings, model, chat_template, format = "auto", to = "auto", from, output, held_out_output, class_field, class_rules, by = "down", group, max_bad_rows, label;
+  std::string settings, model, embed, chat_template, format = "auto", to = "auto", from, output, held_out_output, class_field, class_rules, by = "down", group, max_bad_rows, label;
   int64_t clusters = 0, wanted = 20, examples = 3, rows = 0, row = 1, shown = 3, count = 0, seed = 42;
   double share = 0, similarity = 0.8, band_low = 0.8, band_high = 1.2;
   bool json = false, list_settings = false, overwrite = false, drop_unclassified = false, random = false, annotated_only = false;
@@ -31,6 +31,8 @@ std::optional<data::RowClasses> classes_of(const DataArguments& a, const data::R
 void add_files(CLI::App* sub, DataArguments& a);
 void add_model(CLI::App* sub, DataArguments& a);
 void add_classes(CLI::App* sub, DataArguments& a);
+/// --band-low and --band-high, and --model, whose embeddings make clusters.
+void add_band(CLI::App* sub, DataArguments& a);
 void add_output(CLI::App* sub, DataArguments& a, const char* meaning);
 
 /// split, mix, balance, convert.

@@ -236,10 +236,14 @@ int convert(const DataArguments& a) {
 }  // namespace
 
 void add_data_edits(CLI::App* verb, DataArguments& a, const AddPart& on) {
+  const auto part = [&](const char* name, const char* meaning, const char* output) {
+    CLI::App* sub = verb->add_subcommand(name, meaning);
+    add_files(sub, a);
+    add_output(sub, a, output);
+    return sub;
+  };
   const auto seeded = [&](CLI::App* sub) { sub->add_option("--seed", a.seed, "of every choice")->check(CLI::Range(int64_t{0}, int64_t{1} << 62)); };
-  CLI::App* splitting = verb->add_subcommand("split", "sets rows aside, in whole groups");
-  add_files(splitting, a);
-  add_output(splitting, a, "the rows to train on");
+  CLI::App* splitting = part("split", "sets rows aside, in whole groups", "the rows to train on");
   splitting->add_option("--held-out", a.held_out_output, "the rows set aside")->required();
   splitting->add_option("--share", a.share, "of the rows, for example 0.1")->check(CLI::Range(1e-9, 0.999999999));
   splitting->add_option("--count", a.count, "so many rows")->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
@@ -247,28 +251,20 @@ void add_data_edits(CLI::App* verb, DataArguments& a, const AddPart& on) {
   splitting->add_option("--similarity", a.similarity, "from which prompts are near-duplicates")->check(CLI::Range(0.5, 1.0));
   seeded(splitting);
   on(splitting, split);
-  CLI::App* mixing = verb->add_subcommand("mix", "rows of several files, shuffled into one");
-  add_files(mixing, a);
-  add_output(mixing, a, "the new file");
+  CLI::App* mixing = part("mix", "rows of several files, shuffled into one", "the new file");
   mixing->add_option("--weights", a.weights, "relative shares, one per file: 2,1; default: every row once")->delimiter(',')->allow_extra_args(false);
   mixing->add_option("--counts", a.counts, "rows of each file: 1000,200; rows repeat where a file has fewer")->delimiter(',')->allow_extra_args(false);
   mixing->add_option("--rows", a.rows, "of the new file, with --weights; default: as many as all files have")->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
   mixing->add_option("--to", a.to, "the format to convert all rows to; needed when they differ");
   seeded(mixing);
   on(mixing, mix);
-  CLI::App* balancing = verb->add_subcommand("balance", "a new file in which the classes' rows lie within a band around their mean");
-  add_files(balancing, a);
-  add_output(balancing, a, "the new file; with --by weights: a folder");
+  CLI::App* balancing = part("balance", "a new file in which the classes' rows lie within a band around their mean", "the new file; with --by weights: a folder");
   add_classes(balancing, a);
-  balancing->add_option("--model", a.model, "clusters by this model's embeddings");
+  add_band(balancing, a);
   balancing->add_option("--by", a.by, "down leaves rows out (default), up repeats some, both does either, weights writes a file per class and their weights");
-  balancing->add_option("--band-low", a.band_low, "a class's rows over the mean of all: at least")->check(CLI::Range(0.0, 1.0));
-  balancing->add_option("--band-high", a.band_high, "a class's rows over the mean of all: at most")->check(CLI::Range(1.0, 1e6));
   balancing->add_flag("--drop-unclassified", a.drop_unclassified, "leave out rows without a class instead of keeping them");
   on(balancing, balance);
-  CLI::App* converting = verb->add_subcommand("convert", "the same rows in another format or file type");
-  add_files(converting, a);
-  add_output(converting, a, "the new file; its extension (.jsonl, .json, .csv, .tsv) says the file type");
+  CLI::App* converting = part("convert", "the same rows in another format or file type", "the new file; its extension (.jsonl, .json, .csv, .tsv) says the file type");
   add_model(converting, a);
   converting->add_option("--to", a.to, "messages, alpaca, sharegpt, prompt_completion, text or label-studio; default: as it is");
   converting->add_option("--from", a.from, "label-studio: the file is an export of it (usually found from its first task)");

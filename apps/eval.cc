@@ -28,6 +28,7 @@ nlohmann::ordered_json to_json(const recipes::Evaluation& e, bool with_answers) 
   if (e.text_perplexity) json["text_perplexity"] = *e.text_perplexity;
   if (e.scores) {
     json["answers"] = e.scores->answers;
+    json["answers_used_again"] = e.remembered;
     json["exact_match"] = e.scores->exact_match;
     if (e.scores->json) {
       json["valid_json"] = e.scores->valid_json;
@@ -67,6 +68,7 @@ void print(const eval::Report& report) {
 void print(const recipes::Evaluation& e) {
   fmt::print("rows {}   loss {:.4f}   perplexity {:.3f}   token accuracy {:.1f} %\n", e.rows, e.loss, e.perplexity, 100 * e.token_accuracy);
   if (e.text_perplexity) fmt::print("perplexity of the text {:.4f}\n", *e.text_perplexity);
+  if (e.remembered > 0) fmt::print("{} answer{} of an earlier run {} used again; --fresh asks again\n", e.remembered, e.remembered == 1 ? "" : "s", e.remembered == 1 ? "is" : "are");
   if (e.scores) {
     fmt::print("answers {}   exact match {:.1f} %\n", e.scores->answers, 100 * e.scores->exact_match);
     if (e.scores->json) {

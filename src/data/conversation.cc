@@ -110,7 +110,7 @@ std::optional<RowIssue> read_content(const Json& turn, size_t i, const std::stri
 
 // {"name", "arguments"}, or a list of them, as the messages format writes tool calls.
 std::optional<Json> tool_calls_of(const std::string& text) {
-  Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json value = parse_json_text(text);
   if (value.is_object()) value = Json::array({std::move(value)});
   if (!value.is_array() || value.empty()) return std::nullopt;
   Json calls = Json::array();

@@ -57,7 +57,6 @@ class Dataset {
 
   /// Bytes of the file that hold this row and what separates it from the next.
   uint64_t bytes(uint64_t row) const { return index_.limit(row) - index_.begin(row); }
-  uint64_t file_bytes() const { return file_.size(); }
   /// Reads and understands one row.
   std::optional<RowIssue> read(uint64_t row, Example& example) const;
   /// Reads one row as a JSON object (of strings, in CSV), whatever its format.

@@ -38,7 +38,7 @@ std::optional<RowIssue> list_of(const Json& row, const std::string& key, bool re
     if (!required) return std::nullopt;
     return RowIssue{ProblemKind::kMissingKey, fmt::format("no \"{}\"", key)};
   }
-  list = found->is_string() ? Json::parse(found->get_ref<const std::string&>(), nullptr, /*allow_exceptions=*/false) : *found;
+  list = found->is_string() ? parse_json_text(found->get_ref<const std::string&>()) : *found;
   if (!list.is_array()) {
     return RowIssue{ProblemKind::kWrongType, fmt::format("\"{}\" must be a list, found {}", key, found->type_name())};
   }

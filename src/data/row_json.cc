@@ -103,6 +103,11 @@ std::optional<RowIssue> parse_json_row(std::string_view bytes, int max_nesting, 
   return object_or_issue(row);
 }
 
+Json parse_json_text(std::string_view text) {
+  if (nesting(text) > kMaxTextNesting) return Json(Json::value_t::discarded);
+  return Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+}
+
 std::optional<RowIssue> parse_csv_row(std::string_view record, char delimiter, const std::vector<std::string>& header,
                                       Json& row) {
   if (auto issue = check_utf8(record)) return issue;

@@ -27,6 +27,10 @@ size_t valid_utf8(std::string_view text);
 /// Parses one JSON object. Checks UTF-8 and the nesting before the parser sees the bytes.
 std::optional<RowIssue> parse_json_row(std::string_view bytes, int max_nesting, Json& row);
 
+/// The JSON value that a text inside a row is; discarded (see is_discarded) when it is none, or nested deeper than kMaxTextNesting.
+Json parse_json_text(std::string_view text);
+inline constexpr int kMaxTextNesting = 64;
+
 /// Parses one CSV record into an object of strings, keyed by `header`; columns with an empty name are left out.
 std::optional<RowIssue> parse_csv_row(std::string_view record, char delimiter, const std::vector<std::string>& header,
                                       Json& row);

@@ -25,9 +25,9 @@ class SampleStore {
   /// datasets in the order of `rows`. Throws Error{kInvalidInput} for a row that the cut-off policy refuses, or when
   /// malformed rows become too many.
   std::vector<RowSamples> get(std::span<const SourceRow> rows);
-  /// Rows that may be asked for at once: as many from the front of `rows` as hold at most 8 MiB in the file, at least one.
   /// Bytes that more samples may still take in memory.
   int64_t memory_left() const { return memory_left_; }
+  /// Rows that may be asked for at once: as many from the front of `rows` as hold at most 8 MiB in the file, at least one.
   size_t affordable(std::span<const SourceRow> rows) const;
 
   const DataConfig& config() const { return config_; }

@@ -6,22 +6,23 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json_file.h"
+#include "eval/characters.h"
 
 namespace hone::eval {
 namespace {
 
 using nlohmann::json;
 
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
-// Discarded unless `text` is one JSON object.
+// Discarded unless `text` is one JSON object, and not nested deeper than is read anywhere.
 json object_of(const std::string& text) {
-  json value = json::parse(trimmed(text), nullptr, /*allow_exceptions=*/false);
-  return value.is_object() ? value : json(json::value_t::discarded);
+  try {
+    json value = parse_json(text, "answer");
+    if (value.is_object()) return value;
+  } catch (const Error&) {
+    // What is no JSON has no fields.
+  }
+  return json(json::value_t::discarded);
 }
 
 std::set<std::string> keys_of(const json& object) {
@@ -57,7 +58,7 @@ AnswerScores score_answers(const std::vector<std::string>& answers, const std::v
   const auto count = static_cast<double>(answers.size());
   std::vector<json> found, wanted;
   for (size_t i = 0; i < answers.size(); ++i) {
-    scores.exact_match += (trimmed(answers[i]) == trimmed(expected[i])) / count;
+    scores.exact_match += (trimmed_text(answers[i]) == trimmed_text(expected[i])) / count;
     found.push_back(object_of(answers[i]));
     wanted.push_back(object_of(expected[i]));
   }

@@ -92,4 +92,6 @@ std::u32string_view trimmed(std::u32string_view text) {
   return right_trimmed(text);
 }
 
+std::string trimmed_text(std::string_view text) { return to_utf8(trimmed(code_points(text))); }
+
 }  // namespace hone::eval

@@ -28,5 +28,7 @@ std::u32string lower(std::u32string_view text);
 std::vector<std::u32string> split(std::u32string_view text);
 std::u32string_view trimmed(std::u32string_view text);
 std::u32string_view right_trimmed(std::u32string_view text);
+/// `text` without white space at both ends: what exact match compares.
+std::string trimmed_text(std::string_view text);
 
 }  // namespace hone::eval

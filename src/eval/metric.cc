@@ -52,8 +52,6 @@ Metric make_rouge(const MetricOptions& options) {
           [](std::span<const double> sums, bool) { return means(sums); }};
 }
 
-std::string trimmed_text(std::string_view text) { return to_utf8(trimmed(code_points(text))); }
-
 bool equals_any(const std::string& found, const std::vector<std::string>& references) {
   return std::any_of(references.begin(), references.end(), [&](const std::string& r) { return trimmed_text(r) == found; });
 }

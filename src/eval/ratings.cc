@@ -122,9 +122,9 @@ std::vector<PairwiseSummary> summarize(const std::vector<Preference>& preference
   struct Votes {
     PairwiseSummary summary;
     std::map<std::string, std::map<std::string, double>> by_item;  // item → rater → 0 first, 1 second, 2 tie
+    std::set<std::string> raters;                                  // of this pair: who judged other models says nothing about these
   };
   std::map<std::pair<std::string, std::string>, Votes> pairs;
-  std::set<std::string> raters;
   for (const Preference& p : preferences) {
     const auto [first, second] = std::minmax(p.model_a, p.model_b);
     Votes& votes = pairs[{first, second}];
@@ -132,7 +132,7 @@ std::vector<PairwiseSummary> summarize(const std::vector<Preference>& preference
     votes.summary.second = second;
     ++(p.winner == first ? votes.summary.first_wins : p.winner == second ? votes.summary.second_wins : votes.summary.ties);
     votes.by_item[p.item][p.rater] = p.winner == first ? 0 : p.winner == second ? 1 : 2;
-    raters.insert(p.rater);
+    votes.raters.insert(p.rater);
   }
   std::vector<PairwiseSummary> out;
   for (auto& [names, votes] : pairs) {
@@ -143,7 +143,7 @@ std::vector<PairwiseSummary> summarize(const std::vector<Preference>& preference
     RatingTable table;
     for (const auto& [item, by_rater] : votes.by_item) {
       auto& row = table.emplace_back();
-      for (const std::string& rater : raters) {
+      for (const std::string& rater : votes.raters) {
         const auto vote = by_rater.find(rater);
         row.push_back(vote == by_rater.end() ? kMissing : vote->second);
       }

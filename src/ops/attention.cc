@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "ops/encoder.h"
+
 namespace hone::ops {
 namespace {
 
@@ -13,13 +15,8 @@ void check_segments(const Tensor& begin, int64_t rows) {
   for (int64_t s = 0; s < last; ++s) HONE_CHECK(at[s] <= at[s + 1], "attention: segment {} ends before it begins", s);
 }
 
-}  // namespace
-
-bool attention_output_remade(int64_t tokens, int64_t segments) { return tokens > kKeptTokens && tokens <= segments * kRemadeTokens; }
-
-Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
-                   const Tensor& k_begin) {
-  const profile::Scope scope("attention");
+// Sizes, checked. The segments must outlive the shape.
+kernels::AttentionShape shape_of(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin, const Tensor& k_begin) {
   const int64_t h = heads.heads, g = heads.kv_heads;
   HONE_CHECK(h > 0 && g > 0 && h % g == 0 && q.size(1) % h == 0 && k.size(1) % g == 0 && v.size(1) % g == 0 &&
                  q.size(1) / h == k.size(1) / g && k.size(0) == v.size(0),
@@ -45,8 +42,19 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
   shape.out_stride = h * shape.value_dim;
   shape.scale = heads.scale;
   shape.type = type;
+  return shape;
+}
 
-  Tensor y = Tensor::empty({q.size(0), h * shape.value_dim}, type), lse = Tensor::empty({q.size(0), h}, DType::kF32);
+}  // namespace
+
+bool attention_output_remade(int64_t tokens, int64_t segments) { return tokens > kKeptTokens && tokens <= segments * kRemadeTokens; }
+
+Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
+                   const Tensor& k_begin) {
+  const profile::Scope scope("attention");
+  const kernels::AttentionShape shape = shape_of(q, k, v, heads, q_begin, k_begin);
+  const DType type = shape.type;
+  Tensor y = Tensor::empty({q.size(0), shape.heads * shape.value_dim}, type), lse = Tensor::empty({q.size(0), shape.heads}, DType::kF32);
   kernels_for(y).attention(shape, q.value().raw(), k.value().raw(), v.value().raw(), y.raw_mutable(),
                            lse.data_mutable<float>(), threads());
   std::shared_ptr<autograd::Recipe> recipe;  // null: the output is kept
@@ -73,6 +81,16 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
       });
   if (recipe) result.set_recipe(std::move(recipe));
   return result;
+}
+
+Variable bidirectional_attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& segments) {
+  const profile::Scope scope("bidirectional_attention");
+  autograd::forbid_grad("bidirectional_attention", {q, k, v});
+  kernels::AttentionShape shape = shape_of(q, k, v, heads, segments, segments);
+  shape.causal = false;
+  Tensor y = Tensor::empty({q.size(0), shape.heads * shape.value_dim}, shape.type), lse = Tensor::empty({q.size(0), shape.heads}, DType::kF32);
+  kernels_for(y).attention(shape, q.value().raw(), k.value().raw(), v.value().raw(), y.raw_mutable(), lse.data_mutable<float>(), threads());
+  return Variable(std::move(y));
 }
 
 Tensor cached_attention(const Tensor& q, const AttentionHeads& heads, int64_t value_dim, DType cache, const Tensor& tokens, const Tensor& page_begin,

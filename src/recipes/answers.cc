@@ -11,6 +11,7 @@
 #include "base/disk.h"
 #include "base/file.h"
 #include "data/dataset.h"
+#include "io/atomic_file.h"
 #include "text/unicode.h"
 
 namespace hone::recipes {
@@ -24,20 +25,26 @@ std::string question_key(const Question& question) {
   return hash_of({reinterpret_cast<const char*>(question.prompt.data()), question.prompt.size() * sizeof(int32_t)});
 }
 
-// Name, size and time of a file, or of every file in a folder.
-void describe(const fs::path& path, std::string& out) {
+// A file, or every file of a folder, in order.
+std::vector<fs::path> files_of(const fs::path& path) {
   std::vector<fs::path> files;
-  if (fs::is_directory(path))
+  if (fs::is_directory(path)) {
     for (const auto& entry : fs::directory_iterator(path))
       if (entry.is_regular_file()) files.push_back(entry.path());
-  if (files.empty()) files.push_back(path);
-  std::sort(files.begin(), files.end());
-  for (const fs::path& file : files) {
-    std::error_code error;
-    const auto time = fs::last_write_time(file, error).time_since_epoch().count();
-    out += fmt::format("{}|{}|{}\n", fs::weakly_canonical(file).string(), fs::file_size(file, error), time);
+    std::sort(files.begin(), files.end());
+  } else if (!path.empty()) {
+    files.push_back(path);
   }
+  return files;
 }
+
+std::string size_and_time(const fs::path& file) {
+  std::error_code error;
+  const auto time = fs::last_write_time(file, error).time_since_epoch().count();
+  return fmt::format("{}|{}|{}\n", fs::weakly_canonical(file).string(), fs::file_size(file, error), time);
+}
+
+std::string content(const fs::path& file) { return fmt::format("{}|{}\n", file.filename().string(), io::sha256_of_file(file)); }
 
 }  // namespace
 
@@ -67,10 +74,21 @@ std::vector<Question> questions_of(const data::DatasetConfig& file, const Config
   return questions;
 }
 
-std::string answer_key(const Config& config, const fs::path& tuned, const infer::GenerateOptions& options) {
-  std::string out = fmt::format("{}|{}|{}|{}|{}|{}\n", config.model.quantization, config.training.precision, config.model.chat_template, options.max_tokens, fmt::join(options.stop_ids, ","), config.quantization.weight_dtype);
-  describe(find_model(config.model.base).path, out);
-  if (!tuned.empty()) describe(tuned, out);
+const std::string& program_digest() {
+  static const std::string digest = io::sha256_of_file("/proc/self/exe");
+  return digest;
+}
+
+std::string answer_key(const AnswerOrigin& o) {
+  const infer::SamplerOptions& s = o.generate.sampler;
+  std::string out = fmt::format("{}|{}|{}|{}|{}\n", o.program, o.isa, name(o.load.activation), static_cast<int>(o.load.base), o.load.train_all);
+  out += fmt::format("{}|{}|{}|{}|{}|{}|{}\n", s.temperature, s.top_k, s.top_p, s.min_p, s.repeat_penalty, s.repeat_last_n, s.seed);
+  out += fmt::format("{}|{}|{}\n", o.generate.max_tokens, fmt::join(o.generate.stop_ids, ","), fmt::join(o.generate.stop, ","));
+  for (const fs::path& file : files_of(o.base)) out += size_and_time(file);
+  for (const fs::path& adapter : o.adapters)
+    for (const fs::path& file : files_of(adapter)) out += content(file);
+  out += "tuned\n";
+  for (const fs::path& file : files_of(o.tuned)) out += content(file);
   return hash_of(out);
 }
 

@@ -8,11 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "base/cpu_features.h"
 #include "infer/generate.h"
 #include "recipes/config.h"
 #include "recipes/model_files.h"
 
 namespace hone::recipes {
+
+/// SHA-256 of the running program.
+const std::string& program_digest();
 
 /// What the model is asked and what it should say: the last answer of a chat, or a completion.
 struct Question {
@@ -43,8 +47,18 @@ class AnswerFile {
   std::map<std::string, std::string> known_;
 };
 
-/// Something that changes when the model's files, the trained files or an option that matters to answers change.
-std::string answer_key(const Config& config, const std::filesystem::path& tuned, const infer::GenerateOptions& options);
+/// Everything besides its prompt that an answer comes from.
+struct AnswerOrigin {
+  std::filesystem::path base;                   // the model's file or folder
+  std::vector<std::filesystem::path> adapters;  // that a named model has
+  std::filesystem::path tuned;                  // what was trained; empty: nothing
+  models::LoadOptions load;
+  infer::GenerateOptions generate;
+  std::string program = program_digest(), isa = std::string(name(selected_isa()));
+};
+
+/// Something that changes when any of it changes: the base by names, sizes and times of its files, adapters and what was trained by their bytes.
+std::string answer_key(const AnswerOrigin& origin);
 
 /// Answers every question, in order; the one place that generates for evaluation. Throws Error{kInterrupted} when asked to stop.
 void answer_all(const std::shared_ptr<const models::CausalLm>& model, const ModelFiles& files, std::span<const Question> questions, const infer::GenerateOptions& options, const std::function<bool()>& interrupted,

@@ -148,7 +148,7 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
     std::replace(file_name.begin(), file_name.end(), '/', '_');
     const fs::path path = folder / fmt::format("answers-{}.jsonl", file_name);
     if (options.fresh) fs::remove(path);
-    AnswerFile file(path, answer_key(config, tuned, generate));
+    AnswerFile file(path, answer_key({files.source->path(), files.stored ? files.stored->adapters : std::vector<fs::path>{}, tuned, load_options(config), generate}));
     std::vector<std::string> found(questions.size()), expected;
     std::vector<Question> open;
     std::vector<size_t> open_index;
@@ -171,6 +171,8 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   std::string title = names.back() + " of " + config.model.base;
   if (options.compare) title = names[1] + " against " + names[0] + ": " + config.model.base;
   Evaluation result = evaluations.back();
+  result.remembered = 0;
+  for (const Evaluation& e : evaluations) result.remembered += e.remembered;
   if (questions.empty()) {
     result.report = figures_report(config, title, names, evaluations);
   } else {

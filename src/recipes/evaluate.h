@@ -40,7 +40,7 @@ struct Evaluation {
   std::optional<double> text_perplexity;
   std::optional<eval::AnswerScores> scores;
   std::vector<Answer> answers;
-  int64_t remembered = 0;        // answers that an earlier evaluation had generated
+  int64_t remembered = 0;        // answers that an earlier evaluation had generated, of both models
   eval::Report report;
   std::filesystem::path folder;
   double seconds = 0;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "data/row_json.h"
 #include "eval/correlation.h"
 #include "io/atomic_file.h"
 #include "runs/run_store.h"
@@ -25,7 +26,7 @@ void keep_largest(std::vector<eval::ChangedRow>& rows, eval::ChangedRow row) {
 
 // The value of `field` when the text is a JSON object that has it.
 std::string class_of(const std::string& text, const std::string& field) {
-  const auto object = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json object = data::parse_json_text(text);
   if (!object.is_object() || !object.contains(field)) return {};
   return object[field].is_string() ? object[field].get<std::string>() : object[field].dump();
 }

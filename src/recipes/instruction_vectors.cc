@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "quant/codec.h"
+#include "recipes/sentence_model.h"
 
 namespace hone::recipes {
 namespace {
 
-constexpr size_t kReadBytes = 800;  // of an instruction
 constexpr float kSmooth = 1e-3f;
 
 }  // namespace
@@ -15,7 +15,7 @@ constexpr float kSmooth = 1e-3f;
 EmbeddingVectors::EmbeddingVectors(const ModelFiles& files) : files_(files), table_(files.source->tensor("model.embed_tokens.weight")), weights_(static_cast<size_t>(table_.size(0)), 1.0f) {}
 
 std::vector<int32_t> EmbeddingVectors::tokens_of(std::string_view text) const {
-  return files_.tokenizer.encode(text.substr(0, kReadBytes), {.add_special = false, .parse_special = false});
+  return files_.tokenizer.encode(text, {.add_special = false, .parse_special = false});
 }
 
 void EmbeddingVectors::fit(const std::vector<std::string>& sample) {
@@ -41,6 +41,12 @@ void EmbeddingVectors::vector(std::string_view text, float* out) const {
     quant::decode_row(table_.dtype(), table_.rows(id, id + 1).raw(), width, row.data());
     for (int64_t i = 0; i < width; ++i) out[i] += weights_[static_cast<size_t>(id)] * row[static_cast<size_t>(i)];
   }
+}
+
+std::unique_ptr<data::TextVectors> instruction_vectors(const std::string& model) {
+  if (model.empty()) return std::make_unique<data::TermVectors>();
+  if (const auto path = find_model(model).path; SentenceModel::is_encoder(path)) return std::make_unique<SentenceVectors>(SentenceModel::open(path));
+  return std::make_unique<EmbeddingVectors>(open_model(model, ""));
 }
 
 }  // namespace hone::recipes

@@ -1,6 +1,9 @@
 // Instructions as vectors by a model's own embeddings.
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "data/quality/text_vectors.h"
 #include "recipes/model_files.h"
 
@@ -23,5 +26,8 @@ class EmbeddingVectors : public data::TextVectors {
   Tensor table_;  // (V, C)
   std::vector<float> weights_;
 };
+
+/// Instructions as vectors: by a BERT encoder's sentence embeddings, by another model's input embeddings, or by their words where `model` is empty. Throws what opening the model throws.
+std::unique_ptr<data::TextVectors> instruction_vectors(const std::string& model);
 
 }  // namespace hone::recipes

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kShortSymbols = 48;  // up to here, looking through all pairs for each merge beats a queue
 
-constexpr size_t kShards = 64, kEntriesPerShard = 512, kCachedBytes = 32, kCachedTokens = 8;
+constexpr size_t kShards = 64, kEntriesPerShard = 1024, kCachedBytes = 32, kCachedTokens = 8;
 
 }  // namespace
 
@@ -73,7 +73,6 @@ void Bpe::initial_symbols(std::string_view piece, std::vector<TokenSpan>& symbol
     else symbols.push_back(span(unknown, begin, end));
     after_unknown = true;
   };
-  symbols.reserve(piece.size());
   for (size_t at = 0; at < piece.size();) {
     size_t n = 1;
     int32_t id = -1;
@@ -181,7 +180,8 @@ void Bpe::encode(std::string_view piece, int32_t offset, std::vector<TokenSpan>&
       return;
     }
   }
-  std::vector<TokenSpan> symbols;
+  thread_local std::vector<TokenSpan> symbols;  // keeps its memory: a piece has a few symbols, and there are many pieces
+  symbols.clear();
   const auto whole = ignore_merges ? vocabulary.find(piece) : vocabulary.end();
   if (whole != vocabulary.end()) {
     symbols.push_back({whole->second, 0, static_cast<int32_t>(piece.size())});

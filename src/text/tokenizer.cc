@@ -69,6 +69,7 @@ std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view text, EncodeOpti
   if (text.size() > (size_t{1} << 30))
     throw Error(ErrorCode::kInvalidInput, "text", fmt::format("{} bytes in one piece; at most 1 GiB is tokenised at once", text.size()));
   std::vector<TokenSpan> out;
+  out.reserve(text.size() / 4 + 4);
   if (options.add_special)
     for (int32_t id : data_->prefix_tokens) out.push_back({id, 0, 0});
   // Spans refer to the repaired text when the input is not UTF-8; they can then lie beyond the input and are clamped.

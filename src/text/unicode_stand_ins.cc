@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bitset>
 #include <cstdint>
+#include <cstring>
 
 #include "text/unicode.h"
 
@@ -69,6 +70,13 @@ std::optional<std::string> with_stand_ins(std::string_view text) {
   const auto& blocks = blocks_with_new();
   std::optional<std::string> copy;
   for (size_t at = 0; at < text.size();) {
+    if (uint64_t eight = 0; text.size() - at >= sizeof eight) {
+      std::memcpy(&eight, text.data() + at, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        at += sizeof eight;
+        continue;
+      }
+    }
     const auto lead = static_cast<uint8_t>(text[at]);
     if (lead < 0xE0) {  // one or two bytes: nothing new there
       at += lead < 0x80 ? 1 : 2;

@@ -94,6 +94,21 @@ TEST(Format, SaysWhyItCannotBeFound) {
   });
 }
 
+// JSON written as text inside a row is nested as deep as its writer likes: what would exhaust the stack is no JSON.
+TEST(Format, DeepJsonInTextIsNoJson) {
+  const std::string deep = std::string(300000, '[') + std::string(300000, ']');
+  EXPECT_TRUE(parse_json_text(deep).is_discarded());
+  EXPECT_TRUE(parse_json_text("{").is_discarded());
+  EXPECT_EQ(parse_json_text(R"( {"a": "[[[["} )")["a"], "[[[[");
+  EXPECT_TRUE(parse_json_text(std::string(kMaxTextNesting, '[') + std::string(kMaxTextNesting, ']')).is_array());
+  Example example;
+  const Json turns = {{{"from", "human"}, {"value", "q"}}, {{"from", "function_call"}, {"value", R"({"name": "f", "arguments": )" + deep + "}"}}, {{"from", "observation"}, {"value", "1"}}, {{"from", "gpt"}, {"value", "a"}}};
+  const Json call = {{"conversations", turns}};
+  EXPECT_TRUE(settle_format(Format::kShareGpt, {}, {call}, "f").read(call, example));
+  const Json tools = {{"messages", {{{"role", "user"}, {"content", "q"}}, {{"role", "assistant"}, {"content", "a"}}}}, {"tools", deep}};
+  EXPECT_TRUE(settle_format(Format::kMessages, {}, {tools}, "f").read(tools, example));
+}
+
 struct BadRow {
   std::string row;
   Format format;

@@ -11,6 +11,18 @@ TEST(ScoreAnswers, ComparesTrimmedText) {
   EXPECT_FALSE(s.json);
 }
 
+// What counts as white space is what the metric exact_match takes for it.
+TEST(ScoreAnswers, TrimsUnicodeWhiteSpace) { EXPECT_DOUBLE_EQ(score_answers({"\u3000是\u00A0", "a"}, {"是", "a\u2003b"}).exact_match, 0.5); }
+
+TEST(ScoreAnswers, DeepJsonHasNoFields) {
+  const std::string deep = R"({"a": )" + std::string(300000, '[') + std::string(300000, ']') + "}";
+  EXPECT_FALSE(score_answers({"x"}, {deep}).json);
+  const AnswerScores s = score_answers({deep}, {R"({"a": []})"});
+  EXPECT_TRUE(s.json);
+  EXPECT_EQ(s.valid_json, 0);
+  EXPECT_EQ(s.field_accuracy.at("a"), 0);
+}
+
 TEST(ScoreAnswers, LooksIntoJson) {
   const AnswerScores s = score_answers({R"({"level":"R1","dept":"A"})", R"({"level":"R1","dept":"B"})", "nonsense", R"({"level":"G3"})"},
                                        {R"({"level":"R1","dept":"A"})", R"({"level":"G3","dept":"B"})", R"({"level":"R1","dept":"A"})", R"({"level":"G3","dept":"A"})"});

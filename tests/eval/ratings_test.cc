@@ -97,5 +97,17 @@ TEST(Preferences, AreSummarisedWhicheverSideAModelWasShownOn) {
   EXPECT_NEAR(*s[0].fleiss, (0.5 - 0.375) / (1 - 0.375), 1e-12);
 }
 
+// Who judged another pair of models leaves no gap in this one's table.
+TEST(Preferences, AgreementIsOfThePairsOwnRaters) {
+  const std::vector<Preference> pair = {{"1", "ann", "a", "b", "a"}, {"1", "bob", "a", "b", "a"}, {"2", "ann", "a", "b", "b"}, {"2", "bob", "a", "b", "tie"}};
+  std::vector<Preference> both = pair;
+  both.push_back({"1", "cleo", "a", "c", "c"});
+  both.push_back({"1", "dora", "a", "c", "c"});
+  const auto alone = summarize(pair), beside = summarize(both);
+  ASSERT_EQ(beside.size(), 2u);
+  ASSERT_TRUE(alone[0].fleiss && beside[0].fleiss);
+  EXPECT_DOUBLE_EQ(*beside[0].fleiss, *alone[0].fleiss);
+}
+
 }  // namespace
 }  // namespace hone::eval

@@ -24,6 +24,7 @@ enum class Proof {
 const std::map<std::string, Proof>& proofs() {
   static const std::map<std::string, Proof> table = {
       {"add", Proof::kDifferences},           {"attention", Proof::kDifferences},     {"combine", Proof::kDifferences},
+      {"bidirectional_attention", Proof::kRefusal}, {"gelu", Proof::kRefusal},        {"layer_norm", Proof::kRefusal},
       {"convert", Proof::kDifferences},       {"dispatch", Proof::kDifferences},      {"dropout", Proof::kDifferences},
       {"embedding", Proof::kDifferences},     {"grouped_linear", Proof::kDifferences}, {"join_columns", Proof::kDifferences},
       {"linear", Proof::kDifferences},        {"linear_cross_entropy", Proof::kDifferences},
@@ -94,7 +95,7 @@ TEST(OpRegistry, EveryOpIsProved) { EXPECT_EQ(findings(all_of(".h"), all_of(".cc
 
 TEST(OpRegistry, FindsAnOpWithoutProof) {
   const std::string headers = all_of(".h"), sources = all_of(".cc");
-  EXPECT_NE(findings(headers + "\nVariable gelu(const Variable& x);\n", sources), "");
+  EXPECT_NE(findings(headers + "\nVariable tanh(const Variable& x);\n", sources), "");
   EXPECT_NE(findings(headers + "\nstd::vector<Variable> halves(const Variable& x);\n", sources), "");
   EXPECT_NE(findings(headers + "\nstruct Pair { Variable a, b; };\n", sources), "");
   EXPECT_NE(findings(headers, std::regex_replace(sources, std::regex("\"rope\""), "\"rape\"")), "");

@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import json
+import pathlib
 import random
+import shutil
 
 from hone_program import check, main
 
@@ -118,13 +120,20 @@ def looks(program, train):
     check(program.run("data", "show", train, "--random", "--seed", 4) == program.run("data", "show", train, "--random", "--seed", 4), "the same seed, other rows")
     stats = json.loads(program.run("data", "stats", train, "--model", program.tiny_model(), "--json"))
     check(stats["turns"]["median"] == 2 and stats["tokens"]["rows"] == 400, stats)
-    for model in ([], ["--model", program.tiny_model()]):
+    encoder = pathlib.Path(__file__).parents[1] / "golden" / "encoders" / "tiny"
+    for model in ([], ["--model", program.tiny_model()], ["--embed", encoder], ["--embed", encoder / "model.gguf", "--model", program.tiny_model()]):
         classes = json.loads(program.run("data", "classes", train, "--clusters", 8, "--json", *model))
         check(sum(c["rows"] for c in classes["classes"]) == 400 and classes["wanted"] == 20 and all(c["examples"] for c in classes["classes"]), classes)
     rules = program.folder / "rules.yaml"
     rules.write_text("rivers: [river]\nstones: {any: [stone], none: [cloud]}\nnever: [xyzzy]\n")
     classes = json.loads(program.run("data", "classes", train, "--class-rules", rules, "--json"))
     check(classes["covered"] == 2 and {c["name"]: c["rows"] for c in classes["classes"]}["never"] == 0, classes)
+
+
+def broken_encoder(folder):
+    shutil.copytree(pathlib.Path(__file__).parents[1] / "golden" / "encoders" / "tiny", folder / "encoder")
+    (folder / "encoder" / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]')
+    return folder / "encoder"
 
 
 def refusals(program, train):
@@ -144,6 +153,7 @@ def refusals(program, train):
     refused(["no such file"], "check", folder / "nothing.jsonl")
     refused(["rules-bad.yaml:2", "any, all, none, starts"], "classes", train, "--class-rules", folder / "rules-bad.yaml")
     refused(["did you mean", "limits.leakage"], "check", train, "--set", "limits.leekage=1")
+    refused(["modules.json"], "classes", train, "--clusters", 4, "--embed", broken_encoder(folder))
     refused(["no row has the field"], "classes", train, "--class-field", "nowhere")
     refused(["extension"], "convert", train, "-o", folder / "x.parquet")
     refused(["tasks-bad.json:2"], "convert", folder / "tasks-bad.json", "-o", folder / "x.jsonl")

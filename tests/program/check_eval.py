@@ -170,7 +170,13 @@ def models(program):
     check(lines.startswith(kept) and b"torn" not in lines, f"answers that were there are kept: {kept} {lines}")
     answered = [json.loads(line)["question"] for line in lines.splitlines()]
     check(not set(answered[: kept.count(b"\n")]) & set(answered[kept.count(b"\n"):]) and len(whole["report"]["gained"] + whole["report"].get("lost", [])) > 0, "and not made again")
+    check(whole["answers_used_again"] == kept.count(b"\n"), f"{whole['answers_used_again']} answers are said to be used again")
+    text = [word for word in words if word != "--json"]
+    check("50 answers of an earlier run are used again; --fresh asks again" in program.run(*text, *settings), "nothing is said of answers that are used again")
+    other = json.loads(program.run(*words, *settings, "training.precision=bf16"))
+    check(other["answers_used_again"] == 0, "answers of another precision are used")
     fresh = json.loads(program.run(*words, *settings, "--fresh"))
+    check(fresh["answers_used_again"] == 0, "fresh answers are old")
     check(fresh["report"]["models"] == whole["report"]["models"], "an interrupted evaluation finds what a whole one finds")
     report = whole["report"]
     check([m["name"] for m in report["models"]] == ["base", "tuned"] and report["models"][1]["figures"]["loss"] < report["models"][0]["figures"]["loss"], "the loss of both")

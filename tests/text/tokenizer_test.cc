@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -125,10 +125,9 @@ TEST(Tokenizer, TakesLinearTimeOnLongRuns) {
     for (const std::string unit : {"a", "7", " ", "中", "\u0301\u0327", "\n", "\r\n", "!"}) {
       std::string text;
       while (text.size() < 300'000) text += unit;
-      const auto start = std::chrono::steady_clock::now();
+      const std::clock_t start = std::clock();  // of the processor: other programs may take the rest of the time
       EXPECT_GT(tokenizer.encode(text + "x").size(), 1000u);
-      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-      EXPECT_LT(took.count(), 10) << name << " on a run of \"" << unit << '"';
+      EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 10) << name << " on a run of \"" << unit << '"';
     }
   }
 }

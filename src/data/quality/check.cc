@@ -8,6 +8,7 @@
 #include "data/quality/encoding_hints.h"
 #include "data/quality/near_duplicates.h"
 #include "data/quality/row_text.h"
+#include "data/quality/stats.h"
 #include "data/sample_builder.h"
 
 namespace hone::data {
@@ -27,8 +28,8 @@ struct BlockFindings {
   int64_t supervised = 0;
 };
 
-// A text with every hint masked.
-std::string with_masks(std::string_view text, const std::vector<PiiHint>& hints, size_t hint) {
+// "email: a***@e***.com"
+std::string masked_hint(std::string_view text, const std::vector<PiiHint>& hints, size_t hint) {
   const PiiHint& h = hints[hint];
   return fmt::format("{}: {}", name(h.kind), masked(h.kind, text.substr(h.begin, h.end - h.begin)));
 }
@@ -94,7 +95,7 @@ class Checker {
     const uint32_t n = row.number;
     const RowText text = text_of(row.example);
     const std::string all = text.prompt + "\n" + text.answer;
-    characters_[n] = static_cast<uint32_t>(std::count_if(all.begin(), all.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }) - 1);
+    characters_[n] = characters_of(all) - 1;  // without the line end between the two
     const std::string prompt = normalized(text.prompt), words = prompt + " " + normalized(text.answer);
     words_[n] = row_hash(words, 1);
     prompts_[n] = row_hash(prompt, 2);
@@ -114,7 +115,7 @@ class Checker {
       const auto kind = static_cast<size_t>(hints[i].kind);
       block.pii_rows[kind] += !std::exchange(seen[kind], true);
       const bool secret = hints[i].kind == PiiKind::kSecret;
-      if (secret ? first_of(hints, i) : !personal) note(block, secret ? Measure::kSecrets : Measure::kPii, row, with_masks(text, hints, i));
+      if (secret ? first_of(hints, i) : !personal) note(block, secret ? Measure::kSecrets : Measure::kPii, row, masked_hint(text, hints, i));
       personal |= !secret;
     }
   }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "data/quality/field.h"
@@ -12,7 +12,7 @@ namespace hone::data {
 namespace {
 
 constexpr size_t kMostClasses = 10000;
-constexpr size_t kReadBytes = 800;  // of an instruction: what is pasted behind it says little about its kind
+constexpr int64_t kLookedAt = 20;  // rows read per example that is shown: instructions that repeat are not looked through to the end
 
 }  // namespace
 
@@ -30,34 +30,37 @@ bool ClassRule::fits(std::string_view prompt) const {
 }
 
 RowClasses classes_by_field(const Rows& rows, const std::string& field, const std::function<bool()>& stop) {
-  // Each block numbers the values it meets; the numbers are made one afterwards, so that the result does not depend on the threads.
-  std::vector<std::map<std::string, int32_t>> met(rows.blocks());
-  std::vector<std::vector<std::string>> values(rows.blocks());
   RowClasses classes{{}, std::vector<int32_t>(rows.size(), -1), fmt::format("the field {}", field), {}};
-  std::vector<uint32_t> block_of_row(rows.size());
-  rows.each([&](const ReadRow& row, size_t block) {
+  // Values are kept as hashes and read again once they are known to be few: a field that is different in every row would fill the memory.
+  std::vector<uint64_t> hashes(rows.size());
+  rows.each([&](const ReadRow& row, size_t) {
     const auto value = field_of(row.json, row.example, field);
-    block_of_row[row.number] = static_cast<uint32_t>(block);
     if (!value) return;
-    const auto [at, fresh] = met[block].try_emplace(*value, static_cast<int32_t>(values[block].size()));
-    if (fresh) values[block].push_back(*value);
-    classes.of_row[row.number] = at->second;
+    hashes[row.number] = row_hash(*value, 3);
+    classes.of_row[row.number] = 0;
   }, stop);
-  std::map<std::string, int32_t> all;
-  for (const auto& block : values) {
-    for (const std::string& value : block) all.emplace(value, 0);
-    if (all.size() > kMostClasses)
+  std::unordered_map<uint64_t, uint32_t> first;  // hash → the first row that has it
+  for (uint32_t row = 0; row < rows.size(); ++row) {
+    if (classes.of_row[row] < 0) continue;
+    first.try_emplace(hashes[row], row);
+    if (first.size() > kMostClasses)
       throw Error(ErrorCode::kInvalidInput, rows.files().front().report().path, fmt::format("the field {} has more than {} different values: it holds no classes", field, kMostClasses), "name a field with few values, or use rules or clusters");
   }
-  if (all.empty())
+  if (first.empty())
     throw Error(ErrorCode::kInvalidInput, rows.files().front().report().path, fmt::format("no row has the field \"{}\"", field), "name a key of the rows (meta.topic for a nested one), or answer, or answer.KEY where answers are JSON");
-  int32_t number = 0;
-  for (auto& [value, index] : all) {
-    index = number++;
+  std::map<std::string, std::vector<uint64_t>> named;  // a file that changes meanwhile may give one value two hashes
+  ReadRow read;
+  for (const auto& [hash, row] : first) {
+    rows.read(row, read);
+    named[field_of(read.json, read.example, field).value_or("")].push_back(hash);
+  }
+  std::unordered_map<uint64_t, int32_t> number;
+  for (const auto& [value, known] : named) {
+    for (const uint64_t hash : known) number[hash] = static_cast<int32_t>(classes.names.size());
     classes.names.push_back(value);
   }
   for (uint32_t row = 0; row < rows.size(); ++row)
-    if (int32_t& c = classes.of_row[row]; c >= 0) c = all.at(values[block_of_row[row]][static_cast<size_t>(c)]);
+    if (int32_t& c = classes.of_row[row]; c >= 0) c = number.at(hashes[row]);
   return classes;
 }
 
@@ -71,7 +74,7 @@ RowClasses classes_by_rules(const Rows& rows, const std::vector<ClassRule>& rule
   }
   rows.each([&](const ReadRow& row, size_t) {
     const RowText text = text_of(row.example);
-    const std::string prompt = normalized(std::string_view(text.first_prompt).substr(0, kReadBytes));
+    const std::string prompt = normalized(std::string_view(text.first_prompt).substr(0, kInstructionBytes));
     for (size_t i = 0; i < rules.size() && classes.of_row[row.number] < 0; ++i)
       if (rules[i].fits(prompt)) classes.of_row[row.number] = class_of_rule[i];
   }, stop);
@@ -85,23 +88,24 @@ ClassReport report_of(const Rows& rows, const RowClasses& classes, double band_l
   for (size_t i = 0; i < classes.names.size(); ++i) report.classes[i].name = classes.names[i];
   ReadRow read;
   int64_t classified = 0;
-  const auto show = [&](uint32_t row, ClassRow& entry) {
-    if (static_cast<int64_t>(entry.examples.size()) >= examples) return;
+  std::vector<int64_t> looked_at(classes.names.size());
+  const auto show = [&](uint32_t row, size_t c) {
+    ClassRow& entry = report.classes[c];
+    if (static_cast<int64_t>(entry.examples.size()) >= examples || looked_at[c]++ >= kLookedAt * examples) return;
     rows.read(row, read);
     std::string words = excerpt(text_of(read.example).first_prompt, 80);
     if (std::find(entry.examples.begin(), entry.examples.end(), words) == entry.examples.end()) entry.examples.push_back(std::move(words));
   };
   for (size_t c = 0; c < classes.typical.size(); ++c)
-    for (const uint32_t row : classes.typical[c]) show(row, report.classes[c]);
+    for (const uint32_t row : classes.typical[c]) show(row, c);
   for (uint32_t row = 0; row < rows.size(); ++row) {
     const int32_t c = classes.of_row[row];
     if (c < 0) {
       report.unclassified += rows.usable(row);
       continue;
     }
-    ClassRow& entry = report.classes[static_cast<size_t>(c)];
-    ++entry.rows, ++classified;
-    show(row, entry);
+    ++report.classes[static_cast<size_t>(c)].rows, ++classified;
+    show(row, static_cast<size_t>(c));
   }
   int64_t covered_rows = 0;
   for (ClassRow& entry : report.classes) {

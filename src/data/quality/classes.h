@@ -11,6 +11,9 @@
 
 namespace hone::data {
 
+/// Bytes of an instruction that are read: its beginning says what it asks for, what is pasted behind it little.
+inline constexpr size_t kInstructionBytes = 800;
+
 /// A class of instructions told by words: the first rule of a list that fits gives the class.
 struct ClassRule {
   std::string name;

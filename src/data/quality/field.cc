@@ -51,8 +51,7 @@ std::optional<std::string> field_of(const Json& row, const Example& example, std
   if (path == "answer") return trimmed(text_of(example).last_answer);
   if (path == "prompt") return trimmed(text_of(example).prompt);
   if (path.starts_with("answer.")) {
-    const Json answer = Json::parse(text_of(example).last_answer, nullptr, /*allow_exceptions=*/false);
-    if (answer.is_object()) return walk(answer, path.substr(7));
+    if (const Json answer = parse_json_text(text_of(example).last_answer); answer.is_object()) return walk(answer, path.substr(7));
   }
   return std::nullopt;
 }

@@ -26,6 +26,13 @@ constexpr std::array<Words, 6> kFrequent = {{
     {Language::kItalian, " il la lo i gli le di che e è un una per non con si da del della in sono al come più ma nel anche alla questo ha se ci dei perché cosa io "},
 }};
 
+constexpr size_t kLongestFrequent = [] {
+  size_t longest = 0, length = 0;
+  for (const Words& words : kFrequent)
+    for (const char c : words.list) length = c == ' ' ? 0 : length + 1, longest = std::max(longest, length);
+  return longest;
+}();
+
 // Frequent word → a bit per language in which it is one.
 const std::unordered_map<std::string_view, uint8_t>& frequent_words() {
   static const auto words = [] {
@@ -75,8 +82,9 @@ Language latin_language(std::string_view text, const Counts& counts) {
   const auto finish = [&] {
     if (word.empty()) return;
     ++words;
-    const auto found = word.size() < 16 ? known.find(word) : known.end();
-    for (size_t i = 0; i < kFrequent.size() && found != known.end(); ++i) hits[i] += found->second >> i & 1;
+    if (word.size() <= kLongestFrequent)
+      if (const auto found = known.find(word); found != known.end())
+        for (size_t i = 0; i < kFrequent.size(); ++i) hits[i] += found->second >> i & 1;
     word.clear();
   };
   for (size_t i = 0; i < text.size(); ++i) {
@@ -102,6 +110,11 @@ Language language_of(std::string_view text) {
   text = text.substr(0, kRead);
   Counts counts;
   for (size_t i = 0; i < text.size();) {
+    if (const auto byte = static_cast<unsigned char>(text[i]); byte < 0x80) {
+      counts.latin += static_cast<unsigned char>((byte | 32) - 'a') < 26;
+      ++i;
+      continue;
+    }
     const size_t length = text::utf8_length(text.substr(i));
     if (length == 0) {
       ++i;

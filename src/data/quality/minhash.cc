@@ -1,10 +1,10 @@
 #include "data/quality/minhash.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
-
-#include "base/function_ref.h"
+#include <numeric>
 
 namespace hone::data {
 namespace {
@@ -24,33 +24,55 @@ uint64_t mixed(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-uint64_t shingle_hash(const char* bytes, size_t count) {  // count ≤ 9
+// Of `count` ≤ 9 bytes; `left` bytes may be read.
+uint64_t shingle_hash(const char* bytes, size_t count, size_t left) {
   uint64_t low = 0, high = count;
-  std::memcpy(&low, bytes, std::min<size_t>(count, 8));
+  if (left >= 8) {  // one load instead of a copy of changing length
+    std::memcpy(&low, bytes, 8);
+    if (count < 8) low &= (uint64_t{1} << (8 * count)) - 1;
+  } else {
+    std::memcpy(&low, bytes, std::min<size_t>(count, 8));
+  }
   if (count > 8) high |= uint64_t{static_cast<unsigned char>(bytes[8])} << 8;
   return mixed(mixed(low ^ kOdd1, kOdd2) ^ high, kOdd1);
 }
 
 bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
 
-void each_shingle(std::string_view text, FunctionRef<void(uint64_t)> visit) {
+template <class Visit>
+void each_shingle(std::string_view text, Visit visit) {
   if (text.empty()) return;
   size_t end = 0;
   for (size_t begin = 0; begin < text.size(); ++begin) {
     if (!begins_character(text[begin])) continue;
     end = std::max(end, std::min(begin + kShingleBytes, text.size()));
     while (end < text.size() && !begins_character(text[end])) ++end;
-    visit(shingle_hash(text.data() + begin, std::min<size_t>(end - begin, 9)));
+    visit(shingle_hash(text.data() + begin, std::min<size_t>(end - begin, 9), text.size() - begin));
     if (end == text.size()) return;
   }
+}
+
+// Sorts numbers that are spread evenly, as hashes are: dealt out by their first bits, then each heap of a few.
+void sort_hashes(std::vector<uint64_t>& hashes) {
+  const int bits = std::clamp(static_cast<int>(std::bit_width(hashes.size())), 1, 16);
+  std::vector<uint32_t> begins((size_t{1} << bits) + 1);
+  for (const uint64_t hash : hashes) ++begins[(hash >> (64 - bits)) + 1];
+  std::partial_sum(begins.begin(), begins.end(), begins.begin());
+  std::vector<uint64_t> dealt(hashes.size());
+  std::vector<uint32_t> next(begins.begin(), begins.end() - 1);
+  for (const uint64_t hash : hashes) dealt[next[hash >> (64 - bits)]++] = hash;
+  for (size_t heap = 0; heap + 1 < begins.size(); ++heap)
+    if (begins[heap + 1] - begins[heap] > 1) std::sort(dealt.begin() + begins[heap], dealt.begin() + begins[heap + 1]);
+  hashes.swap(dealt);
 }
 
 }  // namespace
 
 std::vector<uint64_t> shingles_of(std::string_view normalized) {
   std::vector<uint64_t> shingles;
+  shingles.reserve(normalized.size());
   each_shingle(normalized, [&](uint64_t hash) { shingles.push_back(hash); });
-  std::sort(shingles.begin(), shingles.end());
+  sort_hashes(shingles);
   shingles.erase(std::unique(shingles.begin(), shingles.end()), shingles.end());
   return shingles;
 }

@@ -28,6 +28,21 @@ constexpr std::array<KeyPrefix, 17> kKeyPrefixes = {{{"sk-"sv, 20}, {"pk_live_"s
                                                      {"LTAI"sv, 12}, {"npm_"sv, 36}, {"ya29."sv, 30}}};
 constexpr std::array<std::string_view, 9> kSecretWords = {"api_key", "apikey", "api-key", "secret", "token", "password", "passwd", "access_key", "密码"};
 
+// Characters at which a hint may begin, or, for e-mail, its @.
+constexpr std::array<bool, 256> kBegins = [] {
+  std::array<bool, 256> begins{};
+  const auto mark = [&](std::string_view characters) {
+    for (const char c : characters) begins[static_cast<unsigned char>(c)] = true;
+  };
+  mark("0123456789+(@-:abcdefABCDEF");
+  for (const KeyPrefix& key : kKeyPrefixes) mark(key.prefix.substr(0, 1));
+  for (const std::string_view name : kSecretWords) {
+    mark(name.substr(0, 1));
+    if (name[0] >= 'a' && name[0] <= 'z') begins[static_cast<unsigned char>(name[0] - 32)] = true;
+  }
+  return begins;
+}();
+
 // Characters of a key: letters, digits, - and _. No key is longer, and a text of nothing else is not read again and again.
 constexpr size_t kLongestKey = 512;
 size_t key_end(std::string_view text, size_t at) {
@@ -59,6 +74,10 @@ class Finder {
 
   std::vector<PiiHint> run() {
     for (size_t i = 0; i < text_.size();) {
+      if (!kBegins[static_cast<unsigned char>(text_[i])]) {
+        ++i;
+        continue;
+      }
       const size_t end = found_at(i);
       i = end > i ? end : i + 1;
     }

@@ -1,5 +1,8 @@
 #include "data/quality/row_text.h"
 
+#include <algorithm>
+#include <array>
+
 #include "text/unicode.h"
 
 namespace hone::data {
@@ -43,23 +46,36 @@ RowText text_of(const Example& example) {
   return text;
 }
 
+namespace {
+
+// An ASCII character as it is compared; 0: it separates.
+constexpr std::array<char, 128> kPlain = [] {
+  std::array<char, 128> plain{};
+  for (int c = '0'; c <= '9'; ++c) plain[static_cast<size_t>(c)] = static_cast<char>(c);
+  for (int c = 'a'; c <= 'z'; ++c) plain[static_cast<size_t>(c)] = plain[static_cast<size_t>(c - 32)] = static_cast<char>(c);
+  return plain;
+}();
+
+}  // namespace
+
 std::string normalized(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
+  std::string out(text.size(), '\0');  // never longer: every space stands for a byte or more
+  char* to = out.data();
   bool gap = false;
-  const auto put = [&](std::string_view bytes) {
-    if (gap && !out.empty()) out += ' ';
+  const auto space = [&] {
+    if (gap && to != out.data()) *to++ = ' ';
     gap = false;
-    out += bytes;
   };
   for (size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x80) {
-      const bool upper = byte >= 'A' && byte <= 'Z', word = upper || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
-      const char c = static_cast<char>(upper ? byte + 32 : byte);
-      if (word) put({&c, 1});
-      else gap = true;
       ++i;
+      if (const char plain = kPlain[byte]; plain != 0) {
+        space();
+        *to++ = plain;
+      } else {
+        gap = true;
+      }
       continue;
     }
     const size_t length = text::utf8_length(text.substr(i));
@@ -68,18 +84,19 @@ std::string normalized(std::string_view text) {
       ++i;
       continue;
     }
-    uint32_t c = text::utf8_code_point(text.substr(i));
+    const uint32_t c = text::utf8_code_point(text.substr(i));
     if (separates(c)) {
       gap = true;
     } else if (c >= 0xFF10 && c <= 0xFF5A) {  // full-width digits and letters (what lies between them separates)
-      c -= 0xFEE0;
-      const char plain = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-      put({&plain, 1});
+      space();
+      *to++ = kPlain[c - 0xFEE0];
     } else {
-      put(text.substr(i, length));
+      space();
+      to = std::copy_n(text.data() + i, length, to);
     }
     i += length;
   }
+  out.resize(static_cast<size_t>(to - out.data()));
   return out;
 }
 

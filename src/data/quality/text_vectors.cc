@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/function_ref.h"
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "data/quality/near_duplicates.h"
@@ -17,8 +18,8 @@
 namespace hone::data {
 namespace {
 
-constexpr size_t kReadBytes = 800;  // of an instruction: its beginning says what it asks for
 constexpr int kFirstTerms = 8;
+constexpr size_t kChunk = 4096;  // rows whose vectors are made together
 constexpr uint64_t kSlots = 1 << 18;  // counters of terms
 
 bool written_without_spaces(uint32_t c) { return (c >= 0x2E80 && c <= 0x9FFF) || (c >= 0xAC00 && c <= 0xD7A3) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x20000 && c <= 0x3FFFF); }
@@ -45,6 +46,13 @@ void each_term(std::string_view normalized, const std::function<void(std::string
   finish(normalized.size());
 }
 
+void TextVectors::vectors(std::span<const std::string_view> texts, float* out) const {
+  const int64_t dim = dimensions();
+  ThreadPool::global().ranges(static_cast<int64_t>(texts.size()), 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) vector(texts[static_cast<size_t>(i)], out + i * dim);
+  });
+}
+
 float TermVectors::rarity(uint64_t hash) const {
   const uint32_t in = documents_.empty() ? 0 : documents_[hash % kSlots];
   if (in <= 1 && sample_size_ > 50) return 0;  // what no other text has brings nothing together
@@ -57,7 +65,7 @@ void TermVectors::fit(const std::vector<std::string>& sample) {
   std::unordered_set<uint64_t> seen;
   for (const std::string& text : sample) {
     seen.clear();
-    each_term(normalized(std::string_view(text).substr(0, kReadBytes)), [&](std::string_view term, bool) { seen.insert(row_hash(term, 0) % kSlots); });
+    each_term(normalized(text), [&](std::string_view term, bool) { seen.insert(row_hash(term, 0) % kSlots); });
     for (const uint64_t slot : seen) ++documents_[slot];
   }
 }
@@ -65,7 +73,7 @@ void TermVectors::fit(const std::vector<std::string>& sample) {
 void TermVectors::vector(std::string_view text, float* out) const {
   std::fill_n(out, dimensions(), 0.0f);
   std::unordered_map<uint64_t, float> counts;
-  each_term(normalized(text.substr(0, kReadBytes)), [&](std::string_view term, bool first) { counts[row_hash(term, 0)] += first ? 2.0f : 1.0f; });
+  each_term(normalized(text), [&](std::string_view term, bool first) { counts[row_hash(term, 0)] += first ? 2.0f : 1.0f; });
   std::vector<std::pair<uint64_t, float>> ordered(counts.begin(), counts.end());
   std::sort(ordered.begin(), ordered.end());  // sums in a fixed order
   for (const auto& [hash, count] : ordered) {
@@ -85,9 +93,25 @@ struct Drawn {
   std::vector<std::string> texts;
 };
 
-std::string first_prompt(const Rows& rows, uint32_t row, ReadRow& read) {
-  rows.read(row, read);
-  return text_of(read.example).first_prompt;
+// The beginnings of the rows' instructions.
+std::vector<std::string> prompts_of(const Rows& rows, const std::vector<uint32_t>& chosen) {
+  std::vector<std::string> prompts(chosen.size());
+  ThreadPool::global().ranges(static_cast<int64_t>(chosen.size()), 64, [&](int64_t begin, int64_t end) {
+    ReadRow read;
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      rows.read(chosen[i], read);
+      prompts[i] = text_of(read.example).first_prompt.substr(0, kInstructionBytes);
+    }
+  });
+  return prompts;
+}
+
+// Calls work(begin, end) on the parts of [0, n) that are done between two looks at `stop`.
+void each_chunk(size_t n, const std::function<bool()>& stop, FunctionRef<void(size_t begin, size_t end)> work) {
+  for (size_t begin = 0; begin < n; begin += kChunk) {
+    if (stop && stop()) throw Error(ErrorCode::kInterrupted, "data", "interrupted");
+    work(begin, std::min(n, begin + kChunk));
+  }
 }
 
 Drawn sample_of(const Rows& rows, const ClusterRules& rules) {
@@ -105,8 +129,7 @@ Drawn sample_of(const Rows& rows, const ClusterRules& rules) {
     std::sort(usable.begin(), usable.end());
   }
   sample.rows = std::move(usable);
-  ReadRow read;
-  for (const uint32_t row : sample.rows) sample.texts.push_back(first_prompt(rows, row, read));
+  sample.texts = prompts_of(rows, sample.rows);
   return sample;
 }
 
@@ -142,7 +165,7 @@ std::vector<std::string> names_of(const Drawn& sample, const std::vector<int32_t
   std::vector<int> size(classes);
   for (size_t i = 0; i < sample.texts.size(); ++i) {
     std::unordered_set<std::string> terms;
-    each_term(normalized(std::string_view(sample.texts[i]).substr(0, kReadBytes)), [&](std::string_view term, bool) { terms.emplace(term.substr(0, 40)); });
+    each_term(normalized(sample.texts[i]), [&](std::string_view term, bool) { terms.emplace(term.substr(0, 40)); });
     const auto c = static_cast<size_t>(of_text[i]);
     ++size[c];
     for (const std::string& term : terms) ++in_class[c][term], ++in_all[term];
@@ -209,8 +232,9 @@ RowClasses classes_by_clusters(const Rows& rows, TextVectors& vectors, const Clu
   const int64_t dim = vectors.dimensions();
   const auto d = static_cast<size_t>(dim);
   std::vector<float> points(sample.texts.size() * d), mean(d);
-  ThreadPool::global().ranges(static_cast<int64_t>(sample.texts.size()), 64, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) vectors.vector(sample.texts[static_cast<size_t>(i)], &points[static_cast<size_t>(i) * d]);
+  each_chunk(sample.texts.size(), stop, [&](size_t begin, size_t end) {
+    const std::vector<std::string_view> texts(sample.texts.begin() + static_cast<std::ptrdiff_t>(begin), sample.texts.begin() + static_cast<std::ptrdiff_t>(end));
+    vectors.vectors(texts, &points[begin * d]);
   });
   const std::vector<float> zero(d);
   for (size_t i = 0; i < sample.texts.size(); ++i) {
@@ -240,13 +264,22 @@ RowClasses classes_by_clusters(const Rows& rows, TextVectors& vectors, const Clu
     found.typical.emplace_back();
     for (size_t i = 0; i < std::min<size_t>(members.size(), 10); ++i) found.typical.back().push_back(members[i].second);
   }
-  rows.each([&](const ReadRow& row, size_t) {
-    std::vector<float> v(d);
-    vectors.vector(text_of(row.example).first_prompt, v.data());
-    centred(v.data(), zero);
-    centred(v.data(), mean);
-    found.of_row[row.number] = number[static_cast<size_t>(nearest_centre(v.data(), centres, dim))];
-  }, stop);
+  for (size_t i = 0; i < sample.rows.size(); ++i) found.of_row[sample.rows[i]] = of_text[i];
+  each_chunk(rows.size(), stop, [&](size_t begin, size_t end) {
+    std::vector<uint32_t> left;  // rows that are not of the sample
+    for (auto row = static_cast<uint32_t>(begin); row < end; ++row)
+      if (rows.usable(row) && found.of_row[row] < 0) left.push_back(row);
+    const std::vector<std::string> prompts = prompts_of(rows, left);
+    std::vector<float> v(left.size() * d);
+    vectors.vectors(std::vector<std::string_view>(prompts.begin(), prompts.end()), v.data());
+    ThreadPool::global().ranges(static_cast<int64_t>(left.size()), 64, [&](int64_t from, int64_t to) {
+      for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
+        centred(&v[i * d], zero);
+        centred(&v[i * d], mean);
+        found.of_row[left[i]] = number[static_cast<size_t>(nearest_centre(&v[i * d], centres, dim))];
+      }
+    });
+  });
   return found;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,15 +12,17 @@
 
 namespace hone::data {
 
-/// Texts to vectors. fit() is called once; then vector() from several threads.
+/// Texts to vectors. fit() is called once; then vector() and vectors(), from several threads.
 class TextVectors {
  public:
   virtual ~TextVectors() = default;
   virtual int64_t dimensions() const = 0;
   /// Learns from a sample of the texts how telling their parts are.
   virtual void fit(const std::vector<std::string>& sample) = 0;
-  /// Writes dimensions() values of any length; zeros for a text without content.
+  /// Writes dimensions() values of any length; zeros for a text without content. Texts come cut to kInstructionBytes, perhaps inside a character.
   virtual void vector(std::string_view text, float* out) const = 0;
+  /// One row of `out` (texts, dimensions) per text, on all threads.
+  virtual void vectors(std::span<const std::string_view> texts, float* out) const;
 };
 
 /// Calls visit(term, first) for words of letters and for pairs of neighbouring Chinese, Japanese or Korean characters of a normalized text; `first` tells the first eight.

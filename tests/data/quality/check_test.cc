@@ -113,6 +113,27 @@ TEST(Field, ByPath) {
   EXPECT_EQ(field_of(row, example, "answer.level"), "R1");
   EXPECT_EQ(field_of(row, example, "prompt"), "own");
   for (const char* none : {"meta.none", "meta.topic.deeper", "list.1.k", "list.x", "answer.other", "nothing"}) EXPECT_EQ(field_of(row, example, none), std::nullopt) << none;
+  example.completion = R"({"level": )" + std::string(300000, '[') + std::string(300000, ']') + "}";
+  EXPECT_EQ(field_of(row, example, "answer.level"), std::nullopt) << "too deep to be a value";
+}
+
+TEST(Classes, AreTheValuesOfAFieldInOrder) {
+  TempFolder folder;
+  std::string bytes;
+  for (int i = 0; i < 2000; ++i) bytes += Json{{"prompt", "p"}, {"completion", "c"}, {"k", i % 3 == 0 ? "zebra" : i % 3 == 1 ? "ant" : ""}}.dump() + "\n";
+  const Rows rows = open(folder.file("a.jsonl", bytes));
+  const RowClasses classes = classes_by_field(rows, "k", {});
+  EXPECT_EQ(classes.names, (std::vector<std::string>{"ant", "zebra"}));
+  EXPECT_EQ(std::vector<int32_t>(classes.of_row.begin(), classes.of_row.begin() + 4), (std::vector<int32_t>{1, 0, -1, 1}));
+  EXPECT_EQ(std::count(classes.of_row.begin(), classes.of_row.end(), 0), 667);
+  // Every row has the same instruction: it is shown once, and the rows are not read through for another.
+  const ClassReport report = report_of(rows, classes, 0.8, 1.2, 1, 2, 3);
+  EXPECT_EQ(report.classes[0].examples, (std::vector<std::string>{"p"}));
+  EXPECT_EQ(report.unclassified, 666);
+  bytes.clear();
+  for (int i = 0; i <= 10000; ++i) bytes += Json{{"prompt", "p"}, {"completion", "c"}, {"k", i}}.dump() + "\n";
+  expect_error(ErrorCode::kInvalidInput, {"more than 10000 different values"}, [&] { classes_by_field(open(folder.file("b.jsonl", bytes)), "k", {}); });
+  expect_error(ErrorCode::kInvalidInput, {"no row has the field"}, [&] { classes_by_field(rows, "missing", {}); });
 }
 
 TEST(Rules, WordsStandAloneAndChineseDoesNot) {

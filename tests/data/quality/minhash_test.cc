@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 #include <string>
 
@@ -35,10 +37,45 @@ TEST(Shingles, SixLettersOrTwoChineseCharacters) {
   EXPECT_EQ(jaccard({}, shingles_of("abcdefgh")), 0);
 }
 
+// The definition, word for word: from every character on, up to the first character that makes it six bytes.
+std::set<std::string> plain_shingles(const std::string& text) {
+  const auto begins = [&](size_t i) { return i == text.size() || (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80; };
+  std::set<std::string> shingles;
+  for (size_t begin = 0; begin < text.size(); ++begin) {
+    if (!begins(begin)) continue;
+    size_t end = std::min(begin + 6, text.size());
+    while (!begins(end)) ++end;
+    shingles.insert(text.substr(begin, end - begin));
+    if (end == text.size()) break;
+  }
+  return shingles;
+}
+
+TEST(Shingles, AreThoseOfTheDefinition) {
+  std::vector<std::string> texts = {"a", "ab", "abcdef", "abcdefg", "über größe", "一", "一二三", "жизнь и судьба", "a😀b😀c😀", "mixed 一 text 二 with ü and 😀 at the end"};
+  for (uint64_t i = 0; i < 20; ++i) texts.push_back(random_text(i, static_cast<int>(7 * i)) + " tail " + random_text(i % 3, 300));
+  for (const std::string& a : texts) {
+    const auto shingles = shingles_of(a);
+    EXPECT_TRUE(std::is_sorted(shingles.begin(), shingles.end()) && std::adjacent_find(shingles.begin(), shingles.end()) == shingles.end()) << a;
+    // What lies behind a text in memory is not part of it.
+    const std::string longer = a + "xyzxyzxyz";
+    EXPECT_EQ(shingles_of(std::string_view(longer).substr(0, a.size())), shingles) << a;
+    EXPECT_EQ(signature_of(std::string_view(longer).substr(0, a.size())), signature_of(a)) << a;
+    for (const std::string& b : texts) {
+      const auto x = plain_shingles(a), y = plain_shingles(b);
+      std::vector<std::string> both;
+      std::set_intersection(x.begin(), x.end(), y.begin(), y.end(), std::back_inserter(both));
+      EXPECT_DOUBLE_EQ(jaccard(shingles, shingles_of(b)), static_cast<double>(both.size()) / static_cast<double>(x.size() + y.size() - both.size())) << a << " | " << b;
+    }
+  }
+}
+
 TEST(Normalized, ComparesLettersOnly) {
   EXPECT_EQ(normalized("  Hello,   World!\n"), "hello world");
   EXPECT_EQ(normalized("ＡＢＣ１２３，你好。"), "abc123 你好");
   EXPECT_EQ(normalized("…?!"), "");
+  EXPECT_EQ(normalized("Ünïcode\u00A0ÄÖ_x-9 Ｚｚ！０"), "Ünïcode ÄÖ x 9 zz 0");
+  EXPECT_EQ(normalized("a\xFF\xC3z"), "a z") << "bad bytes separate";
 }
 
 TEST(Signature, EstimatesTheSimilarity) {
