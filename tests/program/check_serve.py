@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import time
@@ -408,6 +409,15 @@ def store_routes(program):
         check(server.ask("DELETE", "/api/delete", {"model": "child"})[0] == 200, "delete")
         check({m["name"] for m in server.json("GET", "/api/tags")["models"]} >= {"sent:latest", "team/twin:v1"} and "not found" in ask_missing(server, "child"), "what is left")
         check(server.json("POST", "/api/copy", {"source": "none", "destination": "x"}, expect=404)["error"], "copy of nothing")
+        # What cannot be read any more can still be removed.
+        longer = data + bytes(64)
+        digest = "sha256:" + hashlib.sha256(longer).hexdigest()
+        check(server.ask("POST", f"/api/blobs/{digest}", longer)[0] == 201 and server.lines("/api/create", {"model": "broken", "files": {"tiny.gguf": digest}})[-1] == {"status": "success"}, "a model of its own blob")
+        blob = next(pathlib.Path(program.environment["HONE_MODELS"]).rglob(digest.replace(":", "-")))
+        blob.chmod(0o644)
+        os.truncate(blob, 1000)
+        check("error" in server.json("POST", "/api/generate", {"model": "broken", "prompt": "x"}, expect=400), "a damaged model")
+        check(server.ask("DELETE", "/api/delete", {"model": "broken"})[0] == 200 and "not found" in ask_missing(server, "broken") and not blob.exists(), "is removed")
         # Nobody listens there: an error, as the last line or with a status.
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))

@@ -159,7 +159,7 @@ void remove(Service& service, StoreWork& work, const Exchange& exchange) {
   run_quietly(work, exchange, [name, &service] {
     store::Library library;
     if (!library.holding(name)) library.open(name);  // says what is near
-    service.pool.unload(name.shortest());
+    service.pool.expire(name.shortest());
     store::remove_model(library, name);
     library.own().prune();
   });
