@@ -137,35 +137,35 @@ class JsonLines : public recipes::TrainObserver {
 // What one observer sees, the panel sees too. The panel comes first: a page learns of a step even if standard output fails on it.
 class WithPanel : public recipes::TrainObserver {
  public:
-  WithPanel(recipes::TrainObserver& first, serve::panel::LivePanel* panel) : first_(first), panel_(panel) {}
+  WithPanel(recipes::TrainObserver& first, serve::panel::LivePanel& panel) : first_(first), panel_(panel) {}
   void on_plan(const TrainPlan& plan) override {
-    if (panel_) panel_->on_plan(plan);
+    panel_.on_plan(plan);
     first_.on_plan(plan);
   }
   void on_step(const StepReport& report) override {
-    if (panel_) panel_->on_step(report);
+    panel_.on_step(report);
     first_.on_step(report);
-    if (panel_ && panel_->pause_requested()) wait();
+    if (panel_.pause_requested()) wait();
   }
   void on_validation(const ValidationReport& report) override {
-    if (panel_) panel_->on_validation(report);
+    panel_.on_validation(report);
     first_.on_validation(report);
   }
   void on_event(int64_t step, const std::string& kind, const std::string& text) override {
-    if (panel_) panel_->on_event(step, kind, text);
+    panel_.on_event(step, kind, text);
     first_.on_event(step, kind, text);
   }
 
  private:
   // Between two steps: until a page lets the run go on or ends it.
   void wait() {
-    panel_->set_paused(true);
-    while (panel_->pause_requested() && !panel_->stop_requested() && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    panel_->set_paused(false);
+    panel_.set_paused(true);
+    while (panel_.pause_requested() && !panel_.stop_requested() && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    panel_.set_paused(false);
   }
 
   recipes::TrainObserver& first_;
-  serve::panel::LivePanel* panel_;
+  serve::panel::LivePanel& panel_;
 };
 
 // Without an address in the command, a port that is taken (another run's panel) is no reason not to train.
@@ -181,17 +181,16 @@ std::unique_ptr<serve::panel::LivePanel> open_panel(const std::string& address, 
 }
 
 TrainSummary train_watched(const recipes::Config& config, recipes::TrainOptions options, recipes::TrainObserver& observer, serve::panel::LivePanel* panel) {
-  if (panel) {
-    options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
-    options.save_now = [panel] { return panel->take_checkpoint_request(); };
-  }
-  WithPanel both(observer, panel);
+  if (!panel) return recipes::train_model(config, options, observer);
+  options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
+  options.save_now = [panel] { return panel->take_checkpoint_request(); };
+  WithPanel both(observer, *panel);
   try {
     TrainSummary summary = recipes::train_model(config, options, both);
-    if (panel) panel->end(summary.status);
+    panel->end(summary.status);
     return summary;
   } catch (...) {
-    if (panel) panel->end("failed");
+    panel->end("failed");
     throw;
   }
 }

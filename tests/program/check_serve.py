@@ -188,7 +188,7 @@ def refusals(server):
         error = server.json("POST", "/v1/chat/completions", dict(chat, **change), expect=400)["error"]
         check(set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error" and error["param"], f"{change}: {error}")
     server.json("GET", "/api/none", expect=404)
-    for path, body in (("pull", {}), ("pull", {"model": "../x"}), ("push", {"model": "a/../b"}), ("create", {"model": "x"}), ("create", {"model": "x", "from": "/etc/passwd"}), ("create", {"model": "x", "from": "../x"}),
+    for path, body in (("pull", {}), ("pull", {"model": "../x"}), ("push", {"model": "a/../b"}), ("create", {"model": "x"}), ("create", {"model": "x", "from": "/etc/passwd"}), ("create", {"model": "x", "from": "../x"}), ("create", {"model": "x", "from": "x" * 300}),
                        ("create", {"model": "x", "files": {"a": "sha256:../../x"}}), ("create", {"model": "x", "modelfile": "FROM y\nADAPTER /etc/passwd"}), ("copy", {"source": "x"}), ("blobs/sha256:..", {})):
         check(server.json("POST", f"/api/{path}", body, expect=400)["error"], f"{path} {body}")
     check("no such model" in server.json("DELETE", "/api/delete", {"model": "none"}, expect=404)["error"], "an unknown model")

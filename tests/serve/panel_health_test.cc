@@ -126,6 +126,30 @@ TEST(Health, JudgesMemoryOnlyAgainstALimit) {
   EXPECT_THAT(kinds(known), testing::ElementsAre("memory_high", "memory_low"));
 }
 
+TEST(Health, CountsAStepOnceHoweverOftenItsMemoryIsSampled) {
+  Health health(Bands{}, 1000);
+  for (const uint64_t bytes : {910, 950, 920}) health.add_memory(1, bytes);
+  health.add_memory(2, 800);
+  health.add(step_of(3, 2, 1, 930));
+  for (const uint64_t bytes : {940, 905}) health.add_memory(3, bytes);
+  ASSERT_THAT(kinds(health), testing::ElementsAre("memory_high"));
+  const Alarm& high = health.alarms()[0];
+  EXPECT_EQ(high.count, 2);
+  EXPECT_EQ(high.first, 1);
+  EXPECT_EQ(high.last, 3);
+  EXPECT_DOUBLE_EQ(high.worst, 0.95);
+}
+
+TEST(Record, BeginsWithWhatAnEarlyPageLacks) {
+  Bands bands;
+  bands.grad_norm_max = 7;
+  Record record(bands, 1000);
+  const Json begun = record.begin(recipes::TrainPlan()), whole = record.snapshot();
+  EXPECT_EQ(begun["settings"]["grad_norm_max"], 7);
+  EXPECT_EQ(begun["memory_limit"], 1000);
+  for (const char* name : {"run", "steps", "settings", "memory_limit"}) EXPECT_EQ(begun[name], whole[name]) << name;
+}
+
 TEST(Record, ThinningKeepsPeaksAndEnds) {
   std::vector<StepReport> points;
   for (int64_t step = 1; step <= 1001; ++step) {

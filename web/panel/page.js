@@ -31,7 +31,7 @@ function from_snapshot(json) {
 }
 
 function take_event(e) {
-  if (e.event === "run") { data.run = e.run; data.steps = e.steps; build(); }
+  if (e.event === "run") { Object.assign(data, { run: e.run, steps: e.steps, limit: e.memory_limit, settings: e.settings }); build(); }
   else if (e.event === "step") {
     take_step(data, e);
     data.steps = e.steps;
@@ -101,11 +101,11 @@ let charts = [];
 const mib = bytes => bytes.map(b => b / 1048576);
 
 function build() {
-  const settings = data.settings || { grad_norm_min: 0.1, grad_norm_max: 5, volatility_max: 0.05, memory_min: 0.7, memory_max: 0.9 };
-  data.settings = settings;
+  const settings = data.settings;
   const logs = Object.fromEntries(charts.map(c => [c.word, c.log])), range = charts.length ? charts[0].range : null;
   $("charts").replaceChildren();
   charts = [];
+  if (!settings) return words();  // the run has no plan yet
   const group = [];
   const chart = (options, grouped = true) => {
     const box = $("charts").appendChild(document.createElement("div"));

@@ -50,4 +50,9 @@ std::optional<Record> Feed::copy(uint64_t& sequence) const {
   return record_;
 }
 
+std::string Feed::metrics() const {
+  const std::lock_guard lock(mutex_);
+  return record_ ? record_->metrics() : "";
+}
+
 }  // namespace hone::serve::panel

@@ -32,6 +32,8 @@ class Feed {
   void subscribe(const std::shared_ptr<http::Exchange>& exchange);
   /// Null before the plan is known.
   std::optional<Record> copy(uint64_t& sequence) const;
+  /// Record::metrics, without a copy of the record; empty before the plan is known.
+  std::string metrics() const;
 
  private:
   void tell(Json event);

@@ -85,8 +85,8 @@ void Health::raise(const char* kind, bool serious, int64_t step, double value, d
     alarms_.push_back({kind, serious, step, step, 1, value, bound});
     return;
   }
+  if (alarm->last != step) ++alarm->count;  // memory is sampled many times during one step
   alarm->last = step;
-  ++alarm->count;
   if (std::fabs(value - bound) > std::fabs(alarm->worst - bound)) alarm->worst = value;
 }
 

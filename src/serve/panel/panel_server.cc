@@ -22,8 +22,7 @@ constexpr std::string_view kRuns = "/api/runs/";
 Json list_of_runs() {
   runs::RunStore store(runs::RunStore::default_path());
   Json list = Json::array();
-  for (const runs::Run& run : store.list(kMaxListed)) {
-    if (run.kind != "train") continue;
+  for (const runs::Run& run : store.list(kMaxListed, "train")) {
     Json summary = Json::object();
     for (const auto& [name, value] : run.summary) summary[name] = value;
     list.push_back({{"id", run.id}, {"status", run.status}, {"folder", run.folder}, {"started", run.started}, {"ended", run.ended}, {"summary", summary}});
@@ -140,9 +139,7 @@ struct LivePanel::Impl {
     });
     add_route(router, "GET", "/api/events", http::Role::kInfer, [this](const Exchange& exchange) { feed.subscribe(exchange); });
     add_route(router, "GET", "/metrics", http::Role::kInfer, [this](const Exchange& exchange) {
-      uint64_t sequence = 0;
-      const std::optional<Record> record = feed.copy(sequence);
-      exchange->send({200, "text/plain; version=0.0.4; charset=utf-8", record ? record->metrics() : "", {}});
+      exchange->send({200, "text/plain; version=0.0.4; charset=utf-8", feed.metrics(), {}});
     });
     add_control(router, "/api/stop", stop, true);
     add_control(router, "/api/pause", pause, true);

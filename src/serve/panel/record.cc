@@ -13,6 +13,9 @@ constexpr size_t kMaxPoints = size_t{1} << 17, kMaxMemory = 8192, kMaxEvents = 4
 
 Json point(const recipes::StepReport& r) { return {r.step, r.loss, r.smoothed, r.grad_norm, r.learning_rate, r.tokens_per_second, r.memory, r.epoch}; }
 Json validation(const recipes::ValidationReport& r) { return {r.step, r.loss, r.accuracy, r.best}; }
+Json settings(const Bands& b) {
+  return {{"grad_norm_min", b.grad_norm_min}, {"grad_norm_max", b.grad_norm_max}, {"volatility_max", b.volatility_max}, {"memory_min", b.memory_min}, {"memory_max", b.memory_max}};
+}
 Json event(const runs::Event& e) { return {{"step", e.step}, {"kind", e.kind}, {"text", e.text}}; }
 
 }  // namespace
@@ -69,7 +72,7 @@ Json Record::begin(const recipes::TrainPlan& plan) {
   run_ = {{"id", plan.run_id}, {"folder", plan.run_folder}, {"status", "running"}, {"model", plan.model}, {"architecture", plan.architecture},
           {"weights", plan.base_format}, {"trainable", plan.trainable_values}, {"frozen", plan.frozen_values}, {"resumed_from", plan.resumed_from},
           {"memory_planned", plan.memory.peak()}, {"notes", plan.notes}, {"config", plan.resolved}};
-  return {{"event", "run"}, {"run", run_}, {"steps", steps_}};
+  return {{"event", "run"}, {"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"settings", settings(bands_)}};
 }
 
 Json Record::add(const recipes::StepReport& r) {
@@ -130,9 +133,7 @@ Json Record::changed_alarms() {
 }
 
 Json Record::snapshot() const {
-  Json json = {{"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}};
-  json["settings"] = {{"grad_norm_min", bands_.grad_norm_min}, {"grad_norm_max", bands_.grad_norm_max}, {"volatility_max", bands_.volatility_max},
-                      {"memory_min", bands_.memory_min}, {"memory_max", bands_.memory_max}};
+  Json json = {{"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"settings", settings(bands_)}};
   json["columns"] = {"step", "loss", "smoothed_loss", "grad_norm", "learning_rate", "tokens_per_second", "memory", "epoch"};
   json["seconds_left"] = points_.empty() ? 0.0 : points_.back().seconds_left;
   const auto list = [&](const char* name, const auto& from, auto row) {
