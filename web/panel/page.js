@@ -5,7 +5,7 @@ let theme = localStorage.getItem("hone-theme") || (matchMedia("(prefers-color-sc
 const say = word => WORDS[language][word] ?? word;
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
-const empty = () => ({ run: {}, steps: 0, limit: 0, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null });
+const empty = () => ({ run: {}, steps: 0, limit: 0, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null, factor: 1 });
 let data = empty(), other = null, live = false, stream = null, sequence = 0, waiting = null, listed = [];
 
 // ---- from the server to columns
@@ -22,7 +22,7 @@ function take_step(d, s) {
 
 function from_snapshot(json) {
   const d = empty();
-  Object.assign(d, { run: json.run, steps: json.steps, limit: json.memory_limit, settings: json.settings, alarms: json.alarms, events: json.events, left: json.seconds_left });
+  Object.assign(d, { run: json.run, steps: json.steps, limit: json.memory_limit, settings: json.settings, alarms: json.alarms, events: json.events, left: json.seconds_left, factor: json.rate_factor });
   for (const row of json.points) take_step(d, Object.fromEntries(json.columns.map((name, i) => [name, row[i]])));
   for (const [step, loss] of json.validations) { d.vx.push(step); d.validation.push(loss); }
   for (const [step, value] of json.volatilities) { d.wx.push(step); d.volatility.push(value); }
@@ -36,6 +36,7 @@ function take_event(e) {
     take_step(data, e);
     data.steps = e.steps;
     data.left = e.seconds_left;
+    data.factor = e.rate_factor;
     if (e.volatility !== undefined) { data.wx.push(e.step); data.volatility.push(e.volatility); }
   } else if (e.event === "validation") { data.vx.push(e.step); data.validation.push(e.validation_loss); }
   else if (e.event === "memory") { data.mx.push(e.seconds); data.bytes.push(e.bytes); }
@@ -279,11 +280,17 @@ $("theme").onclick = () => {
   localStorage.setItem("hone-theme", theme);
   words();
 };
-async function control(what) {
-  const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token } });
+async function control(what, body) {
+  const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token }, body: body && JSON.stringify(body) });
   notice(answer.ok ? say("taken") : say("refused") + (await answer.json()).error);
 }
 $("stop").onclick = guarded(async () => { if (confirm(say("sure"))) await control("stop"); });
+$("change-rate").onclick = guarded(async () => {
+  const text = prompt(say("factor")(data.factor), data.factor), factor = Number(text);
+  if (!text || factor === data.factor) return;
+  if (!(factor > 0)) return notice(say("refused") + text);
+  if (confirm(say("sure_rate")(number(factor)))) await control("learning_rate", { factor });
+});
 $("checkpoint").onclick = guarded(() => control("checkpoint"));
 $("pause").onclick = guarded(() => control(data.run.status === "paused" ? "resume" : "pause"));
 

@@ -13,9 +13,9 @@ void Feed::tell(Json event) {
   std::erase_if(pages_, [&](const auto& page) { return !page->write(text); });
 }
 
-void Feed::begin(const Bands& bands, uint64_t memory_limit, const recipes::TrainPlan& plan) {
+void Feed::begin(const recipes::TrainPlan& plan) {
   const std::lock_guard lock(mutex_);
-  record_.emplace(bands, memory_limit);
+  record_.emplace(plan.bands, plan.available_memory);
   tell(record_->begin(plan));
 }
 

@@ -22,7 +22,7 @@ class Feed {
     tell(change(*record_));
     if (Json alarms = record_->changed_alarms(); !alarms.is_null()) tell(std::move(alarms));
   }
-  void begin(const Bands& bands, uint64_t memory_limit, const recipes::TrainPlan& plan);
+  void begin(const recipes::TrainPlan& plan);
   /// The last event; ends every stream. Only the first call counts.
   void end(const std::string& status);
   /// Ends the streams that are still open, whatever they were told.
