@@ -40,6 +40,7 @@ Samples::Samples(const Config& config, const ModelFiles& files) : files_(files) 
 std::vector<std::string> Samples::answers(const models::CausalLm& model, const std::function<bool()>& interrupted) const {
   std::vector<std::string> found(questions_.size());
   const std::shared_ptr<const models::CausalLm> live(std::shared_ptr<void>(), &model);  // owned by the training loop, which waits
+  release_cached_memory();  // a step's activations make room for keys and values
   answer_all(live, files_, questions_, options_, interrupted, [&](size_t i, const std::string& answer) { found[i] = answer; });
   release_cached_memory();
   ::malloc_trim(0);

@@ -8,7 +8,9 @@ import re
 import select
 import shutil
 import signal
+import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -26,9 +28,9 @@ def wait_for(condition, what):
 
 
 class Hooks:
-    """A server that keeps what is posted to it."""
+    """A server that keeps what is posted to it; with a certificate, over TLS."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.bodies = bodies = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,8 +43,12 @@ class Hooks:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+        self.url = f"{'https://localhost' if certificate else 'http://127.0.0.1'}:{self.server.server_address[1]}/hook"
 
 
 def alarms(program):
@@ -69,6 +75,17 @@ def alarms(program):
     check("/hook" not in "".join(e["text"] for e in events if e["event"] == "webhook") and lines[-1]["status"] == "done" and lines[-1]["steps"] == 12, f"{events}")
     shown = json.loads(program.run("runs", "show", next(line["run"] for line in lines if line["kind"] == "plan"), "--json"))
     check("grad_norm_high" in json.dumps(shown), "the history keeps alarms")
+    # Over TLS: to a server whose certificate is trusted, and to no other.
+    certificate = program.folder / "hook.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hook", "-addext", "subjectAltName=DNS:localhost", "-keyout", certificate.with_suffix(".key"), "-out", certificate],
+                   check=True, capture_output=True)
+    secure = Hooks(certificate)
+    for trusted in (True, False):
+        if trusted:
+            program.environment["SSL_CERT_FILE"] = str(certificate)
+        out = program.run("train", program.config("tls.yaml", training__output_dir=program.folder / f"tls-{trusted}", **dict(settings, alarms__webhook=secure.url)))
+        program.environment.pop("SSL_CERT_FILE", None)
+        check(len(secure.bodies) == 2 and ("certificate" in out) == (not trusted), f"TLS, trusted {trusted}: {secure.bodies} {out}")
     for words, bound in (((), 1e-6), (("--panel-bands", "grad_norm=0:7"), 7)):
         process, port, _ = begin(program, "panel", "0", *words)
         run = ask(port, "GET", "/api/runs/" + grad["run"])[1]
@@ -249,6 +266,15 @@ def samples(program):
     check([line["prompt"] for line in lines[:2]] == ["the that", "数字"] and "expected" not in lines[0] and lines[2]["expected"].startswith("number"), f"{lines[:4]}")
     check(out.count("sample: the that → ") == 5, f"the terminal shows them: {out}")
     check(len({line["answer"] for line in lines if line["prompt"] == "the that"}) > 1, f"what is learned shows: {lines}")
+    # Whatever is trained, and in whatever arithmetic.
+    for kind in ("model__adapter=full", "model__quantization=nf4", "model__quantization=int8", "training__gradient_checkpointing=true"):
+        key, value = kind.split("=")
+        short = {**settings, "training__max_steps": 4, "training__save_steps": 1, "training__precision": "bf16", key: value}
+        pairs = [(program.folder / f"{value}-{word}", more) for word, more in (("plain", {}), ("sampled", dict(training__sample_prompts="the that", training__sample_tokens=6)))]
+        for place, more in pairs:
+            program.run("train", program.config(f"{place.name}.yaml", training__output_dir=place, **short, **more))
+        check(final(pairs[0][0], 4) == final(pairs[1][0], 4) and len(program.losses(pairs[1][0])) == 4, f"{kind}: the same with samples, bit for bit")
+        check((pairs[1][0] / "samples.jsonl").read_text().count("\n") == 5, f"{kind}: five samples")
     # The live weights answer as the saved adapter does.
     told = json.loads(program.run("run", program.tiny_model(), "--adapter", folder / "last", "--temperature", "0", "--max-tokens", "6", "--f32", "--json", "the that"))
     check(told["text"] == lines[-4]["answer"], f"the last sample is what hone run says: {told} {lines[-4]}")
