@@ -162,7 +162,7 @@ function figures() {
   const outside = (value, low, high) => value !== undefined && (value === null || value < low || value > high);
   const all = [["status", status()], ["step", data.x.length ? `${last(data.x)} / ${data.steps}` : "–"], ["loss", number(last(data.loss))], ["smoothed", number(last(data.smoothed))],
     ["validation", number(last(data.validation))], ["grad", number(grad), outside(grad, s.grad_norm_min, s.grad_norm_max)],
-    ["wave", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate))],
+    ["wave", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate)) + (data.factor !== 1 ? ` (× ${number(data.factor)})` : "")],
     ["memory", bytes ? `${Math.round(bytes / 1048576)} MiB` + (data.limit ? ` · ${share(bytes).toFixed(0)} %` : "") : "–", data.limit > 0 && bytes / data.limit > s.memory_max],
     ["speed", number(last(data.speed))]];
   if (live) all.push(["left", data.run.status === "running" ? duration(data.left) : "–"]);
@@ -185,7 +185,7 @@ function lists() {
   const fill = (list, events) => {
     list.replaceChildren();
     for (const e of events.slice(-200).reverse()) {
-      const one = row(list, "li", ["skipped", "rollback", "failed"].includes(e.kind) ? "bad" : "");
+      const one = row(list, "li", ["skipped", "rollback", "failed", "alarm"].includes(e.kind) ? "bad" : "");
       put(one, "b", `${e.step} ${e.kind} `);
       put(one, "span", e.text);
     }
