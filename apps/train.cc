@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "apps/verb.h"
+#include "recipes/health.h"
 #include "recipes/train.h"
 #include "serve/panel/panel_server.h"
 
@@ -137,40 +138,41 @@ class JsonLines : public recipes::TrainObserver {
 // What one observer sees, the panel sees too. The panel comes first: a page learns of a step even if standard output fails on it.
 class WithPanel : public recipes::TrainObserver {
  public:
-  WithPanel(recipes::TrainObserver& first, serve::panel::LivePanel* panel) : first_(first), panel_(panel) {}
+  WithPanel(recipes::TrainObserver& first, serve::panel::LivePanel& panel) : first_(first), panel_(panel) {}
   void on_plan(const TrainPlan& plan) override {
-    if (panel_) panel_->on_plan(plan);
+    panel_.on_plan(plan);
     first_.on_plan(plan);
   }
   void on_step(const StepReport& report) override {
-    if (panel_) panel_->on_step(report);
+    panel_.on_step(report);
     first_.on_step(report);
-    if (panel_ && panel_->pause_requested()) wait();
+    if (panel_.pause_requested()) wait();
   }
   void on_validation(const ValidationReport& report) override {
-    if (panel_) panel_->on_validation(report);
+    panel_.on_validation(report);
     first_.on_validation(report);
   }
   void on_event(int64_t step, const std::string& kind, const std::string& text) override {
-    if (panel_) panel_->on_event(step, kind, text);
+    panel_.on_event(step, kind, text);
     first_.on_event(step, kind, text);
   }
 
  private:
   // Between two steps: until a page lets the run go on or ends it.
   void wait() {
-    panel_->set_paused(true);
-    while (panel_->pause_requested() && !panel_->stop_requested() && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    panel_->set_paused(false);
+    panel_.set_paused(true);
+    while (panel_.pause_requested() && !panel_.stop_requested() && !interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    panel_.set_paused(false);
   }
 
   recipes::TrainObserver& first_;
-  serve::panel::LivePanel* panel_;
+  serve::panel::LivePanel& panel_;
 };
 
 // Without an address in the command, a port that is taken (another run's panel) is no reason not to train.
-std::unique_ptr<serve::panel::LivePanel> open_panel(const std::string& address, serve::panel::PanelOptions options) {
-  serve::panel::parse_address(address, options.server);
+std::unique_ptr<serve::panel::LivePanel> open_panel(const std::string& address, const recipes::PanelSettings& settings, serve::panel::PanelOptions options) {
+  serve::panel::parse_address(address.empty() ? settings.address : address, options.server);
+  if (options.key_file.empty()) options.key_file = settings.keys;
   try {
     return std::make_unique<serve::panel::LivePanel>(options, train::resident_memory);
   } catch (const Error& error) {
@@ -181,17 +183,17 @@ std::unique_ptr<serve::panel::LivePanel> open_panel(const std::string& address, 
 }
 
 TrainSummary train_watched(const recipes::Config& config, recipes::TrainOptions options, recipes::TrainObserver& observer, serve::panel::LivePanel* panel) {
-  if (panel) {
-    options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
-    options.save_now = [panel] { return panel->take_checkpoint_request(); };
-  }
-  WithPanel both(observer, panel);
+  if (!panel) return recipes::train_model(config, options, observer);
+  options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
+  options.save_now = [panel] { return panel->take_checkpoint_request(); };
+  options.new_rate_factor = [panel] { return panel->take_rate_factor(); };
+  WithPanel both(observer, *panel);
   try {
     TrainSummary summary = recipes::train_model(config, options, both);
-    if (panel) panel->end(summary.status);
+    panel->end(summary.status);
     return summary;
   } catch (...) {
-    if (panel) panel->end("failed");
+    panel->end("failed");
     throw;
   }
 }
@@ -225,9 +227,9 @@ void add_train(CLI::App& app, Action& action) {
   verb->add_flag("--resume", a->options.resume, "continue from the newest whole checkpoint");
   verb->add_flag("--overwrite", a->options.overwrite, "start again in a folder that holds a run");
   verb->add_flag("--json", a->json, "one JSON object per line");
-  CLI::Option* panel_option = verb->add_option("--panel", a->panel, "show the run on a page in the browser: HOST:PORT, HOST or PORT; else 127.0.0.1:6060")->expected(0, 1);
+  CLI::Option* panel_option = verb->add_option("--panel", a->panel, "show the run on a page in the browser: HOST:PORT, HOST or PORT; else panel.address of the file, or 127.0.0.1:6060")->expected(0, 1);
   verb->add_option("--panel-keys", a->panel_options.key_file, "file with lines \"infer KEY\" and \"admin KEY\", for addresses that other machines reach");
-  verb->add_option("--panel-bands", a->bands, "what the panel calls normal: grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9");
+  verb->add_option("--panel-bands", a->bands, "what is normal, above alarms.* of the file: grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9");
   verb->callback([a, panel_option, &action] {
     const bool with_panel = panel_option->count() > 0;
     if (a->panel.find('=') != std::string::npos) a->overrides.push_back(std::exchange(a->panel, {}));  // --panel key=value: a setting, not an address
@@ -235,9 +237,11 @@ void add_train(CLI::App& app, Action& action) {
       watch_signals();
       std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of writing: the run is saved first
       a->options.interrupted = interrupted;
-      const recipes::Config config = recipes::load_config(a->file, a->overrides);
-      a->panel_options.bands = serve::panel::parse_bands(a->bands);
-      const auto panel = with_panel && !a->options.dry_run ? open_panel(a->panel, a->panel_options) : nullptr;
+      recipes::Config config = recipes::load_config(a->file, a->overrides);
+      config.alarms.bands = recipes::parse_bands(a->bands, config.alarms.bands);
+      a->panel_options.bands = a->bands;
+      const bool wanted = with_panel || !config.panel.address.empty();
+      const auto panel = wanted && !a->options.dry_run ? open_panel(a->panel, config.panel, a->panel_options) : nullptr;
       const std::string address = panel ? fmt::format("http://{}/#token={}", panel->address(), panel->token()) : "";
       if (a->json) {
         JsonLines observer;

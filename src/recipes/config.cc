@@ -103,6 +103,9 @@ void resolve(Config& c, const std::string& where) {
   need(c.model.adapter != "full" || (c.model.quantization != "nf4" && c.model.quantization != "int8"), "model.adapter", "full fine-tuning cannot train nf4 or int8 weights", "use adapter: lora, or quantization: none");
   need(c.quantization.double_quant, "quantization.double_quant", "nf4 without double quantisation is not offered", "leave it at true: it costs no accuracy that could be measured");
   need(c.training.epochs > 0 || c.training.max_steps > 0, "training.epochs", "there is nothing to do: epochs and max_steps are both 0", "set one of them");
+  need(c.alarms.bands.grad_norm_min <= c.alarms.bands.grad_norm_max, "alarms.grad_norm_min", "is above alarms.grad_norm_max", "the band lies between them");
+  need(c.alarms.bands.memory_min <= c.alarms.bands.memory_max, "alarms.memory_min", "is above alarms.memory_max", "the band lies between them");
+  need(c.training.sample_rows == 0 || !c.data.validation.empty(), "training.sample_rows", "no validation file is named", "name one in data.validation, or write the questions into training.sample_prompts");
   need(c.eval.score.automatic + c.eval.score.human > 0, "eval.automatic_weight", "neither automatic metrics nor human ratings count", "give at least one of them a weight above 0");
   need(!c.eval.metrics.empty(), "eval.metrics", "no metric is named", "for example [bleu, rouge]");
   need(c.eval.perplexity != "sliding" || c.eval.stride < c.eval.window, "eval.stride", "the stride must be smaller than the window", "half the window is usual");

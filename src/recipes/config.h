@@ -41,6 +41,9 @@ struct TrainingSettings {
   int64_t save_steps = 100;
   int64_t keep_checkpoints = 2;
   std::string output_dir;  // empty: runs/<name of the YAML file>
+  std::vector<std::string> sample_prompts;  // answered at every checkpoint
+  int64_t sample_rows = 0;     // so many rows of the validation files too
+  int64_t sample_tokens = 64;  // of an answer at most
 };
 
 struct OptimizerSettings {
@@ -75,6 +78,24 @@ struct EvaluationSettings {
   int64_t window = 512, stride = 256;  // tokens, of the perplexity of a text
 };
 
+/// What counts as normal; values outside raise an alarm.
+struct Bands {
+  double grad_norm_min = 0.1, grad_norm_max = 5;
+  double volatility_max = 0.05;
+  int64_t volatility_window = 10;             // steps whose losses one volatility is made of
+  double memory_min = 0.7, memory_max = 0.9;  // shares of the memory that the run may use
+};
+
+struct AlarmSettings {
+  Bands bands;
+  std::string webhook;  // address that is told of each new alarm; empty: none
+};
+
+struct PanelSettings {
+  std::string address;  // where `hone train` shows the run; empty: only with --panel
+  std::string keys;     // file with keys, for addresses that other machines reach
+};
+
 struct Config {
   ModelSettings model;
   LoraSettings lora;
@@ -87,8 +108,14 @@ struct Config {
   double dropout_rate = 0;
   bool early_stop = false;
   int64_t patience = 10;
+  AlarmSettings alarms;
+  PanelSettings panel;
+  std::vector<std::string> report_to;  // tensorboard
   data::DataConfig data;
 };
+
+/// The largest peak learning rate that settings and the panel accept.
+inline constexpr double kMaxLearningRate = 1000;
 
 /// Reads a YAML file and applies `overrides` ("training.epochs=1") after it. Throws Error{kInvalidInput} naming file, line and
 /// key, with the nearest known key; Error{kUnsupported} for settings that a later version brings.

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "eval/metric.h"
+#include "store/url.h"
 
 namespace hone::recipes {
 namespace {
@@ -27,7 +28,10 @@ std::string in_quotes(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    out += c;
+    if (c == '\n') out += "\\n";
+    else if (c == '\t') out += "\\t";
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) out += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    else out += c;
   }
   return out + "\"";
 }
@@ -83,6 +87,22 @@ std::vector<std::string> words_of(const YAML::Node& node, Where where) {
     else if (!name.empty()) names.push_back(std::exchange(name, {}));
   }
   return names;
+}
+
+// A list of texts, or one.
+std::vector<std::string> texts_of(const YAML::Node& node, Where where) {
+  std::vector<std::string> texts;
+  if (!node.IsSequence()) texts.push_back(scalar(node, where, "a text or a list of texts"));
+  else
+    for (const auto& item : node) texts.push_back(scalar(item, where, "a text"));
+  std::erase(texts, "");
+  return texts;
+}
+
+std::string text_list(const std::vector<std::string>& texts) {
+  std::vector<std::string> quoted;
+  for (const std::string& text : texts) quoted.push_back(in_quotes(text));
+  return fmt::format("[{}]", fmt::join(quoted, ", "));
 }
 
 [[noreturn]] void later(Where where, const std::string& what, const std::string& instead) {
@@ -258,7 +278,7 @@ std::vector<Key> make_table() {
   add(word("training.method", {"stage"}, {{"sft", "sft"}, {"pretrain", "pretrain"}, {"pt", "pretrain"}}, FIELD(training.method), "sft, or pretrain (every token is learned)"));
   add(integer("training.batch_size", {"per_device_train_batch_size", "micro_batch_size"}, 1, 1 << 20, FIELD(training.batch_size), "rows per pass"));
   add(integer("training.gradient_accumulation", {"gradient_accumulation_steps", "training.gradient_accumulation_steps"}, 1, 1 << 20, FIELD(training.gradient_accumulation), "passes per optimizer step"));
-  add(number("training.learning_rate", {"learning_rate", "lr", "training.lr"}, 0, 10, FIELD(training.learning_rate), "peak learning rate; 0: 1e-4 for LoRA, 2e-5 in full"));
+  add(number("training.learning_rate", {"learning_rate", "lr", "training.lr"}, 0, kMaxLearningRate, FIELD(training.learning_rate), "peak learning rate; 0: 1e-4 for LoRA, 2e-5 in full"));
   add(number("training.epochs", {"num_train_epochs", "epochs", "num_epochs"}, 0, 1e6, FIELD(training.epochs), "passes over the data"));
   add(integer("training.max_steps", {"max_steps"}, 0, kMany, FIELD(training.max_steps), "stop after so many optimizer steps; 0: as epochs say"));
   add(flag("training.gradient_checkpointing", {"gradient_checkpointing"}, FIELD(training.gradient_checkpointing), "recompute blocks in the backward pass: less memory, a third more time"));
@@ -268,6 +288,11 @@ std::vector<Key> make_table() {
   add(integer("training.save_steps", {"save_steps"}, 1, kMany, FIELD(training.save_steps), "checkpoint every N steps", true));
   add(integer("training.keep_checkpoints", {"save_total_limit"}, 1, 1000, FIELD(training.keep_checkpoints), "how many checkpoints to keep", true));
   add(text("training.output_dir", {"output_dir"}, FIELD(training.output_dir), "the run's folder; empty: runs/<name of the file>", true));
+  add({"training.sample_prompts", {}, "what the model answers at every checkpoint, to see how it changes: a text or a list", true,
+       [](Config& c, const YAML::Node& node, Where where) { c.training.sample_prompts = texts_of(node, where); },
+       [](const Config& c) { return text_list(c.training.sample_prompts); }});
+  add(integer("training.sample_rows", {}, 0, 1000, FIELD(training.sample_rows), "first rows of each file in data.validation that are answered too", true));
+  add(integer("training.sample_tokens", {}, 1, 1 << 20, FIELD(training.sample_tokens), "tokens of such an answer at most", true));
   // ---- optimizer and schedule
   add(word("optimizer.type", {"optim"}, {{"adamw", "adamw"}, {"adamw_torch", "adamw"}}, FIELD(optimizer.type), "adamw"));
   add(number("optimizer.weight_decay", {"weight_decay"}, 0, 10, FIELD(optimizer.weight_decay), "decoupled; norms and biases are spared"));
@@ -308,6 +333,35 @@ std::vector<Key> make_table() {
          c.early_stop = true;
        },
        [](const Config& c) { return fmt::format("{}", c.patience); }});
+  // ---- what is watched, and who is told
+  add(number("alarms.grad_norm_min", {}, 0, 1e9, FIELD(alarms.bands.grad_norm_min), "gradient norm before clipping: a hint below", true));
+  add(number("alarms.grad_norm_max", {}, 0, 1e9, FIELD(alarms.bands.grad_norm_max), "an alarm above", true));
+  add(number("alarms.volatility_max", {}, 0, 1e9, FIELD(alarms.bands.volatility_max), "standard deviation of the window's losses over their mean: an alarm above", true));
+  add(integer("alarms.volatility_window", {}, 2, 100000, FIELD(alarms.bands.volatility_window), "steps of one window", true));
+  add(number("alarms.memory_min", {}, 0, 1, FIELD(alarms.bands.memory_min), "share of the memory the run may use: a hint below", true));
+  add(number("alarms.memory_max", {}, 0, 1, FIELD(alarms.bands.memory_max), "an alarm above", true));
+  add({"alarms.webhook", {}, "http or https address that gets each new alarm as JSON", true,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.alarms.webhook = scalar(node, where, "an address");
+         try {
+           if (!c.alarms.webhook.empty()) store::parse_url(c.alarms.webhook);
+         } catch (const Error& error) {
+           throw Error(error.code(), where, error.message(), error.hint());
+         }
+       },
+       [](const Config& c) { return in_quotes(c.alarms.webhook); }});
+  add(text("panel.address", {}, FIELD(panel.address), "where hone train shows the run: HOST:PORT, HOST or PORT; empty: only with --panel", true));
+  add(text("panel.keys", {}, FIELD(panel.keys), "file with lines \"infer KEY\" and \"admin KEY\", for addresses that other machines reach", true));
+  add({"report_to", {"training.report_to"}, "tensorboard: event files in the run's folder too; or none", true,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.report_to.clear();
+         const Words known = {{"none", ""}, {"tensorboard", "tensorboard"}};
+         for (const std::string& name : words_of(node, where)) {
+           const std::string target = read_word(YAML::Node(name), where, known);
+           if (!target.empty() && std::find(c.report_to.begin(), c.report_to.end(), target) == c.report_to.end()) c.report_to.push_back(target);
+         }
+       },
+       [](const Config& c) { return fmt::format("[{}]", fmt::join(c.report_to, ", ")); }});
   // ---- evaluation
   add({"eval.metrics", {}, "bleu, chrf, chrf++, rouge, exact_match, labels, entities", true,
        [](Config& c, const YAML::Node& node, Where where) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -17,7 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The lines of metrics.jsonl up to `step`; a line cut short by a crash is dropped.
+constexpr const char *kMetrics = "metrics.jsonl", *kSamples = "samples.jsonl";
+
+// The lines of metrics.jsonl (or samples.jsonl) up to `step`; a line cut short by a crash is dropped.
 std::string lines_until(const fs::path& path, int64_t step) {
   std::string kept;
   if (!fs::exists(path)) return kept;
@@ -29,9 +32,15 @@ std::string lines_until(const fs::path& path, int64_t step) {
   return kept;
 }
 
+int open_to_append(const fs::path& path) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) throw write_error(path, "open the file", errno);
+  return file;
+}
+
 }  // namespace
 
-RunFolder::RunFolder(fs::path folder, const std::string& config_yaml, int64_t resumed_step)
+RunFolder::RunFolder(fs::path folder, const Config& config, const std::string& config_yaml, int64_t resumed_step)
     : folder_(std::move(folder)), store_(runs::RunStore::default_path()) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_, error))  // of a process that was killed while it wrote
@@ -44,39 +53,63 @@ RunFolder::RunFolder(fs::path folder, const std::string& config_yaml, int64_t re
   } else {
     id_ = store_.start(folder_.filename().string(), "train", absolute, config_yaml);
   }
-  const fs::path metrics = folder_ / "metrics.jsonl";
+  const fs::path metrics = folder_ / kMetrics, samples = folder_ / kSamples;
   io::write_file(metrics, resumed_step > 0 ? lines_until(metrics, resumed_step) : "");
+  if (fs::exists(samples)) {
+    const std::string kept = resumed_step > 0 ? lines_until(samples, resumed_step) : "";
+    has_samples_ = kept.find(fmt::format("{{\"step\":{},", resumed_step)) != std::string::npos;
+    io::write_file(samples, kept);
+  }
   io::write_file(folder_ / "config.yaml", config_yaml);
-  file_ = ::open(metrics.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (file_ < 0) throw write_error(metrics, "open the file", errno);
+  if (std::find(config.report_to.begin(), config.report_to.end(), "tensorboard") != config.report_to.end()) tensorboard_.emplace(folder_ / "tensorboard", resumed_step);
+  metrics_ = open_to_append(metrics);
 }
 
 RunFolder::~RunFolder() {
-  if (file_ >= 0) ::close(file_);
+  for (const int file : {metrics_, samples_})
+    if (file >= 0) ::close(file);
 }
 
-void RunFolder::append(const std::string& line) {
-  const std::string text = line + "\n";
+void RunFolder::append(int file, const char* name, const std::string& text) {
   std::string_view rest = text;
   while (!rest.empty()) {  // a full disk takes part of a line first; resuming drops that part
-    const ssize_t written = ::write(file_, rest.data(), rest.size());
-    if (written < 0 && errno != EINTR) throw write_error(folder_ / "metrics.jsonl", "write", errno, rest.size());
+    const ssize_t written = ::write(file, rest.data(), rest.size());
+    if (written < 0 && errno != EINTR) throw write_error(folder_ / name, "write", errno, rest.size());
     if (written > 0) rest.remove_prefix(static_cast<size_t>(written));
   }
 }
 
 void RunFolder::add(const StepReport& r) {
-  append(nlohmann::ordered_json{{"step", r.step}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed},
+  append(metrics_, kMetrics, nlohmann::ordered_json{{"step", r.step}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed},
                                 {"grad_norm", r.grad_norm}, {"learning_rate", r.learning_rate},
-                                {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}}.dump());
+                                {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}}.dump() + "\n");
   store_.add_metrics(id_, {{r.step, "loss", r.loss}, {r.step, "smoothed_loss", r.smoothed}, {r.step, "grad_norm", r.grad_norm},
                            {r.step, "learning_rate", r.learning_rate}, {r.step, "tokens_per_second", r.tokens_per_second},
                            {r.step, "memory", static_cast<double>(r.memory)}});
+  if (!tensorboard_) return;
+  const std::pair<std::string_view, double> values[] = {{"train/loss", r.loss}, {"train/smoothed_loss", r.smoothed}, {"train/grad_norm", r.grad_norm}, {"train/learning_rate", r.learning_rate},
+                                                        {"train/tokens_per_second", r.tokens_per_second}, {"train/memory", static_cast<double>(r.memory)}, {"train/epoch", r.epoch}};
+  tensorboard_->add(r.step, values);
 }
 
 void RunFolder::add(const ValidationReport& r) {
-  append(nlohmann::ordered_json{{"step", r.step}, {"validation_loss", r.loss}, {"validation_accuracy", r.accuracy}, {"best", r.best}}.dump());
+  append(metrics_, kMetrics, nlohmann::ordered_json{{"step", r.step}, {"validation_loss", r.loss}, {"validation_accuracy", r.accuracy}, {"best", r.best}}.dump() + "\n");
   store_.add_metrics(id_, {{r.step, "validation_loss", r.loss}, {r.step, "validation_accuracy", r.accuracy}});
+  if (!tensorboard_) return;
+  const std::pair<std::string_view, double> values[] = {{"eval/loss", r.loss}, {"eval/accuracy", r.accuracy}};
+  tensorboard_->add(r.step, values);
+}
+
+void RunFolder::add_samples(int64_t step, const std::vector<Question>& questions, const std::vector<std::string>& answers) {
+  if (samples_ < 0) samples_ = open_to_append(folder_ / kSamples);
+  std::string lines;  // written at once, so that a step's samples are there together
+  for (size_t i = 0; i < questions.size(); ++i) {
+    nlohmann::ordered_json line = {{"step", step}, {"where", questions[i].where}, {"prompt", questions[i].prompt_text}};
+    if (!questions[i].expected.empty()) line["expected"] = questions[i].expected;
+    line["answer"] = answers[i];
+    lines += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  }
+  append(samples_, kSamples, lines);
 }
 
 void RunFolder::add_event(int64_t step, const std::string& kind, const std::string& text) {

@@ -3,35 +3,45 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "recipes/answers.h"
+#include "recipes/tensorboard.h"
 #include "recipes/train.h"
 #include "runs/run_store.h"
 
 namespace hone::recipes {
 
-/// RUN/config.yaml, RUN/metrics.jsonl, RUN/loss.svg, and the run's rows in the history.
+/// RUN/config.yaml, RUN/metrics.jsonl, RUN/samples.jsonl, RUN/tensorboard/, RUN/loss.svg, and the run's rows in the history.
 class RunFolder {
  public:
   /// Starts (or continues at `resumed_step` > 0) the record of a run in an existing folder.
-  RunFolder(std::filesystem::path folder, const std::string& config_yaml, int64_t resumed_step);
+  RunFolder(std::filesystem::path folder, const Config& config, const std::string& config_yaml, int64_t resumed_step);
   ~RunFolder();
 
   const std::string& id() const { return id_; }
   void add(const StepReport& report);
   void add(const ValidationReport& report);
   void add_event(int64_t step, const std::string& kind, const std::string& text);
+  /// One line per answer.
+  void add_samples(int64_t step, const std::vector<Question>& questions, const std::vector<std::string>& answers);
+  /// Whether the samples of the step at which the run goes on are there already.
+  bool has_samples() const { return has_samples_; }
   /// Draws RUN/loss.svg and closes the record; returns the picture's path.
   std::string finish(const TrainSummary& summary);
   /// Marks the run as failed; never throws.
   void fail(int64_t step, const std::string& message) noexcept;
 
  private:
-  void append(const std::string& line);
+  void append(int file, const char* name, const std::string& text);
   std::filesystem::path folder_;
   runs::RunStore store_;
   std::string id_;
-  int file_ = -1;
+  int metrics_ = -1, samples_ = -1;
+  bool has_samples_ = false;
+  std::optional<EventFile> tensorboard_;
 };
 
 }  // namespace hone::recipes

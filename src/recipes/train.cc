@@ -12,7 +12,9 @@
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 #include "recipes/chat_encoder.h"
+#include "recipes/run_alarms.h"
 #include "recipes/run_folder.h"
+#include "recipes/samples.h"
 #include "recipes/train_plan.h"
 #include "recipes/tuned_model.h"
 #include "train/checkpoint.h"
@@ -56,6 +58,8 @@ class Training {
     release_cached_memory();
     ::malloc_trim(0);  // what reading model and data left behind
     TrainPlan plan = make_plan(config_, files_, model_, loader_, total_);
+    const Samples samples(config_, files_);
+    samples_ = &samples;
     if (options_.dry_run) {
       observer_.on_plan(plan);
       return {};
@@ -66,8 +70,10 @@ class Training {
     train::CheckpointStore checkpoints(folder, config_.training.keep_checkpoints);
     checkpoints_ = &checkpoints;
     start_or_resume(folder, plan);
-    RunFolder record(folder, plan.resolved, state_.step);
+    RunFolder record(folder, config_, plan.resolved, state_.step);
     record_ = &record;
+    RunAlarms alarms(config_.alarms, plan.available_memory, record.id());
+    alarms_ = &alarms;
     plan.run_id = record.id();
     plan.run_folder = folder.string();
     plan.resumed_from = state_.step;
@@ -93,7 +99,7 @@ class Training {
   void start_or_resume(const fs::path& folder, TrainPlan& plan) {
     state_.loader = loader_.state();
     if (options_.overwrite) {
-      for (const char* name : {"checkpoints", "best", "last"}) {
+      for (const char* name : {"checkpoints", "best", "last", "tensorboard", "samples.jsonl"}) {
         std::error_code error;
         fs::remove_all(folder / name, error);
         if (error) throw write_error(folder / name, "remove the folder", error.value());
@@ -144,6 +150,7 @@ class Training {
     summary.status = "done";
     summary.first_loss = NAN;
     saved_at_ = state_.step;
+    if (!record_->has_samples()) sample();
     if (state_.validation_due) validate();
     for (;;) {
       data::StepBatch batch = loader_.next();
@@ -158,7 +165,8 @@ class Training {
         summary.seconds_to_first_step = seconds_since(begun_);
       }
       if (state_.validation_due) validate();
-      if (state_.step % config_.training.save_steps == 0 || (options_.save_now && options_.save_now())) save();
+      change_rate();  // before a checkpoint, which keeps it
+      if (state_.step % config_.training.save_steps == 0 || (options_.save_now && options_.save_now())) save(), sample();
       if (config_.early_stop && state_.since_best >= config_.patience) {
         summary.status = "stopped early";
         event("early stop", fmt::format("no new best loss in {} {}", config_.patience, has_validation() ? "evaluations" : "steps"));
@@ -170,7 +178,8 @@ class Training {
       }
     }
     if (summary.status != "interrupted" && has_validation() && state_.validated_step != state_.step) validate();
-    if (state_.step != saved_at_) save();
+    if (state_.step != saved_at_) save(), sample();
+    if (const auto failure = alarms_->close()) event("webhook", *failure);
     if (summary.status == "interrupted") event("interrupted", fmt::format("saved at step {}; continue with --resume", state_.step));
     write_tuned("last");
     if (!has_validation()) write_tuned("best");
@@ -195,7 +204,7 @@ class Training {
     }
     std::vector<Tensor> gradients;
     for (const auto& leaf : parameters_) gradients.push_back(leaf->grad);
-    const double norm = optim::global_norm(gradients), rate = config_.training.learning_rate * schedule_.factor(state_.step);
+    const double norm = optim::global_norm(gradients), rate = config_.training.learning_rate * schedule_.factor(state_.step) * state_.rate_factor;
     if (std::isfinite(loss.mean()) && std::isfinite(norm)) {
       const double limit = config_.optimizer.max_grad_norm;
       const double clip = limit > 0 && norm > limit ? limit / norm : 1;
@@ -231,12 +240,44 @@ class Training {
     r.smoothed = state_.smoothed_loss;
     r.grad_norm = norm;
     r.learning_rate = rate;
+    r.rate_factor = state_.rate_factor;
     r.tokens_per_second = speed;
     r.memory = train::resident_memory();
     ++session_steps_;
     r.seconds_left = session_seconds_ / static_cast<double>(session_steps_) * static_cast<double>(r.steps - r.step);
     record_->add(r);
+    alarms_->add(r);
     observer_.on_step(r);
+    tell_alarms();
+  }
+
+  void tell_alarms() {
+    for (const Notice& notice : alarms_->take_notices()) event(notice.serious ? "alarm" : "hint", notice.text());
+    if (const auto failure = alarms_->take_failure()) event("webhook", *failure);
+  }
+
+  // What a page wished since the last step.
+  void change_rate() {
+    const auto factor = options_.new_rate_factor ? options_.new_rate_factor() : std::nullopt;
+    if (!factor) return;
+    const double peak = config_.training.learning_rate;
+    if (!(*factor > 0 && peak * *factor <= kMaxLearningRate)) return event("learning rate", fmt::format("the factor {} is refused: the peak may be at most {}", *factor, kMaxLearningRate));
+    event("learning rate", fmt::format("from step {} on the schedule is multiplied by {:g} (before: {:g}); its peak is now {:g}", state_.step + 1, *factor, state_.rate_factor, peak * *factor));
+    state_.rate_factor = *factor;
+  }
+
+  // What the weights as they are make of the sample questions. Training does not depend on it.
+  void sample() {
+    if (samples_->empty() || interrupted()) return;
+    std::vector<std::string> answers;
+    try {
+      answers = samples_->answers(model_, options_.interrupted);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kInterrupted) event("sample", fmt::format("none at this step: {}", error.message()));
+      return;
+    }
+    record_->add_samples(state_.step, samples_->questions(), answers);
+    for (size_t i = 0; i < answers.size(); ++i) event("sample", sample_text(samples_->questions()[i], answers[i]));
   }
 
   // A step whose loss or gradient is not finite changes nothing; three in a row bring the last good weights back.
@@ -290,7 +331,9 @@ class Training {
     ValidationReport r{state_.step, sum.mean(), sum.accuracy(), false};
     r.best = consider_best(r.loss, state_.step);
     record_->add(r);
+    alarms_->add(r);
     observer_.on_validation(r);
+    tell_alarms();
     if (r.best) write_tuned("best");
   }
 
@@ -343,6 +386,8 @@ class Training {
   train::TrainState state_;
   train::CheckpointStore* checkpoints_ = nullptr;
   RunFolder* record_ = nullptr;
+  RunAlarms* alarms_ = nullptr;
+  const Samples* samples_ = nullptr;
   bool whole_ = true;  // state, weights and moments belong to the same step
   int64_t saved_at_ = -1, session_steps_ = 0, session_tokens_ = 0;
   double session_seconds_ = 0;

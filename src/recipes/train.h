@@ -29,12 +29,15 @@ struct TrainPlan {
   data::DataReport data;
   std::optional<data::Preview> sample;
   std::string resolved;  // configuration as YAML
+  Bands bands;           // of its alarms
+  double peak_rate = 0;  // learning rate at the schedule's top
 };
 
 struct StepReport {
   int64_t step = 0, steps = 0;  // step counts from 1
   double epoch = 0;
   double loss = 0, smoothed = 0, grad_norm = 0, learning_rate = 0;
+  double rate_factor = 1;  // on the schedule, from the panel
   double tokens_per_second = 0, seconds_left = 0;
   uint64_t memory = 0;  // resident bytes
 };
@@ -64,7 +67,7 @@ class TrainObserver {
   virtual void on_plan(const TrainPlan&) {}
   virtual void on_step(const StepReport&) {}
   virtual void on_validation(const ValidationReport&) {}
-  /// kind: "checkpoint", "skipped", "rollback", "early stop", "interrupted"
+  /// kind: "checkpoint", "skipped", "rollback", "early stop", "interrupted", "alarm", "hint", "webhook", "learning rate", "sample"
   virtual void on_event(int64_t step, const std::string& kind, const std::string& text) = 0;
 };
 
@@ -74,6 +77,9 @@ struct TrainOptions {
   bool overwrite = false;  // start again in a folder that holds a run
   std::function<bool()> interrupted;  // asked often; true ends the run after saving
   std::function<bool()> save_now;     // asked after every step; true saves a checkpoint
+  /// Asked after every step: a new factor on the schedule's learning rate, from the next step on. It is kept in the checkpoints. Refused
+  /// (with an event) when it is not above 0 or the peak would exceed kMaxLearningRate.
+  std::function<std::optional<double>()> new_rate_factor;
 };
 
 /// Trains. Throws Error; an interrupt is reported in the summary, not thrown.

@@ -9,6 +9,8 @@
 namespace hone::recipes {
 namespace {
 
+constexpr double kUsualRate = 0.1;
+
 // "210 × Q4_1, 1 × Q8_0": how the linear layers' weights are held.
 std::string weight_formats(models::CausalLm& model) {
   std::map<std::string_view, int64_t> count;
@@ -91,6 +93,10 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   plan.data = loader.report();
   plan.sample = loader.preview(0);
   plan.resolved = to_yaml(config);
+  plan.bands = config.alarms.bands;
+  plan.peak_rate = config.training.learning_rate;
+  if (plan.peak_rate > kUsualRate)
+    plan.notes.push_back(fmt::format("training.learning_rate {:g} is far above what trains a model (1e-5 to 1e-3): expect the loss to rise", plan.peak_rate));
   for (const data::DatasetReport& report : plan.data.datasets) {
     if (const std::string problems = report.problems.summary(); !problems.empty()) plan.notes.push_back(fmt::format("{}: left out {}", report.path, problems));
     if (report.truncated > 0) plan.notes.push_back(fmt::format("{}: {} samples cut at the prompt's start to fit data.cutoff_length {}", report.path, report.truncated, config.data.cutoff_length));

@@ -97,9 +97,9 @@ void RunStore::finish(const std::string& id, const std::string& status, const st
       .next();
 }
 
-std::vector<Run> RunStore::list(int64_t limit) {
+std::vector<Run> RunStore::list(int64_t limit, const std::string& kind) {
   std::vector<Run> runs;
-  Query query(impl_->database, (std::string(kColumns) + "ORDER BY number DESC LIMIT ?").c_str(), limit);
+  Query query(impl_->database, (std::string(kColumns) + "WHERE ? = '' OR kind = ? ORDER BY number DESC LIMIT ?").c_str(), kind, kind, limit);
   while (query.next()) runs.push_back(run_of(query));
   return runs;
 }

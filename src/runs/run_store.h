@@ -52,8 +52,8 @@ class RunStore {
   void add_event(const std::string& id, int64_t step, const std::string& kind, const std::string& text);
   void finish(const std::string& id, const std::string& status, const std::map<std::string, double>& summary);
 
-  /// Newest first.
-  std::vector<Run> list(int64_t limit = 50);
+  /// Newest first; of one kind, or of all when it is empty.
+  std::vector<Run> list(int64_t limit = 50, const std::string& kind = {});
   /// By id; throws Error{kNotFound} with the nearest id.
   Run get(const std::string& id);
   std::vector<Metric> metrics(const std::string& id, const std::string& name);

@@ -44,6 +44,7 @@ nlohmann::json to_json(const TrainState& s) {
           {"rollbacks", s.rollbacks},
           {"validation_due", s.validation_due},
           {"validated_step", s.validated_step},
+          {"rate_factor", s.rate_factor},
           {"loader", {{"epoch", s.loader.epoch}, {"position", s.loader.position}, {"row", s.loader.row}, {"fingerprint", s.loader.fingerprint}}}};
 }
 
@@ -96,6 +97,8 @@ TrainState state_from(const nlohmann::json& json, const std::string& where) {
   f.read("rollbacks", s.rollbacks);
   if (json.contains("validation_due")) f.read("validation_due", s.validation_due);
   if (const auto it = json.find("validated_step"); it != json.end() && it->is_number_integer()) s.validated_step = it->get<int64_t>();
+  if (json.contains("rate_factor")) f.read("rate_factor", s.rate_factor);
+  if (!(s.rate_factor > 0)) throw Error(ErrorCode::kInvalidInput, where, fmt::format("rate_factor: expected a number above 0, found {}", s.rate_factor), "remove this checkpoint's folder to continue from an older one");
   const Fields loader(f.object("loader"), where);
   loader.read("epoch", s.loader.epoch);
   loader.read("position", s.loader.position);

@@ -31,6 +31,7 @@ struct TrainState {
   int64_t rollbacks = 0;
   bool validation_due = false;  // a validation belongs to this step and has not been made yet
   int64_t validated_step = -1;  // of the last validation
+  double rate_factor = 1;       // on the schedule's learning rate, changed while the run goes
   data::LoaderState loader;     // before the next step
 };
 

@@ -12,7 +12,8 @@ import time
 
 from hone_program import check, main
 
-STEPS, SETTINGS = 5, dict(training__max_steps=5, training__epochs=9, training__save_steps=2, data__validation_share=0.2, training__eval_steps=2)
+STEPS, SETTINGS = 5, dict(training__max_steps=5, training__epochs=9, training__save_steps=2, data__validation_share=0.2, training__eval_steps=2,
+                           report_to="tensorboard", training__sample_prompts="the that", training__sample_tokens=4)
 FILES = ("weights.safetensors", "optimizer.safetensors")
 
 
@@ -21,7 +22,7 @@ def result(program, folder):
     state = json.loads((checkpoint / "state.json").read_text())
     state.pop("seconds")
     return ([(checkpoint / name).read_bytes() for name in FILES], (folder / "best" / "adapter_model.safetensors").read_bytes(),
-            (folder / "last" / "adapter_model.safetensors").read_bytes(), state, program.losses(folder))
+            (folder / "last" / "adapter_model.safetensors").read_bytes(), state, program.losses(folder), (folder / "samples.jsonl").read_bytes())
 
 
 def killed_at_any_call(program, expected):

@@ -17,13 +17,13 @@ import sys
 from hone_program import check, main
 
 STEPS, SETTINGS = 6, dict(training__max_steps=6, training__epochs=9, training__save_steps=2, training__keep_checkpoints=2, data__validation_share=0.2,
-                          training__eval_steps=3, training__gradient_accumulation=2)
+                          training__eval_steps=3, training__gradient_accumulation=2, report_to="tensorboard", training__sample_prompts="the that", training__sample_tokens=4)
 FILES = ("weights.safetensors", "optimizer.safetensors")
 
 
 def result(program, folder):
     checkpoint = folder / "checkpoints" / f"step-{STEPS:08}"
-    return [(checkpoint / name).read_bytes() for name in FILES], (folder / "best" / "adapter_model.safetensors").read_bytes(), program.losses(folder)
+    return [(checkpoint / name).read_bytes() for name in FILES], (folder / "best" / "adapter_model.safetensors").read_bytes(), program.losses(folder), (folder / "samples.jsonl").read_bytes()
 
 
 def explained(err, words):

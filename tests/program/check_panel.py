@@ -70,6 +70,8 @@ def values(program):
     out, err = process.communicate(timeout=120)
     check(process.returncode == 0, f"{out} {err}")
     check(token not in json.dumps(seen) + json.dumps(snapshot), "the token is not told to pages")
+    begun = next((event for event in seen if event["event"] == "run"), snapshot)
+    check(begun["settings"] == {"grad_norm_min": 0.1, "grad_norm_max": 5, "volatility_max": 0.05, "volatility_window": 10, "memory_min": 0.7, "memory_max": 0.9} and begun["memory_limit"] > 0, f"a page knows the bands, before the plan or after: {begun}")
     steps, written = steps_of(snapshot, seen), program.metrics(folder)
     expected = [m for m in written if "loss" in m]
     check([s["step"] for s in steps] == [m["step"] for m in expected] == list(range(1, 61)), f"every step once: {[s['step'] for s in steps]}")
@@ -115,7 +117,7 @@ def past(program, expected):
 
 def alarms(program):
     folder = program.folder / "wild"
-    config = program.config("wild.yaml", training__output_dir=folder, training__learning_rate=10, training__max_steps=30, training__epochs=50)
+    config = program.config("wild.yaml", training__output_dir=folder, training__learning_rate=100, training__max_steps=30, training__epochs=50)
     process, port, _ = begin(program, "train", config, "--panel", "0")
     snapshot, seen = events(port)
     process.communicate(timeout=120)

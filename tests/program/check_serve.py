@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import time
@@ -187,7 +188,7 @@ def refusals(server):
         error = server.json("POST", "/v1/chat/completions", dict(chat, **change), expect=400)["error"]
         check(set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error" and error["param"], f"{change}: {error}")
     server.json("GET", "/api/none", expect=404)
-    for path, body in (("pull", {}), ("pull", {"model": "../x"}), ("push", {"model": "a/../b"}), ("create", {"model": "x"}), ("create", {"model": "x", "from": "/etc/passwd"}), ("create", {"model": "x", "from": "../x"}),
+    for path, body in (("pull", {}), ("pull", {"model": "../x"}), ("push", {"model": "a/../b"}), ("create", {"model": "x"}), ("create", {"model": "x", "from": "/etc/passwd"}), ("create", {"model": "x", "from": "../x"}), ("create", {"model": "x", "from": "x" * 300}),
                        ("create", {"model": "x", "files": {"a": "sha256:../../x"}}), ("create", {"model": "x", "modelfile": "FROM y\nADAPTER /etc/passwd"}), ("copy", {"source": "x"}), ("blobs/sha256:..", {})):
         check(server.json("POST", f"/api/{path}", body, expect=400)["error"], f"{path} {body}")
     check("no such model" in server.json("DELETE", "/api/delete", {"model": "none"}, expect=404)["error"], "an unknown model")
@@ -408,6 +409,15 @@ def store_routes(program):
         check(server.ask("DELETE", "/api/delete", {"model": "child"})[0] == 200, "delete")
         check({m["name"] for m in server.json("GET", "/api/tags")["models"]} >= {"sent:latest", "team/twin:v1"} and "not found" in ask_missing(server, "child"), "what is left")
         check(server.json("POST", "/api/copy", {"source": "none", "destination": "x"}, expect=404)["error"], "copy of nothing")
+        # What cannot be read any more can still be removed.
+        longer = data + bytes(64)
+        digest = "sha256:" + hashlib.sha256(longer).hexdigest()
+        check(server.ask("POST", f"/api/blobs/{digest}", longer)[0] == 201 and server.lines("/api/create", {"model": "broken", "files": {"tiny.gguf": digest}})[-1] == {"status": "success"}, "a model of its own blob")
+        blob = next(pathlib.Path(program.environment["HONE_MODELS"]).rglob(digest.replace(":", "-")))
+        blob.chmod(0o644)
+        os.truncate(blob, 1000)
+        check("error" in server.json("POST", "/api/generate", {"model": "broken", "prompt": "x"}, expect=400), "a damaged model")
+        check(server.ask("DELETE", "/api/delete", {"model": "broken"})[0] == 200 and "not found" in ask_missing(server, "broken") and not blob.exists(), "is removed")
         # Nobody listens there: an error, as the last line or with a status.
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))

@@ -11,7 +11,14 @@
 namespace hone::serve::panel {
 namespace {
 
+using recipes::advice;
+using recipes::Alarm;
+using recipes::Health;
+using recipes::parse_bands;
+using recipes::place;
+using recipes::Place;
 using recipes::StepReport;
+using recipes::volatility;
 
 StepReport step_of(int64_t step, double loss, double grad_norm = 1, uint64_t memory = 0) {
   StepReport r;
@@ -70,6 +77,42 @@ TEST(Health, AGapBeginsANewWindow) {
   EXPECT_TRUE(health.add(step_of(30, 2)));
 }
 
+TEST(Health, TakesTheWindowOfItsSettings) {
+  Bands bands;
+  bands.volatility_window = 4;
+  bands.volatility_max = 0.4;
+  Health health(bands);
+  for (int64_t step = 1; step <= 12; ++step) {
+    const auto value = health.add(step_of(step, step <= 8 ? 2.0 : step % 2 ? 1.0 : 3.0));
+    EXPECT_EQ(value.has_value(), step % 4 == 0) << step;
+    if (value) {
+      EXPECT_DOUBLE_EQ(*value, step == 12 ? 0.5 : 0);
+    }
+  }
+  ASSERT_THAT(kinds(health), testing::Contains("volatility"));
+  bands.volatility_max = 0.6;
+  Health lenient(bands);
+  for (int64_t step = 1; step <= 12; ++step) lenient.add(step_of(step, step <= 8 ? 2.0 : step % 2 ? 1.0 : 2.9));
+  EXPECT_THAT(kinds(lenient), testing::Not(testing::Contains("volatility")));
+}
+
+TEST(Health, TellsOfAnAlarmWhenItBeginsAndOfAHintOnce) {
+  Health health(Bands{});
+  for (int64_t step = 1; step <= 500; ++step) {
+    const bool high = step == 2 || step == 3 || step == 50 || step == 400, low = step == 5 || step == 450;
+    health.add(step_of(step, 2, high ? 8 : low ? 0.01 : 1));
+    std::vector<std::string> told;
+    for (const recipes::Notice& notice : health.take_notices()) {
+      told.push_back(notice.kind);
+      EXPECT_EQ(notice.step, step);
+      EXPECT_THAT(notice.text(), testing::AllOf(testing::HasSubstr(notice.kind), testing::HasSubstr("gradient norm"), testing::HasSubstr(advice(notice.kind))));
+    }
+    if (step == 2 || step == 400) EXPECT_THAT(told, testing::ElementsAre("grad_norm_high")) << step;
+    else if (step == 5) EXPECT_THAT(told, testing::ElementsAre("grad_norm_low"));
+    else EXPECT_TRUE(told.empty()) << step;
+  }
+}
+
 TEST(Health, CollectsEachKindOnceWithItsWorstValue) {
   Health health(Bands{});
   health.add(step_of(1, 2, 1));
@@ -126,6 +169,30 @@ TEST(Health, JudgesMemoryOnlyAgainstALimit) {
   EXPECT_THAT(kinds(known), testing::ElementsAre("memory_high", "memory_low"));
 }
 
+TEST(Health, CountsAStepOnceHoweverOftenItsMemoryIsSampled) {
+  Health health(Bands{}, 1000);
+  for (const uint64_t bytes : {910, 950, 920}) health.add_memory(1, bytes);
+  health.add_memory(2, 800);
+  health.add(step_of(3, 2, 1, 930));
+  for (const uint64_t bytes : {940, 905}) health.add_memory(3, bytes);
+  ASSERT_THAT(kinds(health), testing::ElementsAre("memory_high"));
+  const Alarm& high = health.alarms()[0];
+  EXPECT_EQ(high.count, 2);
+  EXPECT_EQ(high.first, 1);
+  EXPECT_EQ(high.last, 3);
+  EXPECT_DOUBLE_EQ(high.worst, 0.95);
+}
+
+TEST(Record, BeginsWithWhatAnEarlyPageLacks) {
+  Bands bands;
+  bands.grad_norm_max = 7;
+  Record record(bands, 1000);
+  const Json begun = record.begin(recipes::TrainPlan()), whole = record.snapshot();
+  EXPECT_EQ(begun["settings"]["grad_norm_max"], 7);
+  EXPECT_EQ(begun["memory_limit"], 1000);
+  for (const char* name : {"run", "steps", "settings", "memory_limit"}) EXPECT_EQ(begun[name], whole[name]) << name;
+}
+
 TEST(Record, ThinningKeepsPeaksAndEnds) {
   std::vector<StepReport> points;
   for (int64_t step = 1; step <= 1001; ++step) {
@@ -160,6 +227,11 @@ TEST(BandsText, SetsWhatItNames) {
   EXPECT_DOUBLE_EQ(some.memory_max, 0.9);
   EXPECT_DOUBLE_EQ(parse_bands("memory=0.1:0.5").memory_min, 0.1);
   EXPECT_DOUBLE_EQ(parse_bands("").grad_norm_max, 5);
+  Bands before;
+  before.volatility_max = 0.4;
+  before.grad_norm_max = 7;
+  EXPECT_DOUBLE_EQ(parse_bands("grad_norm=1:2", before).volatility_max, 0.4);
+  EXPECT_DOUBLE_EQ(parse_bands("grad_norm=1:2", before).grad_norm_max, 2);
   for (const char* wrong : {"grad_norm", "grad_norm=5", "grad_norm=5:1", "memory=0:2", "volatility=x", "volatility=nan", "speed=1:2", "volatility=-1", "grad_norm=1:2:3"}) EXPECT_THROW(parse_bands(wrong), Error) << wrong;
 }
 

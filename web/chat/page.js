@@ -102,11 +102,12 @@ async function answer() {
   let thoughts = null;
   turn.append(content, meta);
   let text = "", thinking = "", end = null;
+  const conversation = messages;  // "New chat" begins another one meanwhile
   running = new AbortController();
   speak();
   try {
     const system = $("system").value.trim();
-    const sent = (system ? [{ role: "system", content: system }] : []).concat(messages);
+    const sent = (system ? [{ role: "system", content: system }] : []).concat(conversation);
     const response = await fetch("/api/chat", { method: "POST", headers: { "Content-Type": "application/json" }, signal: running.signal,
       body: JSON.stringify({ model: $("model").value, messages: sent, options: options() }) });
     if (!response.ok) throw new Error((await response.json()).error);
@@ -143,8 +144,8 @@ async function answer() {
   } finally {
     running = null;
     speak();
-    if (text) messages.push({ role: "assistant", content: text });
-    else messages.pop();
+    if (text) conversation.push({ role: "assistant", content: text });
+    else conversation.pop();
     listModels().catch(() => {});
   }
 }

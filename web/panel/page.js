@@ -5,7 +5,7 @@ let theme = localStorage.getItem("hone-theme") || (matchMedia("(prefers-color-sc
 const say = word => WORDS[language][word] ?? word;
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
-const empty = () => ({ run: {}, steps: 0, limit: 0, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null });
+const empty = () => ({ run: {}, steps: 0, limit: 0, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null, factor: 1 });
 let data = empty(), other = null, live = false, stream = null, sequence = 0, waiting = null, listed = [];
 
 // ---- from the server to columns
@@ -22,7 +22,7 @@ function take_step(d, s) {
 
 function from_snapshot(json) {
   const d = empty();
-  Object.assign(d, { run: json.run, steps: json.steps, limit: json.memory_limit, settings: json.settings, alarms: json.alarms, events: json.events, left: json.seconds_left });
+  Object.assign(d, { run: json.run, steps: json.steps, limit: json.memory_limit, settings: json.settings, alarms: json.alarms, events: json.events, left: json.seconds_left, factor: json.rate_factor });
   for (const row of json.points) take_step(d, Object.fromEntries(json.columns.map((name, i) => [name, row[i]])));
   for (const [step, loss] of json.validations) { d.vx.push(step); d.validation.push(loss); }
   for (const [step, value] of json.volatilities) { d.wx.push(step); d.volatility.push(value); }
@@ -31,11 +31,12 @@ function from_snapshot(json) {
 }
 
 function take_event(e) {
-  if (e.event === "run") { data.run = e.run; data.steps = e.steps; build(); }
+  if (e.event === "run") { Object.assign(data, { run: e.run, steps: e.steps, limit: e.memory_limit, settings: e.settings }); build(); }
   else if (e.event === "step") {
     take_step(data, e);
     data.steps = e.steps;
     data.left = e.seconds_left;
+    data.factor = e.rate_factor;
     if (e.volatility !== undefined) { data.wx.push(e.step); data.volatility.push(e.volatility); }
   } else if (e.event === "validation") { data.vx.push(e.step); data.validation.push(e.validation_loss); }
   else if (e.event === "memory") { data.mx.push(e.seconds); data.bytes.push(e.bytes); }
@@ -101,11 +102,11 @@ let charts = [];
 const mib = bytes => bytes.map(b => b / 1048576);
 
 function build() {
-  const settings = data.settings || { grad_norm_min: 0.1, grad_norm_max: 5, volatility_max: 0.05, memory_min: 0.7, memory_max: 0.9 };
-  data.settings = settings;
+  const settings = data.settings;
   const logs = Object.fromEntries(charts.map(c => [c.word, c.log])), range = charts.length ? charts[0].range : null;
   $("charts").replaceChildren();
   charts = [];
+  if (!settings) return words();  // the run has no plan yet
   const group = [];
   const chart = (options, grouped = true) => {
     const box = $("charts").appendChild(document.createElement("div"));
@@ -161,7 +162,7 @@ function figures() {
   const outside = (value, low, high) => value !== undefined && (value === null || value < low || value > high);
   const all = [["status", status()], ["step", data.x.length ? `${last(data.x)} / ${data.steps}` : "–"], ["loss", number(last(data.loss))], ["smoothed", number(last(data.smoothed))],
     ["validation", number(last(data.validation))], ["grad", number(grad), outside(grad, s.grad_norm_min, s.grad_norm_max)],
-    ["wave", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate))],
+    ["wave", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate)) + (data.factor !== 1 ? ` (× ${number(data.factor)})` : "")],
     ["memory", bytes ? `${Math.round(bytes / 1048576)} MiB` + (data.limit ? ` · ${share(bytes).toFixed(0)} %` : "") : "–", data.limit > 0 && bytes / data.limit > s.memory_max],
     ["speed", number(last(data.speed))]];
   if (live) all.push(["left", data.run.status === "running" ? duration(data.left) : "–"]);
@@ -184,7 +185,7 @@ function lists() {
   const fill = (list, events) => {
     list.replaceChildren();
     for (const e of events.slice(-200).reverse()) {
-      const one = row(list, "li", ["skipped", "rollback", "failed"].includes(e.kind) ? "bad" : "");
+      const one = row(list, "li", ["skipped", "rollback", "failed", "alarm"].includes(e.kind) ? "bad" : "");
       put(one, "b", `${e.step} ${e.kind} `);
       put(one, "span", e.text);
     }
@@ -279,11 +280,17 @@ $("theme").onclick = () => {
   localStorage.setItem("hone-theme", theme);
   words();
 };
-async function control(what) {
-  const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token } });
+async function control(what, body) {
+  const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token }, body: body && JSON.stringify(body) });
   notice(answer.ok ? say("taken") : say("refused") + (await answer.json()).error);
 }
 $("stop").onclick = guarded(async () => { if (confirm(say("sure"))) await control("stop"); });
+$("change-rate").onclick = guarded(async () => {
+  const text = prompt(say("factor")(data.factor), data.factor), factor = Number(text);
+  if (!text || factor === data.factor) return;
+  if (!(factor > 0)) return notice(say("refused") + text);
+  if (confirm(say("sure_rate")(number(factor)))) await control("learning_rate", { factor });
+});
 $("checkpoint").onclick = guarded(() => control("checkpoint"));
 $("pause").onclick = guarded(() => control(data.run.status === "paused" ? "resume" : "pause"));
 

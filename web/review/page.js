@@ -5,6 +5,9 @@ let rejecting = false;  // the reason is being asked for
 const areas = () => [...$("fields").querySelectorAll("textarea")];
 const edits = () => Object.fromEntries(areas().filter((area) => area.value !== area.dataset.original).map((area) => [area.dataset.pointer, area.value]));
 const changed = () => Object.keys(edits()).length > 0;
+// Typed, and lost when another row is shown.
+const unsaved = () => areas().some((area) => area.value !== area.dataset.shown);
+const keepEdits = () => { if (unsaved()) throw new Error(word("unsaved")); };
 
 function grow(area) {
   area.style.height = "auto";
@@ -44,6 +47,7 @@ function show() {
     area.rows = 1;
     const mineBefore = row.own && row.own.edits && row.own.edits[field.pointer];
     if (mineBefore !== undefined && mineBefore !== null) area.value = mineBefore;
+    area.dataset.shown = area.value;
     area.addEventListener("input", () => mark(area));
     area.addEventListener("keydown", (event) => {
       if (event.key === "Escape") area.blur();
@@ -80,7 +84,7 @@ async function nextOpen(from) {
 // The neighbour in the file that can be read: malformed rows are stepped over.
 async function step(by) {
   if (!row) return nextOpen(0);
-  if (changed() && !row.own) throw new Error(word("unsaved"));
+  keepEdits();
   for (let number = row.row + by; number >= 0 && number < rows; number += by) {
     try { return await load(number); } catch (error) { if (number + by < 0 || number + by >= rows) throw error; }
   }
@@ -92,7 +96,7 @@ function decide(verdict) {
   if (verdict === "reject" && !reason) { $("reason").focus(); rejecting = true; return complain(new Error(word("needReason"))); }
   const texts = edits();
   if (verdict === "edit" && !changed()) { areas().at(-1)?.focus(); return complain(new Error(word("nothingEdited"))); }
-  if (verdict === "accept" && changed()) return complain(new Error(word("unsaved")));
+  if (verdict === "accept" && changed() || verdict === "withdraw" && unsaved()) return complain(new Error(word("unsaved")));
   once(async () => {
     await call("/api/decide", { row: row.row, key: row.key, reviewer: person, verdict, reason, ...(verdict === "edit" ? { edits: texts } : {}) });
     if (reason && ![...$("reasons").options].some((o) => o.value === reason)) $("reasons").append(new Option(reason, reason));
@@ -116,7 +120,7 @@ $("reason").addEventListener("blur", () => { rejecting = false; });
 $("undo").addEventListener("click", () => decide("withdraw"));
 $("back").addEventListener("click", () => once(() => step(-1)));
 $("forward").addEventListener("click", () => once(() => step(1)));
-$("open-row").addEventListener("click", () => once(() => nextOpen(row ? row.row + 1 : 0)));
+$("open-row").addEventListener("click", () => once(() => { keepEdits(); return nextOpen(row ? row.row + 1 : 0); }));
 $("open-summary").addEventListener("click", () => once(showSummary));
 $("open-help").addEventListener("click", () => { $("key-list").replaceChildren(table([word("key"), word("does")], word("keyList"))); $("help").showModal(); });
 $("reason").addEventListener("keydown", (event) => {
@@ -129,7 +133,11 @@ $("reason").addEventListener("keydown", (event) => {
 document.addEventListener("keydown", (event) => {
   if (typing(event)) return;
   const press = { a: "accept", e: "edit", r: "reject", k: "back", j: "forward", n: "open-row", u: "undo", ArrowLeft: "back", ArrowRight: "forward" }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (event.key === "Escape" && row) { areas().forEach((area) => { area.value = area.dataset.original; mark(area); }); return; }
+  if (event.key === "Escape" && row) {
+    const before = unsaved() ? "shown" : "original";  // once more: the row's own texts instead of one's earlier edit
+    areas().forEach((area) => { area.value = area.dataset[before]; mark(area); });
+    return;
+  }
   if (!press || $(press).disabled) return;
   event.preventDefault();
   $(press).click();

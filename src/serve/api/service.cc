@@ -1,7 +1,9 @@
 #include "serve/api/service.h"
 
+#include <openssl/rand.h>
+
+#include <array>
 #include <ctime>
-#include <random>
 
 #include "serve/api/errors.h"
 
@@ -37,10 +39,15 @@ std::string timestamp(std::chrono::system_clock::time_point at) {
 std::string timestamp_now() { return timestamp(std::chrono::system_clock::now()); }
 
 std::string random_id(const std::string& prefix) {
-  static thread_local std::mt19937_64 random{std::random_device{}()};
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  static constexpr size_t kFair = 256 / kLetters.size() * kLetters.size();  // bytes from here on would favour the first letters
   std::string id = prefix;
-  for (int i = 0; i < 24; ++i) id += kLetters[random() % kLetters.size()];
+  std::array<unsigned char, 32> bytes{};
+  while (id.size() < prefix.size() + 24) {
+    if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) throw Error(ErrorCode::kInternal, "random numbers", "the system gives none");
+    for (const unsigned char byte : bytes)
+      if (byte < kFair && id.size() < prefix.size() + 24) id += kLetters[byte % kLetters.size()];
+  }
   return id;
 }
 

@@ -37,7 +37,7 @@ int64_t nanoseconds(double seconds);
 /// "2026-01-31T12:00:00.123456789Z"
 std::string timestamp(std::chrono::system_clock::time_point at);
 std::string timestamp_now();
-/// "chatcmpl-" and 24 random characters.
+/// "chatcmpl-" and 24 characters (124 bits) from the system's source of secrets: nobody guesses them. Throws Error{kInternal}.
 std::string random_id(const std::string& prefix);
 
 /// The error an outcome ended with, kCancelled included (the server is stopping); nullopt when it is whole.

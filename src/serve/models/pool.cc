@@ -38,7 +38,7 @@ size_t bytes_of(const io::LoraAdapter& adapter) {
   return bytes;
 }
 
-void expire(Slot& slot) {
+void expire_now(Slot& slot) {
   slot.keep_alive = 0;
   slot.expires = std::chrono::steady_clock::now();
 }
@@ -188,7 +188,7 @@ ModelPool::Lease ModelPool::acquire(const std::string& name, std::optional<doubl
     for (const auto& one : slots_) {
       if (one->name != entry.name) continue;
       if (one->digest == entry.digest) slot = one.get();
-      else expire(*one);  // its files were replaced
+      else expire_now(*one);  // its files were replaced
     }
     if (slot) {
       if (!slot->resident) {
@@ -263,11 +263,12 @@ void ModelPool::release(Slot* slot) {
   changed_.notify_all();
 }
 
-void ModelPool::unload(const std::string& name) {
-  const std::string known = catalog_.resolve(name).name;
+void ModelPool::unload(const std::string& name) { expire(catalog_.resolve(name).name); }
+
+void ModelPool::expire(const std::string& name) {
   const std::lock_guard lock(mutex_);
   for (const auto& slot : slots_)
-    if (slot->name == known) expire(*slot);
+    if (slot->name == name) expire_now(*slot);
   changed_.notify_all();
 }
 

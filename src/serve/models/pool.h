@@ -87,8 +87,10 @@ class ModelPool {
   /// that were replaced since are loaded anew, and answers in progress end with the old ones. `keep_alive` sets how long the
   /// model stays from now on. Throws Error{kNotFound}, Error{kBusy} when max_models others are all in use, and what loading throws.
   Lease acquire(const std::string& name, std::optional<double> keep_alive);
-  /// Gives the model up as soon as no request uses it; nothing happens when it is not loaded.
+  /// Gives the model up as soon as no request uses it; nothing happens when it is not loaded. Throws what resolving the name throws.
   void unload(const std::string& name);
+  /// The same for the very name that a loaded model has; reads no file, so that the model may be damaged or gone.
+  void expire(const std::string& name);
 
   struct Loaded {
     ModelEntry entry;

@@ -102,7 +102,6 @@ void create(StoreWork& work, const Exchange& exchange) {
   if (const auto text = fields.string("modelfile", size_t{4} << 20)) options.file = store::parse_modelfile(*text, "modelfile");
   if (const auto from = fields.string("from", 4096)) options.file.from = *from;
   // Paths of this machine are not for clients: FROM is a name, or a blob that was sent.
-  if (!options.file.from.empty() && fs::exists(options.file.from)) throw Error(ErrorCode::kInvalidInput, "from", "is a path; a client names a model of the store", "use hone create, or send the file: POST /api/blobs/DIGEST");
   if (!options.file.from.empty()) options.file.from = store::parse_name(options.file.from).full();
   if (!options.file.adapters.empty()) throw Error(ErrorCode::kInvalidInput, "modelfile", "ADAPTER names a path of this machine", "send the file, and name it in adapters");
   if (const std::string blob = blob_of(fields, "files"); !blob.empty()) options.file.from = blob;
@@ -159,7 +158,7 @@ void remove(Service& service, StoreWork& work, const Exchange& exchange) {
   run_quietly(work, exchange, [name, &service] {
     store::Library library;
     if (!library.holding(name)) library.open(name);  // says what is near
-    service.pool.unload(name.shortest());
+    service.pool.expire(name.shortest());
     store::remove_model(library, name);
     library.own().prune();
   });

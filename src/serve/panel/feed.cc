@@ -13,9 +13,9 @@ void Feed::tell(Json event) {
   std::erase_if(pages_, [&](const auto& page) { return !page->write(text); });
 }
 
-void Feed::begin(const Bands& bands, uint64_t memory_limit, const recipes::TrainPlan& plan) {
+void Feed::begin(const recipes::TrainPlan& plan) {
   const std::lock_guard lock(mutex_);
-  record_.emplace(bands, memory_limit);
+  record_.emplace(plan.bands, plan.available_memory);
   tell(record_->begin(plan));
 }
 
@@ -48,6 +48,11 @@ std::optional<Record> Feed::copy(uint64_t& sequence) const {
   const std::lock_guard lock(mutex_);
   sequence = sequence_;
   return record_;
+}
+
+std::string Feed::metrics() const {
+  const std::lock_guard lock(mutex_);
+  return record_ ? record_->metrics() : "";
 }
 
 }  // namespace hone::serve::panel

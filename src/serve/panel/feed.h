@@ -22,7 +22,7 @@ class Feed {
     tell(change(*record_));
     if (Json alarms = record_->changed_alarms(); !alarms.is_null()) tell(std::move(alarms));
   }
-  void begin(const Bands& bands, uint64_t memory_limit, const recipes::TrainPlan& plan);
+  void begin(const recipes::TrainPlan& plan);
   /// The last event; ends every stream. Only the first call counts.
   void end(const std::string& status);
   /// Ends the streams that are still open, whatever they were told.
@@ -32,6 +32,8 @@ class Feed {
   void subscribe(const std::shared_ptr<http::Exchange>& exchange);
   /// Null before the plan is known.
   std::optional<Record> copy(uint64_t& sequence) const;
+  /// Record::metrics, without a copy of the record; empty before the plan is known.
+  std::string metrics() const;
 
  private:
   void tell(Json event);

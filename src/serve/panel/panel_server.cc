@@ -17,13 +17,13 @@ namespace hone::serve::panel {
 namespace {
 
 constexpr int64_t kMaxListed = 500;
+constexpr double kMinRateFactor = 0.001, kMaxRateFactor = 1000;
 constexpr std::string_view kRuns = "/api/runs/";
 
 Json list_of_runs() {
   runs::RunStore store(runs::RunStore::default_path());
   Json list = Json::array();
-  for (const runs::Run& run : store.list(kMaxListed)) {
-    if (run.kind != "train") continue;
+  for (const runs::Run& run : store.list(kMaxListed, "train")) {
     Json summary = Json::object();
     for (const auto& [name, value] : run.summary) summary[name] = value;
     list.push_back({{"id", run.id}, {"status", run.status}, {"folder", run.folder}, {"started", run.started}, {"ended", run.ended}, {"summary", summary}});
@@ -31,7 +31,7 @@ Json list_of_runs() {
   return {{"runs", list}};
 }
 
-void add_history_routes(http::Router& router, const Bands& bands) {
+void add_history_routes(http::Router& router, const std::string& bands) {
   add_route(router, "GET", "/", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(asset_response("panel/index.html")); });
   add_route(router, "GET", "/panel/*", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(asset_response(exchange->request().path.substr(1))); });
   add_route(router, "GET", "/health", http::Role::kNone, [](const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); });
@@ -108,7 +108,7 @@ void run_panel(const PanelOptions& options, const std::function<void(const std::
 }
 
 struct LivePanel::Impl {
-  Impl(const PanelOptions& options, std::function<uint64_t()> resident_memory_) : resident_memory(std::move(resident_memory_)), bands(options.bands), token(random_id("")), http(options, routes(options)) {
+  Impl(const PanelOptions& options, std::function<uint64_t()> resident_memory_) : resident_memory(std::move(resident_memory_)), token(random_id("")), http(options, routes(options)) {
     serving = std::thread([this] {
       try {
         http.server().run([this] { return stopping.load(); }, [this] { feed.close(); });
@@ -140,23 +140,31 @@ struct LivePanel::Impl {
     });
     add_route(router, "GET", "/api/events", http::Role::kInfer, [this](const Exchange& exchange) { feed.subscribe(exchange); });
     add_route(router, "GET", "/metrics", http::Role::kInfer, [this](const Exchange& exchange) {
-      uint64_t sequence = 0;
-      const std::optional<Record> record = feed.copy(sequence);
-      exchange->send({200, "text/plain; version=0.0.4; charset=utf-8", record ? record->metrics() : "", {}});
+      exchange->send({200, "text/plain; version=0.0.4; charset=utf-8", feed.metrics(), {}});
     });
-    add_control(router, "/api/stop", stop, true);
-    add_control(router, "/api/pause", pause, true);
-    add_control(router, "/api/resume", pause, false);
-    add_control(router, "/api/checkpoint", checkpoint, true);
+    const auto flag = [](std::atomic<bool>& wish, bool value) { return [&wish, value](const Exchange&) { wish = value; }; };
+    add_control(router, "/api/stop", flag(stop, true));
+    add_control(router, "/api/pause", flag(pause, true));
+    add_control(router, "/api/resume", flag(pause, false));
+    add_control(router, "/api/checkpoint", flag(checkpoint, true));
+    add_control(router, "/api/learning_rate", [this](const Exchange& exchange) {
+      const Json body = parse_body(exchange->request().body);
+      const Fields fields(body);
+      const auto factor = fields.number("factor", kMinRateFactor, kMaxRateFactor);
+      if (!factor || peak_rate * *factor > recipes::kMaxLearningRate)
+        throw Error(ErrorCode::kInvalidInput, "factor", fmt::format("expected a number from {} to {} by which the schedule's rate is multiplied; the peak may be at most {}", kMinRateFactor, kMaxRateFactor, recipes::kMaxLearningRate),
+                    "send for example {\"factor\": 0.5}");
+      rate_factor = *factor;
+    });
     return router;
   }
 
-  void add_control(http::Router& router, const char* path, std::atomic<bool>& wish, bool value) {
-    add_route(router, "POST", path, http::Role::kAdmin, [this, &wish, value](const Exchange& exchange) {
+  void add_control(http::Router& router, const char* path, std::function<void(const Exchange&)> take) {
+    add_route(router, "POST", path, http::Role::kAdmin, [this, take = std::move(take)](const Exchange& exchange) {
       const std::string_view given = exchange->request().header("x-run-token");
       if (given.size() != token.size() || CRYPTO_memcmp(given.data(), token.data(), token.size()) != 0)
         return exchange->send(error_response(exchange->request(), 403, "the run's token is needed in X-Run-Token: it is at the end of the address that hone train printed"));
-      wish = value;
+      take(exchange);
       exchange->send(json_response({{"status", "taken"}}));
     });
   }
@@ -172,9 +180,9 @@ struct LivePanel::Impl {
   }
 
   std::function<uint64_t()> resident_memory;
-  Bands bands;
   std::string token;
   std::atomic<bool> stop = false, pause = false, checkpoint = false;  // what pages wish
+  std::atomic<double> rate_factor = 0, peak_rate = 0;  // 0: no wish; not known yet
   std::atomic<bool> stopping = false;
   Feed feed;
   PanelHttp http;
@@ -191,11 +199,18 @@ const std::string& LivePanel::token() const { return impl_->token; }
 bool LivePanel::stop_requested() const { return impl_->stop; }
 bool LivePanel::pause_requested() const { return impl_->pause; }
 bool LivePanel::take_checkpoint_request() { return impl_->checkpoint.exchange(false); }
+std::optional<double> LivePanel::take_rate_factor() {
+  const double factor = impl_->rate_factor.exchange(0);
+  return factor > 0 ? std::optional(factor) : std::nullopt;
+}
 void LivePanel::set_paused(bool paused) {
   impl_->feed.publish([&](Record& record) { return record.set_status(paused ? "paused" : "running"); });
 }
 
-void LivePanel::on_plan(const recipes::TrainPlan& plan) { impl_->feed.begin(impl_->bands, plan.available_memory + impl_->resident_memory(), plan); }
+void LivePanel::on_plan(const recipes::TrainPlan& plan) {
+  impl_->peak_rate = plan.peak_rate;
+  impl_->feed.begin(plan);
+}
 void LivePanel::on_step(const recipes::StepReport& report) {
   impl_->feed.publish([&](Record& record) { return record.add(report); });
 }

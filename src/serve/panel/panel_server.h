@@ -3,11 +3,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "recipes/train.h"
 #include "serve/http/server.h"
-#include "serve/panel/health.h"
 
 namespace hone::serve::panel {
 
@@ -16,7 +16,7 @@ constexpr uint16_t kDefaultPort = 6060;
 struct PanelOptions {
   http::ServerOptions server = default_server();
   std::string key_file;  // as of `hone serve`; empty: no keys, and then only addresses of this machine
-  Bands bands;
+  std::string bands;     // recipes::parse_bands, above those of each run's own settings
   static http::ServerOptions default_server();
 };
 
@@ -43,6 +43,8 @@ class LivePanel : public recipes::TrainObserver {
   bool stop_requested() const;
   bool pause_requested() const;
   bool take_checkpoint_request();
+  /// A page asked, with the token, for another factor on the schedule's learning rate (once per wish).
+  std::optional<double> take_rate_factor();
   /// Tells the pages whether the run waits.
   void set_paused(bool paused);
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 
+#include "base/error.h"
+
 namespace hone::serve::panel {
 namespace {
 
@@ -13,6 +15,19 @@ constexpr size_t kMaxPoints = size_t{1} << 17, kMaxMemory = 8192, kMaxEvents = 4
 
 Json point(const recipes::StepReport& r) { return {r.step, r.loss, r.smoothed, r.grad_norm, r.learning_rate, r.tokens_per_second, r.memory, r.epoch}; }
 Json validation(const recipes::ValidationReport& r) { return {r.step, r.loss, r.accuracy, r.best}; }
+Json settings(const Bands& b) {
+  return {{"grad_norm_min", b.grad_norm_min}, {"grad_norm_max", b.grad_norm_max}, {"volatility_max", b.volatility_max}, {"volatility_window", b.volatility_window}, {"memory_min", b.memory_min}, {"memory_max", b.memory_max}};
+}
+// Of a run's resolved settings; a configuration that this version does not read has the usual bands.
+Bands bands_of(const std::string& config, const std::string& more) {
+  Bands bands;
+  try {
+    bands = recipes::parse_config(config, "config", {}).alarms.bands;
+  } catch (const Error&) {
+  }
+  return recipes::parse_bands(more, bands);
+}
+
 Json event(const runs::Event& e) { return {{"step", e.step}, {"kind", e.kind}, {"text", e.text}}; }
 
 }  // namespace
@@ -32,9 +47,9 @@ std::vector<recipes::StepReport> thinned(const std::vector<recipes::StepReport>&
   return kept;
 }
 
-Record Record::of_past(runs::RunStore& store, const std::string& id, const Bands& bands) {
+Record Record::of_past(runs::RunStore& store, const std::string& id, const std::string& bands) {
   const runs::Run run = store.get(id);
-  Record record(bands, 0);
+  Record record(bands_of(run.config, bands), 0);
   record.run_ = {{"id", run.id}, {"folder", run.folder}, {"status", run.status}, {"started", run.started}, {"ended", run.ended}, {"config", run.config}};
   record.run_["summary"] = Json::object();
   for (const auto& [name, value] : run.summary) record.run_["summary"][name] = value;
@@ -69,7 +84,7 @@ Json Record::begin(const recipes::TrainPlan& plan) {
   run_ = {{"id", plan.run_id}, {"folder", plan.run_folder}, {"status", "running"}, {"model", plan.model}, {"architecture", plan.architecture},
           {"weights", plan.base_format}, {"trainable", plan.trainable_values}, {"frozen", plan.frozen_values}, {"resumed_from", plan.resumed_from},
           {"memory_planned", plan.memory.peak()}, {"notes", plan.notes}, {"config", plan.resolved}};
-  return {{"event", "run"}, {"run", run_}, {"steps", steps_}};
+  return {{"event", "run"}, {"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"settings", settings(bands_)}};
 }
 
 Json Record::add(const recipes::StepReport& r) {
@@ -79,7 +94,7 @@ Json Record::add(const recipes::StepReport& r) {
   const auto volatile_now = health_.add(r);
   if (volatile_now) volatilities_.emplace_back(r.step, *volatile_now);
   Json json = {{"event", "step"}, {"step", r.step}, {"steps", r.steps}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed}, {"grad_norm", r.grad_norm},
-               {"learning_rate", r.learning_rate}, {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}, {"seconds_left", r.seconds_left}};
+               {"learning_rate", r.learning_rate}, {"rate_factor", r.rate_factor}, {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}, {"seconds_left", r.seconds_left}};
   if (volatile_now) json["volatility"] = *volatile_now;
   return json;
 }
@@ -118,8 +133,8 @@ Json Record::end(const std::string& status) {
 
 Json Record::alarms() const {
   Json out = Json::array();
-  for (const Alarm& a : health_.alarms())
-    out.push_back({{"kind", a.kind}, {"serious", a.serious}, {"first", a.first}, {"last", a.last}, {"count", a.count}, {"worst", a.worst}, {"bound", a.bound}, {"advice", advice(a.kind)}});
+  for (const recipes::Alarm& a : health_.alarms())
+    out.push_back({{"kind", a.kind}, {"serious", a.serious}, {"first", a.first}, {"last", a.last}, {"count", a.count}, {"worst", a.worst}, {"bound", a.bound}, {"advice", recipes::advice(a.kind)}});
   return out;
 }
 
@@ -130,11 +145,10 @@ Json Record::changed_alarms() {
 }
 
 Json Record::snapshot() const {
-  Json json = {{"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}};
-  json["settings"] = {{"grad_norm_min", bands_.grad_norm_min}, {"grad_norm_max", bands_.grad_norm_max}, {"volatility_max", bands_.volatility_max},
-                      {"memory_min", bands_.memory_min}, {"memory_max", bands_.memory_max}};
+  Json json = {{"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"settings", settings(bands_)}};
   json["columns"] = {"step", "loss", "smoothed_loss", "grad_norm", "learning_rate", "tokens_per_second", "memory", "epoch"};
   json["seconds_left"] = points_.empty() ? 0.0 : points_.back().seconds_left;
+  json["rate_factor"] = points_.empty() ? 1.0 : points_.back().rate_factor;
   const auto list = [&](const char* name, const auto& from, auto row) {
     Json& out = json[name] = Json::array();
     for (const auto& one : from) out.push_back(row(one));
@@ -167,9 +181,9 @@ std::string Record::metrics() const {
   if (!memory_.empty()) gauge("memory_bytes", "Resident memory.", static_cast<double>(memory_.back().bytes));
   if (memory_limit_ > 0) gauge("memory_limit_bytes", "Memory that the run may use.", static_cast<double>(memory_limit_));
   if (!validations_.empty()) gauge("validation_loss", "Loss per supervised token of the validation rows.", validations_.back().loss);
-  if (!volatilities_.empty()) gauge("volatility", "Standard deviation of ten losses over their mean.", volatilities_.back().second);
+  if (!volatilities_.empty()) gauge("volatility", "Standard deviation of a window's losses over their mean.", volatilities_.back().second);
   text += "# HELP hone_train_alarms Steps with values out of band.\n# TYPE hone_train_alarms gauge\n";
-  for (const Alarm& a : health_.alarms()) text += fmt::format("hone_train_alarms{{kind=\"{}\"}} {}\n", a.kind, a.count);
+  for (const recipes::Alarm& a : health_.alarms()) text += fmt::format("hone_train_alarms{{kind=\"{}\"}} {}\n", a.kind, a.count);
   return text;
 }
 

@@ -3,11 +3,13 @@
 
 #include <vector>
 
+#include "recipes/health.h"
 #include "runs/run_store.h"
 #include "serve/api/fields.h"
-#include "serve/panel/health.h"
 
 namespace hone::serve::panel {
+
+using recipes::Bands;
 
 struct MemorySample {
   double seconds = 0;  // since the record began
@@ -19,8 +21,9 @@ class Record {
  public:
   Record(const Bands& bands, uint64_t memory_limit) : bands_(bands), memory_limit_(memory_limit), health_(bands, memory_limit) {}
 
-  /// A run of the history with its metrics and events. Throws Error{kNotFound}.
-  static Record of_past(runs::RunStore& store, const std::string& id, const Bands& bands);
+  /// A run of the history with its metrics and events, judged by the bands of its own settings and, above them, by `bands` (parse_bands).
+  /// Throws Error{kNotFound}.
+  static Record of_past(runs::RunStore& store, const std::string& id, const std::string& bands);
 
   // Each takes what happened, and returns the JSON of the event that tells a page so.
   Json begin(const recipes::TrainPlan& plan);
@@ -43,7 +46,7 @@ class Record {
 
   Bands bands_;
   uint64_t memory_limit_;
-  Health health_;
+  recipes::Health health_;
   uint64_t told_version_ = 0;
   Json run_ = Json::object();
   int64_t steps_ = 0;

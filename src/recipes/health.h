@@ -1,4 +1,4 @@
-// What the panel calls normal: bands, volatility and alarms, computed from the reports of a run alone.
+// What is normal in a run: bands, volatility and alarms, computed from its reports alone.
 #pragma once
 
 #include <cstdint>
@@ -6,14 +6,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "recipes/train.h"
 
-namespace hone::serve::panel {
-
-/// Steps whose losses one volatility is made of; it is taken at every step that this divides.
-constexpr int64_t kVolatilitySteps = 10;
+namespace hone::recipes {
 
 /// Standard deviation of `losses` over the absolute value of their mean (the coefficient of variation; 0 for equal losses).
 /// NaN when there is no loss, one is not finite, or the mean is 0.
@@ -23,14 +21,8 @@ enum class Place { kInside, kBelow, kAbove, kNotFinite };
 /// Where a value lies; both bounds are inside.
 Place place(double value, double low, double high);
 
-/// What counts as normal; values outside raise an alarm.
-struct Bands {
-  double grad_norm_min = 0.1, grad_norm_max = 5;
-  double volatility_max = 0.05;
-  double memory_min = 0.7, memory_max = 0.9;  // shares of the memory that the run may use
-};
-/// "grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9", any part of it; the rest stays at its default. Throws Error{kInvalidInput}.
-Bands parse_bands(const std::string& text);
+/// "grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9", any part of it; the rest stays as in `bands`. Throws Error{kInvalidInput}.
+Bands parse_bands(const std::string& text, Bands bands = {});
 
 /// One kind of deviation, over all the steps that showed it.
 struct Alarm {
@@ -43,13 +35,25 @@ struct Alarm {
 /// What to do about an alarm of this kind, in English; empty for a kind that does not exist.
 std::string advice(const std::string& kind);
 
+/// An alarm that begins: its kind was not seen before, or not for a while (a hint: not before).
+struct Notice {
+  std::string kind;
+  bool serious = true;
+  int64_t step = 0;
+  double value = 0, bound = 0;
+
+  /// "grad_norm_high: gradient norm 9.1, bound 5: lower …"
+  std::string text() const;
+};
+
 /// Follows one run.
 class Health {
  public:
   /// `memory_limit`: bytes that the run may use; 0: unknown, its memory is not judged.
   explicit Health(const Bands& bands, uint64_t memory_limit = 0) : bands_(bands), memory_limit_(memory_limit) {}
 
-  /// Takes the next step; the volatility when one is due. Steps must rise; a gap begins a new window.
+  /// Takes the next step; the volatility when one is due: at every step that the window's length divides. Steps must rise; a gap
+  /// begins a new window.
   std::optional<double> add(const recipes::StepReport& report);
   void add(const recipes::ValidationReport& report);
   void add_memory(int64_t step, uint64_t bytes);
@@ -58,6 +62,8 @@ class Health {
   const std::vector<Alarm>& alarms() const { return alarms_; }
   /// Grows whenever an alarm is raised or raised again.
   uint64_t version() const { return version_; }
+  /// The alarms that began since the last call.
+  std::vector<Notice> take_notices() { return std::exchange(notices_, {}); }
 
  private:
   void raise(const char* kind, bool serious, int64_t step, double value, double bound);
@@ -65,10 +71,11 @@ class Health {
   Bands bands_;
   uint64_t memory_limit_;
   std::vector<Alarm> alarms_;
+  std::vector<Notice> notices_;
   uint64_t version_ = 0;
   std::deque<double> window_;
   int64_t last_step_ = 0;
   std::optional<double> lowest_smoothed_, lowest_validation_;
 };
 
-}  // namespace hone::serve::panel
+}  // namespace hone::recipes

@@ -1,4 +1,4 @@
-#include "serve/panel/health.h"
+#include "recipes/health.h"
 
 #include <fmt/format.h>
 
@@ -8,13 +8,25 @@
 
 #include "base/error.h"
 
-namespace hone::serve::panel {
+namespace hone::recipes {
 namespace {
 
 // A smoothed loss this far above its lowest value has not merely wobbled: the smoothing averages about ten steps.
 constexpr double kLossRise = 1.5;
 // A validation loss this far above the best one; less is within what small validation sets show by chance.
 constexpr double kValidationRise = 1.05;
+// An alarm that was silent for so many steps (or two windows) begins anew.
+constexpr int64_t kQuietSteps = 100;
+
+// What the value of an alarm measures.
+std::string_view measured(const std::string& kind) {
+  if (kind.starts_with("grad_norm")) return "gradient norm";
+  if (kind.starts_with("memory")) return "share of the memory that the run may use";
+  if (kind == "volatility") return "volatility of the loss";
+  if (kind == "loss_rises") return "smoothed loss";
+  if (kind == "overfitting") return "validation loss";
+  return "loss or gradient norm";
+}
 
 }  // namespace
 
@@ -34,8 +46,7 @@ Place place(double value, double low, double high) {
   return value < low ? Place::kBelow : value > high ? Place::kAbove : Place::kInside;
 }
 
-Bands parse_bands(const std::string& text) {
-  Bands bands;
+Bands parse_bands(const std::string& text, Bands bands) {
   const auto refuse = [](std::string_view part) {
     throw Error(ErrorCode::kInvalidInput, "--panel-bands", fmt::format("expected grad_norm=LOW:HIGH, volatility=HIGH or memory=LOW:HIGH, found \"{}\"", part),
                 "write for example grad_norm=0.1:5,volatility=0.05,memory=0.7:0.9");
@@ -78,15 +89,20 @@ std::string advice(const std::string& kind) {
   return {};
 }
 
+std::string Notice::text() const {
+  return fmt::format("{}: {} {:.4g}{}: {}", kind, measured(kind), value, kind == "not_finite" ? "" : fmt::format(", bound {:.4g}", bound), advice(kind));
+}
+
 void Health::raise(const char* kind, bool serious, int64_t step, double value, double bound) {
   ++version_;
   auto alarm = std::find_if(alarms_.begin(), alarms_.end(), [&](const Alarm& a) { return a.kind == kind; });
+  if (alarm == alarms_.end() || (serious && step - alarm->last > std::max(kQuietSteps, 2 * bands_.volatility_window))) notices_.push_back({kind, serious, step, value, bound});
   if (alarm == alarms_.end()) {
     alarms_.push_back({kind, serious, step, step, 1, value, bound});
     return;
   }
+  if (alarm->last != step) ++alarm->count;  // memory is sampled many times during one step
   alarm->last = step;
-  ++alarm->count;
   if (std::fabs(value - bound) > std::fabs(alarm->worst - bound)) alarm->worst = value;
 }
 
@@ -103,8 +119,9 @@ std::optional<double> Health::add(const recipes::StepReport& r) {
   if (r.step != last_step_ + 1) window_.clear();
   last_step_ = r.step;
   window_.push_back(r.loss);
-  if (static_cast<int64_t>(window_.size()) > kVolatilitySteps) window_.pop_front();
-  if (r.step % kVolatilitySteps != 0 || static_cast<int64_t>(window_.size()) < kVolatilitySteps) return std::nullopt;
+  const int64_t length = bands_.volatility_window;
+  if (static_cast<int64_t>(window_.size()) > length) window_.pop_front();
+  if (r.step % length != 0 || static_cast<int64_t>(window_.size()) < length) return std::nullopt;
   const std::vector<double> losses(window_.begin(), window_.end());
   const double value = volatility(losses);
   if (place(value, 0, bands_.volatility_max) == Place::kAbove) raise("volatility", true, r.step, value, bands_.volatility_max);
@@ -125,4 +142,4 @@ void Health::add_memory(int64_t step, uint64_t bytes) {
   if (where == Place::kBelow) raise("memory_low", false, step, share, bands_.memory_min);
 }
 
-}  // namespace hone::serve::panel
+}  // namespace hone::recipes
