@@ -4,6 +4,7 @@ virtual environment in the build folder."""
 import hashlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import venv
@@ -29,6 +30,19 @@ def environment(build):
     return python
 
 
+def default_address(program):
+    """Where `hone serve` listens when only $HONE_HOST's address is given; a port that is taken is named too."""
+    program.environment["HONE_HOST"] = "127.0.0.1"
+    process = program.start("serve")
+    del program.environment["HONE_HOST"]
+    line = process.stdout.readline() or process.stderr.read()
+    process.kill()
+    process.wait()
+    found = re.search(r"127\.0\.0\.1:\d+", line)
+    check(found, f"no address: {line}")
+    return found.group()
+
+
 def run(program):
     python = environment(program.build)
     model = program.tiny_model()
@@ -37,7 +51,7 @@ def run(program):
     template = program.folder / "tools.jinja"
     template.write_text(TEMPLATE, encoding="utf-8")
     with Server(program, f"tiny={model}", f"tools={model}", "--chat-template", f"tools={template}") as server:
-        result = subprocess.run([python, pathlib.Path(__file__).with_name("client_calls.py"), str(server.port)], env=dict(os.environ, PYTHONPATH=str(CLIENT)),
+        result = subprocess.run([python, pathlib.Path(__file__).with_name("client_calls.py"), str(server.port), default_address(program)], env=dict(os.environ, PYTHONPATH=str(CLIENT)),
                                 capture_output=True, text=True, timeout=300)
         print(result.stdout)
         check(result.returncode == 0, result.stderr[-4000:])
