@@ -1,15 +1,12 @@
 #!/usr/bin/env python3
-"""The published Python clients of Ollama and OpenAI, unmodified, and hone's own, against the server. They are installed from PyPI into a
-virtual environment in the build folder."""
-import hashlib
+"""The published Python clients of Ollama and OpenAI, unmodified, and hone's own, against the server. They are installed from PyPI."""
 import os
 import pathlib
 import re
 import subprocess
-import sys
-import venv
 
 from hone_program import check, main
+from python_environment import environment
 from serve_program import Server
 
 PACKAGES = ["ollama==0.4.2", "openai==1.59.9", "httpx==0.27.2"]
@@ -17,17 +14,6 @@ CLIENT = pathlib.Path(__file__).resolve().parents[2] / "clients" / "python"
 # A template that shows tools and earlier calls, for the tiny model that has none.
 TEMPLATE = ("{% if tools %}tools: {{ tools | tojson }}\n{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + (m.content or '') }}"
             "{% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
-
-
-def environment(build):
-    """The Python of an environment that holds PACKAGES; made once per list."""
-    folder = pathlib.Path(build) / ("clients-" + hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12])
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 def default_address(program):
@@ -44,7 +30,7 @@ def default_address(program):
 
 
 def run(program):
-    python = environment(program.build)
+    python = environment("clients", PACKAGES) / "bin" / "python"
     model = program.tiny_model()
     (program.folder / "Modelfile").write_text(f"FROM {model}\n")
     program.run("create", "tiny-stored", "-f", program.folder / "Modelfile")
