@@ -18,6 +18,14 @@ PIXELS = """(canvas, name) => {
   return [drawn, line];
 }"""
 
+# "New chat", as soon as the third answer shows something: it must not be over by then.
+PRESS_AT_THE_FIRST_WORDS = """new MutationObserver((changes, observer) => {
+  if (!running || !document.querySelectorAll(".turn.assistant")[2]?.innerText.trim()) return;
+  observer.disconnect();
+  $("clear").click();
+  window.pressed = true;
+}).observe($("talk"), { childList: true, subtree: true, characterData: true })"""
+
 
 def figure(page, name):
     return page.inner_text(f"#figures .figure:has(span:text-is('{name}')) b")
@@ -291,10 +299,10 @@ def chat(program, browser):
 
         # "New chat" while an answer comes: nothing of it gets into the new conversation.
         settings(100000, "1.5")
+        page.evaluate(PRESS_AT_THE_FIRST_WORDS)
         page.fill("#words", "old words")
         page.press("#words", "Enter")
-        wait_for(page, lambda: page.inner_text("#send") == "Stop" and len(turns("assistant")) == 3 and turns("assistant")[2].strip(), "the answer has begun")
-        page.click("#clear")
+        wait_for(page, lambda: page.evaluate("window.pressed"), "New chat is pressed while an answer comes")
         check(not turns("assistant") and page.is_visible("#welcome"), "an empty conversation")
         wait_for(page, lambda: page.inner_text("#send") == "Send", "the answer is stopped")
         page.wait_for_timeout(300)
