@@ -66,7 +66,7 @@ class Browser:
     def page(self, url, size=None, language="en-US", before=None):
         """`before`: a script that runs before the page's own."""
         context = self._chromium.new_context(viewport=size or {"width": 1280, "height": 900}, locale=language, color_scheme="light")
-        context.set_default_timeout(20000)
+        context.set_default_timeout(60000)
         page = context.new_page()
         page.on("pageerror", lambda error: self.wrong.append(f"{url}: {error}"))
         page.on("console", lambda message: self.wrong.append(f"{url}: {message.text}") if "Security Policy" in message.text else None)
@@ -85,7 +85,7 @@ class Browser:
             check(not self.wrong, f"inside the pages: {self.wrong}")
 
 
-def wait_for(page, condition, what, seconds=20):
+def wait_for(page, condition, what, seconds=60):
     """Until `condition()` is true; the page's own events are handled meanwhile."""
     end = time.monotonic() + seconds
     while not condition():

@@ -3,7 +3,7 @@
 import json
 import signal
 
-from browser_program import Browser, Verb, check_appearance, shot, wait_for
+from browser_program import Browser, Verb, brightness, check_appearance, shot, wait_for
 from hone_program import check, main
 
 NO_STORAGE = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('denied', 'SecurityError'); } });"
@@ -275,6 +275,9 @@ def chat(program, browser):
         sent, turns = [], lambda kind: [t.inner_text() for t in page.query_selector_all(f".turn.{kind}")]
         page.on("request", lambda request: sent.append(request.post_data_json) if request.url.endswith("/api/chat") else None)
         check_appearance(page, "chat-empty", "Ask something", "请提问")
+        strange = browser.page(server.url, language="zh-TW", before="localStorage.setItem('language', 'de'); localStorage.setItem('theme', 'system')")
+        wait_for(strange, lambda: "请提问" in strange.inner_text("body"), "what others have kept is passed over, and the browser's language counts")
+        check(brightness(strange) > 200, "and the system's theme")
 
         def settings(length, temperature="0"):
             page.click("#open-settings")

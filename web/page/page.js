@@ -8,12 +8,13 @@ const COMMON = {
   en: { other: "中文", dark: "Dark", light: "Light", close: "Close" },
   zh: { other: "English", dark: "深色", light: "浅色", close: "关闭" },
 };
-let language = kept.get("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
+// Other programs that were once served at this address may have kept something under the same names.
+let language = Object.hasOwn(COMMON, kept.get("language")) ? kept.get("language") : navigator.language.startsWith("zh") ? "zh" : "en";
 const word = (key) => WORDS[language][key] ?? COMMON[language][key] ?? key;
 
-let theme = kept.get("theme");  // null: the system's
+let theme = kept.get("theme");  // anything but "dark" and "light": the system's
 const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => theme ? theme === "dark" : systemIsDark.matches;
+const isDark = () => theme === "dark" || (theme !== "light" && systemIsDark.matches);
 const paint = () => document.documentElement.classList.toggle("dark", isDark());
 paint();
 
