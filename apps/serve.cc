@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "apps/verb.h"
+#include "apps/page_options.h"
 #include "base/error.h"
 #include "serve/models/store_catalog.h"
 #include "serve/run_server.h"
@@ -50,12 +50,7 @@ void add_serve(CLI::App& app, Action& action) {
   verb->add_option("--chat-template", a->templates, "MODEL=TEMPLATE: a Jinja file or a known name, instead of the model's own");
   verb->add_option("--host", a->host, "address to listen on; else $HONE_HOST, else 127.0.0.1");
   verb->add_option("--port", a->port, "0: any free one; else that of $HONE_HOST, else 11434")->check(CLI::Range(0, 65535));
-  verb->add_option("--api-keys", a->run.key_file, "file with lines \"infer KEY\" and \"admin KEY\": asked on every route but /health");
-  verb->add_flag("--insecure", a->run.insecure, "listen on other addresses without API keys");
-  verb->add_option("--tls-cert", a->run.server.tls_certificate, "certificate chain, PEM");
-  verb->add_option("--tls-key", a->run.server.tls_key, "its key, PEM");
-  verb->add_option("--allow-host", a->run.hosts, "a further name that requests may be addressed to");
-  verb->add_option("--origin", a->run.origins, "an origin whose web pages may use the server");
+  add_access_options(verb, a->run.server, a->run.access);
   verb->add_option("--keep-alive", a->keep_alive, "how long a model stays in memory after its last request; negative: for ever")->capture_default_str();
   verb->add_option("--max-models", a->run.pool.max_models, "in memory at the same time")->check(CLI::Range(1, 64))->capture_default_str();
   verb->add_option("--max-batch", a->run.pool.engine.max_batch, "answers that are computed together")->check(CLI::Range(1, 1024))->capture_default_str();
@@ -70,8 +65,6 @@ void add_serve(CLI::App& app, Action& action) {
       take_host_variable(run.server);
       if (!a->host.empty()) run.server.host = a->host;
       if (a->port >= 0) run.server.port = static_cast<uint16_t>(a->port);
-      if (run.server.tls_certificate.empty() != run.server.tls_key.empty())
-        throw Error(ErrorCode::kInvalidInput, "--tls-cert", "a certificate and its key belong together", "give both --tls-cert and --tls-key");
       run.server.stop_time = std::chrono::milliseconds(static_cast<int64_t>(a->stop_seconds * 1000));
       run.pool.keep_alive = serve::parse_duration(a->keep_alive, "--keep-alive");
       run.pool.activation = a->f32 ? DType::kF32 : DType::kBF16;

@@ -7,6 +7,7 @@ packages=(
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libsqlite3-dev libssl-dev libboost1.81-dev
   libgtest-dev libgmock-dev
   python3 python3-pip python3-venv unzip openssl docker-registry
+  chromium
 )
 
 command -v dpkg-query >/dev/null || { echo "setup: needs a Debian-like system (dpkg, apt-get)" >&2; exit 2; }

@@ -1,27 +1,21 @@
 #include "serve/run_server.h"
 
-#include "serve/api/errors.h"
 #include "serve/api/service.h"
 #include "serve/ollama/store_routes.h"
 
 namespace hone::serve {
 
-void run_server(const Catalog& catalog, RunOptions options, const std::function<void(const std::string&)>& ready, const std::function<bool()>& stop) {
-  const http::Keys keys = options.key_file.empty() ? http::Keys() : http::Keys::from_file(options.key_file);
-  const bool loopback = http::listens_on_loopback(options.server.host, keys, options.insecure);
-  for (std::string& host : options.hosts)
-    for (char& c : host) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+void run_server(const Catalog& catalog, const RunOptions& options, const std::function<void(const std::string&)>& ready, const std::function<bool()>& stop) {
+  http::Router router = make_router(options.server.host, options.access);
   ModelPool pool(catalog, options.pool);
   Answers answers;
   Service service{catalog, pool, answers, options.version, {}};
-  const http::Server::Refusal refusal = [](const http::Request& request, int status, const std::string& message) { return error_response(request, status, message); };
-  http::Router router({.loopback = loopback, .keys = !keys.empty(), .hosts = options.hosts, .origins = options.origins}, keys, refusal);
   add_ollama_routes(router, service);
   ollama::StoreWork store_work;
   ollama::add_store_routes(router, service, store_work);
   add_openai_routes(router, service);
   add_plain_routes(router, service);
-  http::Server server(options.server, [&](http::Request& request) { return router.admit(request); }, [&](Exchange exchange) { router.dispatch(exchange); }, refusal);
+  http::Server server = make_server(options.server, router);
   service.server_metrics = [&] { return server.metrics(); };
   ready(server.address());
   server.run(stop, [&] {

@@ -3,10 +3,8 @@
 
 #include <functional>
 #include <string>
-#include <vector>
 
-#include "serve/http/guard.h"
-#include "serve/http/server.h"
+#include "serve/api/access.h"
 #include "serve/models/catalog.h"
 #include "serve/models/pool.h"
 
@@ -15,14 +13,12 @@ namespace hone::serve {
 struct RunOptions {
   http::ServerOptions server;
   PoolOptions pool;
-  std::string key_file;                // empty: no keys
-  bool insecure = false;               // other addresses than this machine's without keys
-  std::vector<std::string> hosts, origins;
+  Access access;
   std::string version;
 };
 
 /// Serves `catalog` until `stop` returns true. `ready` is called once with the address. Throws Error{kInvalidInput} for an address
 /// that others can reach without keys, and what binding and reading keys and certificates throws.
-void run_server(const Catalog& catalog, RunOptions options, const std::function<void(const std::string& address)>& ready, const std::function<bool()>& stop);
+void run_server(const Catalog& catalog, const RunOptions& options, const std::function<void(const std::string& address)>& ready, const std::function<bool()>& stop);
 
 }  // namespace hone::serve

@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
-"""The published Python clients of Ollama and OpenAI, unmodified, and hone's own, against the server. They are installed from PyPI into a
-virtual environment in the build folder."""
-import hashlib
+"""The published Python clients of Ollama and OpenAI, unmodified, and hone's own, against the server. They are installed from PyPI."""
 import os
 import pathlib
+import re
 import subprocess
-import sys
-import venv
 
 from hone_program import check, main
+from python_environment import environment
 from serve_program import Server
 
 PACKAGES = ["ollama==0.4.2", "openai==1.59.9", "httpx==0.27.2"]
@@ -18,26 +16,28 @@ TEMPLATE = ("{% if tools %}tools: {{ tools | tojson }}\n{% endif %}{% for m in m
             "{% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")
 
 
-def environment(build):
-    """The Python of an environment that holds PACKAGES; made once per list."""
-    folder = pathlib.Path(build) / ("clients-" + hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12])
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES], check=True)
-        (folder / "complete").touch()
-    return python
+def default_address(program):
+    """Where `hone serve` listens when only $HONE_HOST's address is given; a port that is taken is named too."""
+    program.environment["HONE_HOST"] = "127.0.0.1"
+    process = program.start("serve")
+    del program.environment["HONE_HOST"]
+    line = process.stdout.readline() or process.stderr.read()
+    process.kill()
+    process.wait()
+    found = re.search(r"127\.0\.0\.1:\d+", line)
+    check(found, f"no address: {line}")
+    return found.group()
 
 
 def run(program):
-    python = environment(program.build)
+    python = environment("clients", PACKAGES) / "bin" / "python"
     model = program.tiny_model()
     (program.folder / "Modelfile").write_text(f"FROM {model}\n")
     program.run("create", "tiny-stored", "-f", program.folder / "Modelfile")
     template = program.folder / "tools.jinja"
     template.write_text(TEMPLATE, encoding="utf-8")
     with Server(program, f"tiny={model}", f"tools={model}", "--chat-template", f"tools={template}") as server:
-        result = subprocess.run([python, pathlib.Path(__file__).with_name("client_calls.py"), str(server.port)], env=dict(os.environ, PYTHONPATH=str(CLIENT)),
+        result = subprocess.run([python, pathlib.Path(__file__).with_name("client_calls.py"), str(server.port), default_address(program)], env=dict(os.environ, PYTHONPATH=str(CLIENT)),
                                 capture_output=True, text=True, timeout=300)
         print(result.stdout)
         check(result.returncode == 0, result.stderr[-4000:])

@@ -103,11 +103,11 @@ def past(program, expected):
         for name in ("step", *NAMES[1:]):
             check(row[name] == meant[name], f"history, step {meant['step']}: {name} is {row[name]}, meant {meant[name]}")
     check(len(shown["validations"]) == 3 and len(shown["volatilities"]) == 6, "validations and volatilities of the history")
-    for path in ("/", "/panel/page.css", "/panel/page.js", "/panel/chart.js", "/panel/words.js"):
+    for path in ("/", "/web/page/page.css", "/web/page/page.js", "/web/panel/page.css", "/web/panel/page.js", "/web/panel/chart.js", "/web/panel/words.js"):
         status, headers, data = ask(port, "GET", path)
         check(status == 200 and data and "default-src 'self'" in headers["content-security-policy"], f"{path}: {status}")
         check(not re.search(rb"(src|href)=\"(https?:)?//|url\(|@import", data), f"{path} loads something from elsewhere")
-    check(ask(port, "GET", "/api/runs/none")[0] == 404 and ask(port, "GET", "/panel/none")[0] == 404 and ask(port, "GET", "/panel/../main.cc")[0] == 404, "what is not there")
+    check(ask(port, "GET", "/api/runs/none")[0] == 404 and ask(port, "GET", "/web/panel/none")[0] == 404 and ask(port, "GET", "/web/../main.cc")[0] == 404, "what is not there")
     check(ask(port, "GET", "/api/runs", {"Host": "evil.example"})[0] == 421, "a foreign host name is refused")
     check(ask(port, "GET", "/api/runs", {"Origin": "http://evil.example"})[0] == 403, "a foreign origin is refused")
     check(ask(port, "POST", "/api/stop")[0] == 404, "there is nothing to stop")

@@ -237,10 +237,10 @@ def origins(server):
     code, headers, _ = server.ask("OPTIONS", "/api/chat", headers={"Origin": "http://127.0.0.1:9", "Access-Control-Request-Headers": "x-y"})
     check(code == 204 and headers["access-control-allow-headers"] == "x-y", f"preflight: {code} {headers}")
     page = server.ask("GET", "/", headers={"Accept": "text/html,*/*"})
-    check(page[0] == 200 and page[1]["content-type"].startswith("text/html") and b"/chat/page.js" in page[2] and "default-src 'self'" in page[1]["content-security-policy"], "the page")
-    for name in ("page.js", "page.css", "words.js", "icon.svg"):
-        check(f"/chat/{name}".encode() in page[2] and server.ask("GET", f"/chat/{name}")[0] == 200, name)
-    check(server.ask("GET", "/chat/../page.js")[0] == 404, "no other files")
+    check(page[0] == 200 and page[1]["content-type"].startswith("text/html") and b"/web/chat/page.js" in page[2] and "default-src 'self'" in page[1]["content-security-policy"], "the page")
+    for name in ("page/page.js", "page/page.css", "page/icon.svg", "chat/page.js", "chat/page.css", "chat/words.js"):
+        check(f"/web/{name}".encode() in page[2] and server.ask("GET", f"/web/{name}")[0] == 200, name)
+    check(server.ask("GET", "/web/../page.js")[0] == 404, "no other files")
 
 
 def leaving(server):

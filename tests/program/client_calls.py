@@ -1,6 +1,8 @@
-"""Calls of the published clients and of hone's own, run by check_clients.py in an environment that holds them: client_calls.py PORT"""
+"""Calls of the published clients and of hone's own, run by check_clients.py in an environment that holds them:
+client_calls.py PORT ADDRESS, where ADDRESS is the server's when nobody names one."""
 import asyncio
 import concurrent.futures
+import os
 import sys
 import time
 
@@ -126,6 +128,10 @@ def own_client():
         client.generate("tiny", "then", options=GREEDY)
         check(time.monotonic() - started >= 0.3, "a call alone waits for the batch's time")
     fails(ValueError, lambda: Client(batch_size=0))
+    with Client(URL, batch_timeout=60) as client:
+        started = time.monotonic()
+        client.generate_many("tiny", ["then", "this"], options=GREEDY)
+        check(time.monotonic() - started < 30, "generate_many does not wait for the batch's time")
     with Client("127.0.0.1:1", batch_timeout=0) as client:
         check(fails(HoneError, lambda: client.generate("tiny", "x")).status == 0, "no server")
 
@@ -138,9 +144,38 @@ def own_client():
             check(isinstance(answers[-1], HoneError) and answers[3].text == (await client.generate("tiny", "then 3", options=GREEDY)).text, f"{answers}")
             text = "".join([piece.text async for piece in client.stream("tiny", "then 3", options=GREEDY)])
             check(text == answers[3].text, "a stream")
+        async with AsyncClient(URL, batch_timeout=60) as client:
+            started = time.monotonic()
+            await client.generate_many("tiny", ["then", "this"], options=GREEDY)
+            check(time.monotonic() - started < 30, "generate_many does not wait for the batch's time")
+        check("closed" in str(await raised(client.generate("tiny", "then"))), "a closed client takes no calls")
+        async with AsyncClient("127.0.0.1:1") as client:
+            answers = await client.generate_many("tiny", ["a", "b"])
+            check([type(a) for a in answers] == [HoneError, HoneError] and answers[0].status == 0, f"no server: {answers}")
+
+    async def raised(call):
+        try:
+            await call
+        except RuntimeError as error:
+            return error
     asyncio.run(tasks())
 
 
-for part in (ollama_client, openai_client, own_client):
+def addresses():
+    """$HONE_HOST and `host` mean what they mean to the server."""
+    os.environ.pop("HONE_HOST", None)
+    found = lambda host: str(Client(host)._http.base_url).rstrip("/")
+    check(found(None) == found("127.0.0.1") == found("http://127.0.0.1/") == "http://" + sys.argv[2], f"the server's address is {sys.argv[2]}, the client's {found(None)}")
+    for host, url in {":8080": "http://127.0.0.1:8080", "0.0.0.0:9": "http://127.0.0.1:9", "::1": "http://[::1]:11434", "[::]:7": "http://[::1]:7", "example.org": "http://example.org:11434",
+                      "https://example.org:8443/hone/": "https://example.org:8443/hone"}.items():
+        check(found(host) == url, f"{host}: {found(host)}, expected {url}")
+    for bad in ("example.org:port", "example.org:65536", "[::1"):
+        check(bad in str(fails(ValueError, lambda: Client(bad))), bad)
+    os.environ["HONE_HOST"] = f":{PORT}"
+    with Client(batch_timeout=0) as client:
+        check(client.generate("tiny", "then", options=GREEDY).text, "$HONE_HOST")
+
+
+for part in (ollama_client, openai_client, own_client, addresses):
     part()
     print(part.__name__, flush=True)

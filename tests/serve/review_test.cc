@@ -96,11 +96,11 @@ TEST_F(ReviewTest, DecisionsAreCheckedKeptAndExported) {
   review.decide(3, decision(review, 3, "bob", Verdict::kAccept));
   review.decide(4, decision(review, 4, "ann", Verdict::kReject, "wrong"));
   review.decide(4, decision(review, 4, "bob", Verdict::kAccept));
-  EXPECT_EQ(review.next_open("ann", 0), 5u);
-  EXPECT_EQ(review.next_open("ann", 5), 5u);
-  EXPECT_EQ(review.next_open("bob", 2), 5u);
-  EXPECT_EQ(review.next_open("bob", 3), 5u);
-  EXPECT_EQ(review.next_open("eve", 2), 3u);
+  EXPECT_EQ(review.next("ann", 0), (Json{{"row", 5}, {"rows", 6}, {"decided", 4}}));
+  EXPECT_EQ(review.next("ann", 5)["row"], 5u);
+  EXPECT_EQ(review.next("bob", 2)["row"], 5u);
+  EXPECT_EQ(review.next("bob", 3)["row"], 5u);
+  EXPECT_EQ(review.next("eve", 2)["row"], 3u);
   EXPECT_THROW(review.decide(2, decision(review, 2, "ann", Verdict::kAccept)), Error);                  // malformed
   EXPECT_THROW(review.decide(9, decision(review, 0, "ann", Verdict::kAccept)), Error);                  // not there
   EXPECT_THROW(review.decide(0, decision(review, 1, "ann", Verdict::kAccept)), Error);                  // another row's key
@@ -173,6 +173,9 @@ TEST_F(ReviewTest, AChangedFileIsRefusedUntilForced) {
   Review review(rows, store, true);
   EXPECT_EQ(review.export_rows(path("out.jsonl"), {}), (ReviewExport{1, 0, 0, 0, 1, 0, 1}));
   EXPECT_EQ(lines("out.jsonl").at(0)["messages"][0]["content"], "1");  // the decision went with its row
+  EXPECT_EQ(review.next("ann", 0), (Json{{"row", 0}, {"rows", 2}, {"decided", 1}}));  // without what was set aside
+  review.decide(0, decision(review, 0, "ann", Verdict::kAccept));
+  EXPECT_EQ(review.next("ann", 0), (Json{{"row", 2}, {"rows", 2}, {"decided", 2}}));
   EXPECT_NO_THROW(Review(rows, store, false));
 }
 
@@ -188,7 +191,7 @@ TEST_F(ReviewTest, ReviewersAtOnceLoseNothing) {
     people.emplace_back([&, p] {
       const std::string who = fmt::format("p{}", p);
       Review& mine = p % 2 ? elsewhere : review;
-      for (uint32_t row; (row = mine.next_open(who, 0)) < rows.size();) {
+      for (uint32_t row; (row = mine.next(who, 0)["row"].get<uint32_t>()) < rows.size();) {
         mine.decide(row, decision(mine, row, who.c_str(), (row + static_cast<uint32_t>(p)) % 3 ? Verdict::kAccept : Verdict::kReject, "why"));
         mine.summary();
       }

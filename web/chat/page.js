@@ -1,22 +1,15 @@
 "use strict";
 // The page talks to the server in Ollama's dialect: /api/tags, /api/ps, /api/chat.
-const $ = (id) => document.getElementById(id);
-const kept = { get: (key) => { try { return localStorage.getItem(key); } catch { return null; } }, set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* private windows */ } } };
-
-let language = kept.get("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
 let messages = [];
 let running = null;
 
-const word = (key) => WORDS[language][key];
-const bytes = (n) => n >= 1e9 ? (n / 1e9).toFixed(1) + " GB" : (n / 1e6).toFixed(0) + " MB";
+const bytes = (n) => n >= 1e9 ? (n / 1e9).toFixed(1) + " GB" : n >= 1e6 ? (n / 1e6).toFixed(0) + " MB" : (n / 1e3).toFixed(0) + " kB";
 const short = (name) => name.replace(/:latest$/, "");
 
-function speak() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
-  for (const element of document.querySelectorAll("[data-hint]")) { element.placeholder = word(element.dataset.hint); element.setAttribute("aria-label", word(element.dataset.hint)); }
-  $("language").textContent = word("other");
-  $("send").textContent = word(running ? "stop" : "send");
+// Send, or stop what is being answered.
+function showRunning() {
+  $("send").dataset.word = running ? "stop" : "send";
+  $("send").textContent = word($("send").dataset.word);
 }
 
 async function get(path) {
@@ -37,9 +30,7 @@ async function listModels() {
     const details = m.details || {};
     const name = short(m.name) + (details.parent_model ? ` (${word("adapter")} ${details.parent_model})` : "");
     for (const text of [name, `${details.family} ${details.parameter_size}`, bytes(m.size), details.quantization_level, word(loaded.has(m.name) ? "loaded" : "idle")]) {
-      const cell = document.createElement("td");
-      cell.textContent = text;
-      row.append(cell);
+      row.append(make("td", text));
     }
     if (loaded.has(m.name)) row.lastChild.className = "loaded";
     return row;
@@ -52,24 +43,18 @@ function show(element, text) {
   const pieces = text.split(/```/);
   element.replaceChildren(...pieces.flatMap((piece, i) => {
     if (i % 2) {
-      const block = document.createElement("pre");
-      block.textContent = piece.replace(/^[^\n]*\n/, "").replace(/\n$/, "");
-      return [block];
+      return [make("pre", piece.replace(/^[^\n]*\n/, "").replace(/\n$/, ""))];
     }
     return piece.split(/(`[^`\n]+`)/).map((part) => {
       if (!/^`[^`\n]+`$/.test(part)) return document.createTextNode(part);
-      const code = document.createElement("code");
-      code.textContent = part.slice(1, -1);
-      return code;
+      return make("code", part.slice(1, -1));
     });
   }));
 }
 
 function addTurn(role, text) {
   $("welcome")?.remove();
-  const turn = document.createElement("div");
-  turn.className = "turn " + role;
-  turn.textContent = text;
+  const turn = make("div", text, "turn " + role);
   $("talk").append(turn);
   turn.scrollIntoView({ block: "end" });
   return turn;
@@ -96,15 +81,13 @@ function options() {
 
 async function answer() {
   const turn = addTurn("assistant", "");
-  const content = document.createElement("div");
-  const meta = document.createElement("div");
-  meta.className = "meta";
+  const content = make("div", ""), meta = make("div", "", "meta");
   let thoughts = null;
   turn.append(content, meta);
   let text = "", thinking = "", end = null;
   const conversation = messages;  // "New chat" begins another one meanwhile
   running = new AbortController();
-  speak();
+  showRunning();
   try {
     const system = $("system").value.trim();
     const sent = (system ? [{ role: "system", content: system }] : []).concat(conversation);
@@ -116,9 +99,9 @@ async function answer() {
       const atEnd = document.querySelector("main").scrollHeight - document.querySelector("main").scrollTop - document.querySelector("main").clientHeight < 80;
       if (line.message.thinking) {
         if (!thoughts) {
-          thoughts = document.createElement("details");
+          thoughts = make("details", "");
           thoughts.open = true;
-          thoughts.append(Object.assign(document.createElement("summary"), { textContent: word("thoughts") }), document.createElement("span"));
+          thoughts.append(make("summary", word("thoughts")), make("span", ""));
           turn.prepend(thoughts);
         }
         thinking += line.message.thinking;
@@ -143,7 +126,7 @@ async function answer() {
     }
   } finally {
     running = null;
-    speak();
+    showRunning();
     if (text) conversation.push({ role: "assistant", content: text });
     else conversation.pop();
     listModels().catch(() => {});
@@ -155,34 +138,27 @@ function submit() {
   const text = $("words").value.trim();
   if (!text || !$("model").value) return;
   $("words").value = "";
-  grow();
+  grow($("words"));
   messages.push({ role: "user", content: text });
   addTurn("user", text);
   answer();
 }
 
-function grow() {
-  const area = $("words");
-  area.style.height = "auto";
-  area.style.height = area.scrollHeight + 2 + "px";
-}
-
 $("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
-$("words").addEventListener("input", grow);
+$("words").addEventListener("input", () => grow($("words")));
 $("words").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !running) { event.preventDefault(); submit(); }
 });
 $("model").addEventListener("change", () => kept.set("model", $("model").value));
-$("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; kept.set("language", language); speak(); listModels().catch(() => {}); });
+document.addEventListener("spoken", () => listModels().catch(() => {}));
 $("clear").addEventListener("click", () => {
   running?.abort();
   messages = [];
-  const welcome = Object.assign(document.createElement("p"), { id: "welcome", textContent: word("welcome") });
-  welcome.dataset.word = "welcome";
+  const welcome = make("p", word("welcome"));
+  welcome.id = welcome.dataset.word = "welcome";
   $("talk").replaceChildren(welcome);
 });
 $("open-models").addEventListener("click", () => { listModels().catch(() => {}); $("models").showModal(); });
 $("open-settings").addEventListener("click", () => $("settings").showModal());
 
-speak();
 listModels().catch((error) => addTurn("error", word("failed") + error.message));

@@ -51,10 +51,10 @@ class Chart {
       if (color) one.style.color = `var(${color})`;
       return one;
     };
-    add("b", say(this.word));
-    if (this.series.length > 1) for (const s of this.series) if (s.xs.length) add("i", `— ${s.name || say(s.word)}`, s.color);
+    add("b", word(this.word));
+    if (this.series.length > 1) for (const s of this.series) if (s.xs.length) add("i", `— ${s.name || word(s.word)}`, s.color);
     if (this.band) add("i", this.band[0] > 0 ? `${number(this.band[0])} – ${number(this.band[1])}` : `< ${number(this.band[1])}`);
-    const log = add("button", say("log"));
+    const log = add("button", word("log"));
     log.type = "button";
     log.setAttribute("aria-pressed", this.log);
     log.onclick = () => {
@@ -63,8 +63,8 @@ class Chart {
       this.draw();
     };
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", say(this.word));
-    this.canvas.title = say("hint");
+    this.canvas.setAttribute("aria-label", word(this.word));
+    this.canvas.title = word("hint");
   }
 
   listen() {
@@ -259,7 +259,7 @@ class Chart {
       let i = Math.min(lower(s.xs, x), s.xs.length - 1);
       if (i > 0 && x - s.xs[i - 1] < s.xs[i] - x) --i;
       if (nearest === null) nearest = s.xs[i];
-      words.push(`${s.name || say(s.word)} ${number(s.ys[i])}`);
+      words.push(`${s.name || word(s.word)} ${number(s.ys[i])}`);
     }
     if (nearest === null) return;
     pen.strokeStyle = color("--faint");
@@ -268,6 +268,6 @@ class Chart {
     pen.moveTo(px(nearest), y0);
     pen.lineTo(px(nearest), y1);
     pen.stroke();
-    this.readout.textContent = `${say(this.unit || "step")} ${number(nearest)}: ${words.join(" · ")}`;
+    this.readout.textContent = `${word(this.unit || "step")} ${number(nearest)}: ${words.join(" · ")}`;
   }
 }

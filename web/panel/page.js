@@ -1,8 +1,4 @@
 "use strict";
-const $ = id => document.getElementById(id);
-let language = localStorage.getItem("hone-language") || (navigator.language.startsWith("zh") ? "zh" : "en");
-let theme = localStorage.getItem("hone-theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-const say = word => WORDS[language][word] ?? word;
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
 const empty = () => ({ run: {}, steps: 0, limit: 0, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null, factor: 1 });
@@ -49,7 +45,7 @@ function take_event(e) {
   else if (e.event === "end") {
     stream.close();
     if (e.status) data.run.status = e.status;
-    notice(say("ended")(status()));
+    notice(word("ended")(status()));
     $("control").hidden = true;
   }
   refresh();
@@ -85,7 +81,7 @@ function follow() {
     }
     receive(e);
   };
-  stream.onerror = () => { if (["running", "paused", undefined].includes(data.run.status)) notice(say("lost")); };
+  stream.onerror = () => { if (["running", "paused", undefined].includes(data.run.status)) notice(word("lost")); };
 }
 
 function receive(e) {
@@ -106,7 +102,7 @@ function build() {
   const logs = Object.fromEntries(charts.map(c => [c.word, c.log])), range = charts.length ? charts[0].range : null;
   $("charts").replaceChildren();
   charts = [];
-  if (!settings) return words();  // the run has no plan yet
+  if (!settings) return refresh();  // the run has no plan yet
   const group = [];
   const chart = (options, grouped = true) => {
     const box = $("charts").appendChild(document.createElement("div"));
@@ -118,7 +114,7 @@ function build() {
     charts.push(one);
   };
   const pair = (word, xs, ys, key, x = "x", more = {}) => {
-    const series = [{ word, color: "--two", xs, ys, ...more }];
+    const series = [{ word, name: other ? data.run.id : "", color: "--two", xs, ys, ...more }];
     if (other && other[key].length) series.push({ name: other.run.id, color: "--other", xs: other[x], ys: other[key], ...more });
     return series;
   };
@@ -133,12 +129,13 @@ function build() {
   else chart({ word: "amount", series: pair("amount", data.x, mib(data.memory), "memory").map((s, i) => i ? { ...s, ys: mib(other.memory) } : s), judged: -1 });
   chart({ word: "speed", series: pair("speed", data.x, data.speed, "speed", "x", { thin: true }), judged: -1 });
   $("config").textContent = data.run.config || "";
-  words();
+  comparison();
+  label();
 }
 
 const share = bytes => 100 * bytes / data.limit;
 const last = list => list[list.length - 1];
-const status = () => WORDS[language].statuses[data.run.status] || data.run.status || "–";
+const status = () => word("statuses")[data.run.status] || data.run.status || "–";
 
 function duration(seconds) {
   if (seconds === null || !Number.isFinite(seconds)) return "–";
@@ -148,16 +145,10 @@ function duration(seconds) {
 
 function notice(text) { $("notice").textContent = text; }
 
-function row(list, tag, name) {
-  const one = list.appendChild(document.createElement(tag));
-  if (name) one.className = name;
-  return one;
-}
-
-function put(parent, tag, text) { parent.appendChild(document.createElement(tag)).textContent = text; }
+const row = (list, tag, name) => list.appendChild(make(tag, "", name));
 
 function figures() {
-  $("pause").textContent = say(data.run.status === "paused" ? "resume" : "pause");
+  $("pause").textContent = word(data.run.status === "paused" ? "resume" : "pause");
   const s = data.settings, grad = last(data.grad), bytes = data.mx.length ? last(data.bytes) : last(data.memory), wave = last(data.volatility);
   const outside = (value, low, high) => value !== undefined && (value === null || value < low || value > high);
   const all = [["status", status()], ["step", data.x.length ? `${last(data.x)} / ${data.steps}` : "–"], ["loss", number(last(data.loss))], ["smoothed", number(last(data.smoothed))],
@@ -167,10 +158,9 @@ function figures() {
     ["speed", number(last(data.speed))]];
   if (live) all.push(["left", data.run.status === "running" ? duration(data.left) : "–"]);
   $("figures").replaceChildren();
-  for (const [word, value, bad] of all) {
+  for (const [name, value, bad] of all) {
     const one = row($("figures"), "div", bad ? "figure bad" : "figure");
-    put(one, "span", say(word));
-    put(one, "b", value);
+    one.append(make("span", word(name)), make("b", value));
   }
 }
 
@@ -178,16 +168,13 @@ function lists() {
   $("alarms").replaceChildren();
   for (const a of [...data.alarms].sort((p, q) => q.serious - p.serious)) {
     const one = row($("alarms"), "div", a.serious ? "alarm" : "alarm hint");
-    put(one, "b", say("alarms")[a.kind] || a.kind);
-    put(one, "span", " · " + say("alarm")(a));
-    put(one, "p", say("advice")[a.kind] || a.advice);
+    one.append(make("b", word("alarms")[a.kind] || a.kind), make("span", " · " + word("alarm")(a)), make("p", word("advice")[a.kind] || a.advice));
   }
   const fill = (list, events) => {
     list.replaceChildren();
     for (const e of events.slice(-200).reverse()) {
       const one = row(list, "li", ["skipped", "rollback", "failed", "alarm"].includes(e.kind) ? "bad" : "");
-      put(one, "b", `${e.step} ${e.kind} `);
-      put(one, "span", e.text);
+      one.append(make("b", `${e.step} ${e.kind} `), make("span", e.text));
     }
   };
   const samples = data.events.filter(e => e.kind === "sample");
@@ -200,12 +187,8 @@ function comparison() {
   $("comparison").replaceChildren();
   if (!other) return;
   const find = id => (listed.find(r => r.id === id) || { summary: {} }).summary, a = find(data.run.id), b = find(other.run.id);
-  const box = row($("comparison"), "div", "wide"), table = row(box, "table"), head = row(table, "tr");
-  for (const text of ["", data.run.id, other.run.id]) put(head, "th", text);
-  for (const name of [...new Set([...Object.keys(a), ...Object.keys(b)])].sort()) {
-    const line = row(table, "tr");
-    for (const text of [name, number(a[name]), number(b[name])]) put(line, "td", text);
-  }
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
+  $("comparison").append(table(["", data.run.id, other.run.id], names.map(name => [name, number(a[name]), number(b[name])])));
 }
 
 let scheduled = false;
@@ -224,12 +207,7 @@ function refresh() {
   }, 120);
 }
 
-function words() {
-  document.documentElement.lang = language;
-  document.documentElement.classList.toggle("dark", theme === "dark");
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
-  $("language").textContent = say("other");
-  $("theme").textContent = say(theme === "dark" ? "light" : "dark");
+function label() {
   for (const c of charts) c.label();
   refresh();
 }
@@ -267,42 +245,31 @@ $("run").onchange = guarded(() => open_run($("run").value));
 $("compare").onchange = guarded(async () => {
   other = $("compare").value ? from_snapshot(await get("/api/runs/" + encodeURIComponent($("compare").value))) : null;
   build();
-  comparison();
 });
 $("whole").onclick = () => charts.forEach(c => c.zoom(null));
-$("language").onclick = () => {
-  language = language === "zh" ? "en" : "zh";
-  localStorage.setItem("hone-language", language);
-  words();
-};
-$("theme").onclick = () => {
-  theme = theme === "dark" ? "light" : "dark";
-  localStorage.setItem("hone-theme", theme);
-  words();
-};
+document.addEventListener("spoken", label);
 async function control(what, body) {
   const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token }, body: body && JSON.stringify(body) });
-  notice(answer.ok ? say("taken") : say("refused") + (await answer.json()).error);
+  notice(answer.ok ? word("taken") : word("refused") + (await answer.json()).error);
 }
-$("stop").onclick = guarded(async () => { if (confirm(say("sure"))) await control("stop"); });
+$("stop").onclick = guarded(async () => { if (confirm(word("sure"))) await control("stop"); });
 $("change-rate").onclick = guarded(async () => {
-  const text = prompt(say("factor")(data.factor), data.factor), factor = Number(text);
+  const text = prompt(word("factor")(data.factor), data.factor), factor = Number(text);
   if (!text || factor === data.factor) return;
-  if (!(factor > 0)) return notice(say("refused") + text);
-  if (confirm(say("sure_rate")(number(factor)))) await control("learning_rate", { factor });
+  if (!(factor > 0)) return notice(word("refused") + text);
+  if (confirm(word("sure_rate")(number(factor)))) await control("learning_rate", { factor });
 });
 $("checkpoint").onclick = guarded(() => control("checkpoint"));
 $("pause").onclick = guarded(() => control(data.run.status === "paused" ? "resume" : "pause"));
 
 guarded(async () => {
-  words();
   const now = await get("/api/live");
   live = now !== null;
   if (live && now.run) data.run = now.run;
   listed = (await get("/api/runs")).runs;
-  options($("run"), live ? "" : listed.length ? listed[0].id : "", live ? [["", say("live")]] : []);
-  options($("compare"), "", [["", say("nothing")]]);
+  options($("run"), live ? "" : listed.length ? listed[0].id : "", live ? [["", word("live")]] : []);
+  options($("compare"), "", [["", word("nothing")]]);
   if (live) await open_run("");
   else if (listed.length) await open_run(listed[0].id);
-  else notice(say("none"));
+  else notice(word("none"));
 })();

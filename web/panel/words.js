@@ -1,7 +1,7 @@
 "use strict";
 const WORDS = {
   en: {
-    other: "中文", dark: "Dark", light: "Light", run: "Run", compare: "Compare with", nothing: "–", whole: "Whole range", stop: "Save and stop", pause: "Pause", resume: "Go on", checkpoint: "Save a checkpoint", events: "Events", samples: "Samples", config: "Configuration",
+    run: "Run", compare: "Compare with", nothing: "–", whole: "Whole range", stop: "Save and stop", pause: "Pause", resume: "Go on", checkpoint: "Save a checkpoint", events: "Events", samples: "Samples", config: "Configuration",
     live: "live", step: "Step", loss: "Loss", raw: "each step", smoothed: "smoothed", validation: "validation", rate: "Learning rate", grad: "Gradient norm", volatility: "Loss volatility",
     wave: "Volatility", memory: "Memory", speed: "Tokens per second", left: "Time left", status: "State", log: "log", seconds: "seconds", share: "Memory, % of what the run may use", amount: "Memory, MiB",
     none: "No runs yet: hone train FILE.yaml starts one.", lost: "The connection is lost; trying again …", ended: status => `The run has ended (${status}). hone panel shows it from now on.`,
@@ -14,7 +14,7 @@ const WORDS = {
     hint: "Drag to zoom, double-click for the whole range.",
   },
   zh: {
-    other: "English", dark: "深色", light: "浅色", run: "训练", compare: "对比", nothing: "无", whole: "全部范围", stop: "保存并停止", pause: "暂停", resume: "继续", checkpoint: "保存检查点", events: "事件", samples: "生成样例", config: "配置",
+    run: "训练", compare: "对比", nothing: "无", whole: "全部范围", stop: "保存并停止", pause: "暂停", resume: "继续", checkpoint: "保存检查点", events: "事件", samples: "生成样例", config: "配置",
     live: "进行中", step: "步数", loss: "损失", raw: "每步", smoothed: "平滑", validation: "验证", rate: "学习率", grad: "梯度范数", volatility: "损失波动率",
     wave: "波动率", memory: "内存", speed: "每秒词元数", left: "剩余时间", status: "状态", log: "对数", seconds: "秒", share: "内存（占可用内存的 %）", amount: "内存（MiB）",
     none: "还没有训练记录：用 hone train FILE.yaml 开始。", lost: "连接已断开，正在重试……", ended: status => `训练已结束（${status}）。之后可用 hone panel 查看。`,

@@ -1,27 +1,8 @@
 "use strict";
-// What the pages for people share: language, the person's name, calls to the server, messages. Texts are put in as text, never as HTML.
-const $ = (id) => document.getElementById(id);
-const kept = { get: (key) => { try { return localStorage.getItem(key); } catch { return null; } }, set: (key, value) => { try { localStorage.setItem(key, value); } catch { /* private windows */ } } };
-
-let language = kept.get("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
+// What the pages for people share: the person's name, calls to the server, messages.
 let person = kept.get("person") || "";
-const word = (key) => WORDS[language][key];
 
-function speak() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = word(element.dataset.word);
-  for (const element of document.querySelectorAll("[data-hint]")) { element.placeholder = word(element.dataset.hint); element.setAttribute("aria-label", word(element.dataset.hint)); }
-  for (const element of document.querySelectorAll("[data-key]")) element.append(make("kbd", element.dataset.key));
-  $("language").textContent = word("other");
-  $("who").textContent = person || word("nobody");
-}
-
-function make(tag, text, name) {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  if (name) element.className = name;
-  return element;
-}
+const showPerson = () => { $("who").textContent = person || word("nobody"); };
 
 async function call(path, body) {
   let response;
@@ -51,14 +32,6 @@ async function once(work) {
   try { await work(); $("message").hidden = true; } catch (error) { complain(error); } finally { busy = false; }
 }
 
-function table(head, rows) {
-  const wide = make("div", "", "wide"), made = document.createElement("table");
-  const line = (cells, tag) => { const row = document.createElement("tr"); row.append(...cells.map((cell) => make(tag, cell))); return row; };
-  made.append(line(head, "th"), ...rows.map((row) => line(row, "td")));
-  wide.append(made);
-  return wide;
-}
-
 const figure = (value) => value === null || value === undefined ? "–" : value.toFixed(3);
 
 // Asks for the name until there is one; then begins.
@@ -72,13 +45,12 @@ function introduce(begin) {
     person = name;
     kept.set("person", person);
     $("person").close();
-    speak();
+    showPerson();
     begin();
   });
   $("who").addEventListener("click", ask);
-  $("language").addEventListener("click", () => { language = language === "zh" ? "en" : "zh"; kept.set("language", language); speak(); document.dispatchEvent(new Event("spoken")); });
-  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => $(button.dataset.close).close());
-  speak();
+  document.addEventListener("spoken", showPerson);
+  showPerson();
   if (person) begin(); else ask();
 }
 

@@ -126,5 +126,5 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   $(press).click();
 });
-document.addEventListener("spoken", show);
+document.addEventListener("spoken", () => { if (of) show(); });
 introduce(() => once(() => nextOpen(0)));

@@ -1,7 +1,7 @@
 "use strict";
 const WORDS = {
   en: {
-    title: "Rating", other: "中文", nobody: "Name", whoAreYou: "Who rates?", nameUse: "Your ratings are kept under this name. Use the same one in every sitting.", name: "Name", begin: "Begin", close: "Close",
+    title: "Rating", nobody: "Name", whoAreYou: "Who rates?", nameUse: "Your ratings are kept under this name. Use the same one in every sitting.", name: "Name", begin: "Begin",
     single: "Answers", pairs: "Pairs", summary: "Agreement", keys: "Keys", save: "Save", back: "Back", forward: "Forward", next: "Next open", left: "First is better", right: "Second is better", tie: "Equal",
     question: "Question", expected: "Expected", answer: "Answer", first: "First answer", second: "Second answer", empty: "(empty)", done: "You have rated everything here. Thank you.",
     unreachable: "The server does not answer. What was saved is kept, but this rating is not saved yet.", incomplete: "Rate all three from 1 (worst) to 5 (best).",
@@ -10,7 +10,7 @@ const WORDS = {
     keyList: [["1 – 5", "rate the marked dimension; the next one is marked"], ["Enter", "save"], ["↑ / ↓", "mark another dimension"], ["1 / 2 / 0", "pairs: first / second is better / equal"], ["J / K", "next / previous"], ["N", "next one you have not rated"], ["P", "answers or pairs"]],
   },
   zh: {
-    title: "评分", other: "English", nobody: "姓名", whoAreYou: "谁在评分？", nameUse: "您的评分将记在这个名字下，请每次使用同一个名字。", name: "姓名", begin: "开始", close: "关闭",
+    title: "评分", nobody: "姓名", whoAreYou: "谁在评分？", nameUse: "您的评分将记在这个名字下，请每次使用同一个名字。", name: "姓名", begin: "开始",
     single: "逐条评分", pairs: "两两比较", summary: "一致性", keys: "快捷键", save: "保存", back: "上一条", forward: "下一条", next: "下一条未评", left: "第一个更好", right: "第二个更好", tie: "不相上下",
     question: "问题", expected: "参考答案", answer: "回答", first: "第一个回答", second: "第二个回答", empty: "（空）", done: "所有内容您都已评分，谢谢。",
     unreachable: "服务器没有响应。已保存的评分不会丢失，但这次评分尚未保存。", incomplete: "三项都请评分：1 最差，5 最好。",

@@ -9,11 +9,6 @@ const changed = () => Object.keys(edits()).length > 0;
 const unsaved = () => areas().some((area) => area.value !== area.dataset.shown);
 const keepEdits = () => { if (unsaved()) throw new Error(word("unsaved")); };
 
-function grow(area) {
-  area.style.height = "auto";
-  area.style.height = area.scrollHeight + 2 + "px";
-}
-
 function mark(area) {
   area.parentElement.classList.toggle("changed", area.value !== area.dataset.original);
   grow(area);
@@ -66,17 +61,17 @@ async function load(number) {
   window.scrollTo(0, 0);
 }
 
-async function count() {
-  const summary = await call("/api/summary", {});
-  rows = summary.rows;
-  mine = (summary.reviewers.find((r) => r.name === person) || { decided: 0 }).decided;
-  return summary;
+// The first row from `from` on that one has not decided about, and how many one has; as many as there are rows: none is left.
+async function findOpen(from) {
+  const next = await call("/api/next", { reviewer: person, from });
+  rows = next.rows;
+  mine = next.decided;
+  return next.row;
 }
 
 async function nextOpen(from) {
-  await count();
-  const next = await call("/api/next", { reviewer: person, from: Math.max(from, 0) });
-  if (next.row < rows) return load(next.row);
+  const open = await findOpen(from);
+  if (open < rows) return load(open);
   row = null;
   show();
 }
@@ -100,12 +95,12 @@ function decide(verdict) {
   once(async () => {
     await call("/api/decide", { row: row.row, key: row.key, reviewer: person, verdict, reason, ...(verdict === "edit" ? { edits: texts } : {}) });
     if (reason && ![...$("reasons").options].some((o) => o.value === reason)) $("reasons").append(new Option(reason, reason));
-    if (verdict === "withdraw") { await count(); await load(row.row); } else await nextOpen(row.row + 1);
+    if (verdict === "withdraw") { await findOpen(0); await load(row.row); } else await nextOpen(row.row + 1);
   });
 }
 
 async function showSummary() {
-  const s = await count(), a = s.agreement;
+  const s = await call("/api/summary", {}), a = s.agreement;
   const parts = [table([word("outcome"), word("rows")], Object.entries(s.outcomes).map(([name, n]) => [word("outcomes")[name], n])), table([word("reviewer"), word("decided")], s.reviewers.map((r) => [r.name, r.decided]))];
   parts.push(make("h2", word("agreement")), make("p", word("figures")(a), "faint"));
   if (a.pairs.length) parts.push(table([word("reviewer"), "", word("both"), word("same"), "Cohen's kappa"], a.pairs.map((p) => [p.first, p.second, p.rows, p.same, figure(p.cohen_kappa)])));

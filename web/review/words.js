@@ -1,7 +1,7 @@
 "use strict";
 const WORDS = {
   en: {
-    title: "Review", other: "中文", nobody: "Name", whoAreYou: "Who reviews?", nameUse: "Your decisions are kept under this name. Use the same one in every sitting.", name: "Name", begin: "Begin", close: "Close",
+    title: "Review", nobody: "Name", whoAreYou: "Who reviews?", nameUse: "Your decisions are kept under this name. Use the same one in every sitting.", name: "Name", begin: "Begin",
     summary: "Summary", keys: "Keys", reason: "Reason (needed to reject)", accept: "Accept", edit: "Save edit", reject: "Reject", back: "Back", forward: "Forward", next: "Next open", undo: "Withdraw",
     done: "You have decided about every row. Thank you.", unreachable: "The server does not answer. Nothing you see was lost, but this decision is not saved yet.", needReason: "Say why the row is rejected.", nothingEdited: "No text was changed.", unsaved: "Texts were changed: save the edit (E), or reload the row (Esc).",
     position: (row, rows, mine) => `row ${row} of ${rows} · ${mine} decided by you`, own: "Your decision", others: "Decisions of others", verdicts: { accept: "accepted", edit: "edited", reject: "rejected" },
@@ -10,7 +10,7 @@ const WORDS = {
     key: "Key", does: "Does", keyList: [["A", "accept"], ["E", "save the edited texts"], ["R", "reject; asks for a reason"], ["J / K", "next / previous row"], ["N", "next row you have not decided"], ["U", "withdraw your decision"], ["Esc", "leave a text; again: undo its changes"], ["Ctrl+Enter", "in a text: save the edit"]],
   },
   zh: {
-    title: "审核", other: "English", nobody: "姓名", whoAreYou: "谁在审核？", nameUse: "您的决定将记在这个名字下，请每次使用同一个名字。", name: "姓名", begin: "开始", close: "关闭",
+    title: "审核", nobody: "姓名", whoAreYou: "谁在审核？", nameUse: "您的决定将记在这个名字下，请每次使用同一个名字。", name: "姓名", begin: "开始",
     summary: "汇总", keys: "快捷键", reason: "理由（拒绝时必填）", accept: "接受", edit: "保存修改", reject: "拒绝", back: "上一条", forward: "下一条", next: "下一条未决", undo: "撤回",
     done: "所有数据您都已审核，谢谢。", unreachable: "服务器没有响应。已保存的内容不会丢失，但这次决定尚未保存。", needReason: "请说明拒绝的理由。", nothingEdited: "没有修改任何文字。", unsaved: "文字已修改：请保存修改（E），或按 Esc 恢复原文。",
     position: (row, rows, mine) => `第 ${row} 条，共 ${rows} 条 · 您已审核 ${mine} 条`, own: "您的决定", others: "其他人的决定", verdicts: { accept: "接受", edit: "修改", reject: "拒绝" },

@@ -7,10 +7,13 @@ import concurrent.futures
 import json
 import os
 import threading
+import urllib.parse
 from dataclasses import dataclass, field
 from typing import Any, AsyncIterator, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import httpx
+
+DEFAULT_PORT = 11434
 
 Message = Mapping[str, Any]
 Prompt = Union[str, Sequence[Message]]
@@ -69,10 +72,26 @@ def _error(status: int, data: bytes) -> HoneError:
     return HoneError(message if isinstance(message, str) else str(message), status)
 
 
+def _url(host: str) -> str:
+    """The address of "host", "host:port", ":port" or "scheme://host:port", as `hone serve` reads $HONE_HOST: what is not said is http, this
+    machine and DEFAULT_PORT. A server that listens on every address is asked on this machine's own."""
+    scheme, _, rest = host.rpartition("://")
+    place, slash, path = rest.partition("/")
+    user, at, place = place.rpartition("@")
+    if place.count(":") > 1 and not place.startswith("["):
+        place = f"[{place}]"  # a bare IPv6 address
+    try:
+        parts = urllib.parse.urlsplit(f"//{place}")
+        port = DEFAULT_PORT if parts.port is None else parts.port
+    except ValueError:
+        raise ValueError(f"host: expected HOST:PORT with a port from 0 to 65535, found {host!r}") from None
+    name = {None: "127.0.0.1", "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(parts.hostname, parts.hostname)
+    return f"{scheme or 'http'}://{user}{at}{f'[{name}]' if ':' in name else name}:{port}{slash}{path}".rstrip("/")
+
+
 def _settings(host: Optional[str], api_key: Optional[str], timeout: Optional[float], verify: Any) -> Dict[str, Any]:
-    url = host or os.environ.get("HONE_HOST") or "127.0.0.1:11434"
     key = api_key or os.environ.get("HONE_API_KEY")
-    return {"base_url": url if "://" in url else "http://" + url, "headers": {"Authorization": f"Bearer {key}"} if key else {},
+    return {"base_url": _url(host or os.environ.get("HONE_HOST") or ""), "headers": {"Authorization": f"Bearer {key}"} if key else {},
             "timeout": httpx.Timeout(timeout, connect=10.0), "verify": verify}
 
 
@@ -83,9 +102,55 @@ def _check(batch_size: int, batch_timeout: float) -> None:
         raise ValueError(f"batch_timeout: expected seconds of at least 0, found {batch_timeout}")
 
 
+def _piece(line: Dict[str, Any]) -> Answer:
+    if "error" in line:
+        raise HoneError(line["error"])
+    return _answer(line)
+
+
+class _Batch:
+    """Calls that travel as one request, each with the future (of a thread or a task) of whoever waits for it. However the block under
+    `with` ends, nobody waits for ever: who has no answer by then gets what went wrong."""
+
+    def __init__(self, calls: List[Tuple[Dict[str, Any], Any]]) -> None:
+        self._calls = calls
+
+    def body(self) -> Dict[str, Any]:
+        return {"requests": [body for body, _ in self._calls]}
+
+    def take(self, text: str) -> None:
+        """Gives one line of the response to whoever waits for it."""
+        if not text:
+            return
+        line = json.loads(text)
+        index = line.get("index")
+        if not isinstance(index, int) or not 0 <= index < len(self._calls):
+            return
+        future = self._calls[index][1]
+        if future.done():  # its caller was cancelled
+            return
+        if "error" in line:
+            future.set_exception(HoneError(line["error"], line.get("status", 0)))
+        else:
+            future.set_result(_answer({key: value for key, value in line.items() if key != "index"}))
+
+    def __enter__(self) -> "_Batch":
+        return self
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> bool:
+        if error is None:
+            failure = HoneError("the server ended the batch before this answer")
+        else:
+            failure = error if isinstance(error, HoneError) else HoneError(str(error) or type(error).__name__)
+        for _, future in self._calls:
+            if not future.done():
+                future.set_exception(failure)
+        return isinstance(error, Exception)  # it has been told
+
+
 class Client:
     """For threads. A batch leaves when `batch_size` calls wait, or `batch_timeout` seconds after its first. `host` and `api_key` default to
-    $HONE_HOST and $HONE_API_KEY; `timeout` is the longest silence of the server in seconds (None: for ever)."""
+    $HONE_HOST and $HONE_API_KEY, then to this machine and DEFAULT_PORT; `timeout` is the longest silence of the server in seconds (None: for ever)."""
 
     def __init__(self, host: Optional[str] = None, *, batch_size: int = 32, batch_timeout: float = 0.5, api_key: Optional[str] = None,
                  timeout: Optional[float] = None, verify: Any = True) -> None:
@@ -153,27 +218,19 @@ class Client:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
-            batch, self._waiting = self._waiting, []
+            batch, self._waiting = _Batch(self._waiting), []
             thread = threading.Thread(target=self._send, args=(batch,), daemon=True)
             self._senders.add(thread)
             thread.start()
 
-    def _send(self, batch: List[Tuple[Dict[str, Any], concurrent.futures.Future[Answer]]]) -> None:
-        failure = HoneError("the server ended the batch before this answer")
+    def _send(self, batch: _Batch) -> None:
         try:
-            with self._http.stream("POST", "/api/batch", json={"requests": [body for body, _ in batch]}) as response:
+            with batch, self._http.stream("POST", "/api/batch", json=batch.body()) as response:
                 if response.status_code != 200:
-                    failure = _error(response.status_code, response.read())
-                else:
-                    for text in response.iter_lines():
-                        if text:
-                            _settle(batch, json.loads(text))
-        except Exception as error:  # whatever it is, nobody waits for ever
-            failure = HoneError(str(error) or type(error).__name__)
+                    raise _error(response.status_code, response.read())
+                for text in response.iter_lines():
+                    batch.take(text)
         finally:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(failure)
             with self._lock:
                 self._senders.discard(threading.current_thread())
 
@@ -205,21 +262,30 @@ class AsyncClient:
         self._waiting: List[Tuple[Dict[str, Any], asyncio.Future[Answer]]] = []
         self._timer: Optional[asyncio.TimerHandle] = None
         self._senders: set = set()
+        self._closed = False
 
-    async def generate(self, model: str, prompt: Prompt, *, options: Optional[Mapping[str, Any]] = None, **more: Any) -> Answer:
-        """Waits for the answer. Throws HoneError."""
+    def submit(self, model: str, prompt: Prompt, *, options: Optional[Mapping[str, Any]] = None, **more: Any) -> asyncio.Future[Answer]:
+        """The answer to come, without waiting for it; inside a running event loop."""
         loop = asyncio.get_running_loop()
+        if self._closed:
+            raise RuntimeError("the client is closed")
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((_request(model, prompt, options, more), future))
         if len(self._waiting) >= self.batch_size:
             self.flush()
         elif self._timer is None:
             self._timer = loop.call_later(self.batch_timeout, self.flush)
-        return await future
+        return future
 
-    async def generate_many(self, model: str, prompts: Sequence[Prompt], *, options: Optional[Mapping[str, Any]] = None, **more: Any) -> List[Union[Answer, BaseException]]:
+    async def generate(self, model: str, prompt: Prompt, *, options: Optional[Mapping[str, Any]] = None, **more: Any) -> Answer:
+        """Waits for the answer. Throws HoneError."""
+        return await self.submit(model, prompt, options=options, **more)
+
+    async def generate_many(self, model: str, prompts: Sequence[Prompt], *, options: Optional[Mapping[str, Any]] = None, **more: Any) -> List[Union[Answer, HoneError]]:
         """One answer or error per prompt, in their order."""
-        return list(await asyncio.gather(*(self.generate(model, prompt, options=options, **more) for prompt in prompts), return_exceptions=True))
+        futures = [self.submit(model, prompt, options=options, **more) for prompt in prompts]
+        self.flush()
+        return list(await asyncio.gather(*futures, return_exceptions=True))
 
     async def stream(self, model: str, prompt: Prompt, *, options: Optional[Mapping[str, Any]] = None, **more: Any) -> AsyncIterator[Answer]:
         """One call by itself: pieces of the answer as they come; the last has done_reason and counts. Throws HoneError."""
@@ -240,30 +306,22 @@ class AsyncClient:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
-            batch, self._waiting = self._waiting, []
+            batch, self._waiting = _Batch(self._waiting), []
             task = asyncio.get_running_loop().create_task(self._send(batch))
             self._senders.add(task)
             task.add_done_callback(self._senders.discard)
 
-    async def _send(self, batch: List[Tuple[Dict[str, Any], asyncio.Future[Answer]]]) -> None:
-        failure = HoneError("the server ended the batch before this answer")
-        try:
-            async with self._http.stream("POST", "/api/batch", json={"requests": [body for body, _ in batch]}) as response:
+    async def _send(self, batch: _Batch) -> None:
+        with batch:
+            async with self._http.stream("POST", "/api/batch", json=batch.body()) as response:
                 if response.status_code != 200:
-                    failure = _error(response.status_code, await response.aread())
-                else:
-                    async for text in response.aiter_lines():
-                        if text:
-                            _settle(batch, json.loads(text))
-        except Exception as error:  # whatever it is, nobody waits for ever
-            failure = HoneError(str(error) or type(error).__name__)
-        finally:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(failure)
+                    raise _error(response.status_code, await response.aread())
+                async for text in response.aiter_lines():
+                    batch.take(text)
 
     async def close(self) -> None:
         """Sends what waits, waits for all answers, and closes the connections."""
+        self._closed = True
         self.flush()
         await asyncio.gather(*self._senders, return_exceptions=True)
         await self._http.aclose()
@@ -273,23 +331,3 @@ class AsyncClient:
 
     async def __aexit__(self, *failure: object) -> None:
         await self.close()
-
-
-def _piece(line: Dict[str, Any]) -> Answer:
-    if "error" in line:
-        raise HoneError(line["error"])
-    return _answer(line)
-
-
-def _settle(batch: Sequence[Tuple[Dict[str, Any], Any]], line: Dict[str, Any]) -> None:
-    """Gives one line of a batch to whoever waits for it."""
-    index = line.get("index")
-    if not isinstance(index, int) or not 0 <= index < len(batch):
-        return
-    future = batch[index][1]
-    if future.done():  # its caller was cancelled
-        return
-    if "error" in line:
-        future.set_exception(HoneError(line["error"], line.get("status", 0)))
-    else:
-        future.set_result(_answer({key: value for key, value in line.items() if key != "index"}))

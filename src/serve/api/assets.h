@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "serve/http/message.h"
+#include "serve/http/router.h"
 
 namespace hone::serve {
 
@@ -15,5 +15,8 @@ struct Asset {
 const Asset* find_asset(std::string_view name);
 /// The file as an answer that forbids everything from outside. Throws Error{kNotFound}.
 http::Response asset_response(std::string_view name);
+
+/// GET /web/*: the pages' files. `page`: the folder whose index.html stands at /; empty: / is somebody else's.
+void add_asset_routes(http::Router& router, const std::string& page = {});
 
 }  // namespace hone::serve

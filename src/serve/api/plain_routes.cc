@@ -1,8 +1,8 @@
-// /, /health, /metrics, /tokenize, /detokenize.
+// /, /web/*, /health, /metrics, /tokenize, /detokenize.
 #include <set>
 
-#include "serve/api/errors.h"
 #include "serve/api/assets.h"
+#include "serve/api/errors.h"
 #include "serve/api/service.h"
 #include "serve/models/prompt.h"
 
@@ -16,8 +16,6 @@ void root(Service&, const Exchange& exchange) {
   if (exchange->request().header("accept").find("text/html") != std::string_view::npos) return exchange->send(asset_response("chat/index.html"));
   exchange->send({200, "text/plain; charset=utf-8", "hone is running", {}});
 }
-
-void asset(Service&, const Exchange& exchange) { exchange->send(asset_response(exchange->request().path.substr(1))); }
 
 void health(Service&, const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); }
 
@@ -90,7 +88,7 @@ void add_plain_routes(http::Router& router, Service& service) {
     add_route(router, method, path, role, [&service, route](const Exchange& exchange) { route(service, exchange); });
   };
   add("GET", "/", http::Role::kInfer, root);
-  add("GET", "/chat/*", http::Role::kInfer, asset);
+  add_asset_routes(router);
   add("GET", "/health", http::Role::kNone, health);
   add("GET", "/metrics", http::Role::kInfer, metrics);
   add("POST", "/tokenize", http::Role::kInfer, tokenize);

@@ -21,7 +21,7 @@ struct Service {
   std::function<http::ServerMetrics()> server_metrics;
 };
 
-/// Routes in Ollama's dialect (/api/…), OpenAI's (/v1/…), and of neither (/, /health, /metrics, /tokenize, /detokenize).
+/// Routes in Ollama's dialect (/api/…), OpenAI's (/v1/…), and of neither (/, /web/*, /health, /metrics, /tokenize, /detokenize).
 /// `service` must outlive the router.
 void add_ollama_routes(http::Router& router, Service& service);
 void add_openai_routes(http::Router& router, Service& service);

@@ -127,14 +127,6 @@ bool is_loopback(std::string_view name) {
   return name == "localhost" || name.ends_with(".localhost") || name == "::1" || (name.starts_with("127.") && is_ip_address(name));
 }
 
-bool listens_on_loopback(const std::string& host, const Keys& keys, bool insecure) {
-  const bool loopback = is_loopback(host);
-  if (!loopback && keys.empty() && !insecure)
-    throw Error(ErrorCode::kInvalidInput, "--host", fmt::format("{} can be reached from other machines, and no API key is asked of them", host),
-                "give --api-keys FILE, or --insecure if everybody there may use this machine");
-  return loopback;
-}
-
 std::string wrong_host(const Request& request, const GuardOptions& options) {
   const size_t count = request.count("host");
   if (count == 0) return "";  // HTTP/1.0; no browser leaves it out

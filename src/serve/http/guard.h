@@ -42,10 +42,6 @@ std::optional<std::string> host_name(std::string_view host);
 bool is_loopback(std::string_view name);    // localhost, *.localhost, 127.…, ::1
 bool is_ip_address(std::string_view name);
 
-/// Whether an address to listen on is this machine's own. Throws Error{kInvalidInput} for one that other machines can reach when no
-/// key is asked of them and `insecure` does not allow that.
-bool listens_on_loopback(const std::string& host, const Keys& keys, bool insecure);
-
 struct GuardOptions {
   bool loopback = true;                    // the server listens on this machine only
   bool keys = false;                       // a key is asked of everybody, so a foreign page gains nothing by a name that leads here

@@ -8,17 +8,11 @@ namespace hone::serve {
 
 void run_page(PageOptions options, const std::string& folder, const std::function<void(http::Router&)>& add_routes,
               const std::function<void(const std::string&)>& ready, const std::function<bool()>& stop) {
-  const http::Keys keys = options.key_file.empty() ? http::Keys() : http::Keys::from_file(options.key_file);
-  const bool loopback = http::listens_on_loopback(options.server.host, keys, options.insecure);
-  for (std::string& host : options.hosts)
-    for (char& c : host) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  const http::Server::Refusal refusal = [](const http::Request& request, int status, const std::string& message) { return error_response(request, status, message); };
-  http::Router router({.loopback = loopback, .keys = !keys.empty(), .hosts = options.hosts, .origins = options.origins}, keys, refusal);
-  add_route(router, "GET", "/", http::Role::kInfer, [&](const Exchange& exchange) { exchange->send(asset_response(folder + "/index.html")); });
-  add_route(router, "GET", "/web/*", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(asset_response(exchange->request().path.substr(std::string_view("/web/").size()))); });
+  http::Router router = make_router(options.server.host, options.access);
+  add_asset_routes(router, folder);
   add_routes(router);
   options.server.max_body_bytes = size_t{4} << 20;
-  http::Server server(options.server, [&](http::Request& request) { return router.admit(request); }, [&](Exchange exchange) { router.dispatch(exchange); }, refusal);
+  http::Server server = make_server(options.server, router);
   ready(server.address());
   server.run(stop, [] {});
 }

@@ -3,8 +3,8 @@
 
 #include <functional>
 #include <string>
-#include <vector>
 
+#include "serve/api/access.h"
 #include "serve/api/fields.h"
 #include "serve/http/router.h"
 
@@ -12,9 +12,7 @@ namespace hone::serve {
 
 struct PageOptions {
   http::ServerOptions server;
-  std::string key_file;                // empty: no keys
-  bool insecure = false;               // other addresses than this machine's without keys
-  std::vector<std::string> hosts, origins;
+  Access access;
 };
 
 /// Serves web/<folder>/index.html at /, the pages' files below /web/, and what `add_routes` adds, until `stop` returns true. `ready` is

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <thread>
 
+#include "serve/api/access.h"
 #include "serve/api/assets.h"
 #include "serve/api/errors.h"
 #include "serve/api/service.h"
@@ -32,8 +33,7 @@ Json list_of_runs() {
 }
 
 void add_history_routes(http::Router& router, const std::string& bands) {
-  add_route(router, "GET", "/", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(asset_response("panel/index.html")); });
-  add_route(router, "GET", "/panel/*", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(asset_response(exchange->request().path.substr(1))); });
+  add_asset_routes(router, "panel");
   add_route(router, "GET", "/health", http::Role::kNone, [](const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); });
   add_route(router, "GET", "/api/runs", http::Role::kInfer, [](const Exchange& exchange) { exchange->send(json_response(list_of_runs())); });
   add_route(router, "GET", "/api/runs/*", http::Role::kInfer, [bands](const Exchange& exchange) {
@@ -42,15 +42,8 @@ void add_history_routes(http::Router& router, const std::string& bands) {
   });
 }
 
-http::Response refusal(const http::Request& request, int status, const std::string& message) { return error_response(request, status, message); }
-
 http::Router make_router(const PanelOptions& options) {
-  const http::Keys keys = options.key_file.empty() ? http::Keys() : http::Keys::from_file(options.key_file);
-  const bool loopback = http::is_loopback(options.server.host);
-  if (!loopback && keys.empty())
-    throw Error(ErrorCode::kInvalidInput, "panel", fmt::format("{} can be reached from other machines, and no key is asked of them", options.server.host),
-                "give --panel-keys FILE (its lines are \"infer KEY\" or \"admin KEY\"), or use 127.0.0.1");
-  http::Router router({.loopback = loopback, .keys = !keys.empty(), .hosts = {}, .origins = {}}, keys, refusal);
+  http::Router router = serve::make_router(options.server.host, {.key_file = options.key_file, .hosts = {}, .origins = {}, .remedy = "give --panel-keys FILE (its lines are \"infer KEY\" or \"admin KEY\"), or use 127.0.0.1"});
   add_history_routes(router, options.bands);
   return router;
 }
@@ -58,7 +51,7 @@ http::Router make_router(const PanelOptions& options) {
 class PanelHttp {
  public:
   PanelHttp(const PanelOptions& options, http::Router router)
-      : router_(std::move(router)), server_(options.server, [this](http::Request& request) { return router_.admit(request); }, [this](const Exchange& exchange) { router_.dispatch(exchange); }, refusal) {}
+      : router_(std::move(router)), server_(make_server(options.server, router_)) {}
   http::Server& server() { return server_; }
 
  private:

@@ -1,7 +1,8 @@
 #include "serve/review/review.h"
 
+#include <algorithm>
+#include <charconv>
 #include <limits>
-#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -53,18 +54,15 @@ Json agreement_of(const ByRow& decisions, const std::vector<std::string>& review
 
 Review::Review(const data::Rows& rows, ReviewStore& store, bool force) : rows_(rows), store_(store) {
   HONE_CHECK(rows.files().size() == 1, "a review is of one file, found {}", rows.files().size());
-  std::unordered_map<uint64_t, uint32_t> seen;
   for (uint32_t row = 0; row < rows.size(); ++row) {
     hash_.push_back(data::row_hash(rows.raw(row), 0));
-    twin_.push_back(seen[hash_.back()]++);
+    twin_.push_back(copies_[hash_.back()]++);
   }
   const std::string ours = fmt::format("{:016x}", rows.files()[0].fingerprint()), theirs = store.fingerprint(ours);
   if (ours == theirs) return;
   if (!force) {
-    std::unordered_set<std::string> keys;
-    for (uint32_t row = 0; row < rows.size(); ++row) keys.insert(key(row));
     int64_t kept = 0, all = 0;
-    for (const Decision& d : store.all()) ++all, kept += keys.contains(d.row);
+    for (const Decision& d : store.all()) ++all, kept += holds(d.row);
     throw Error(ErrorCode::kInvalidInput, rows.files()[0].report().path, fmt::format("the file has changed since its review began: its fingerprint was {} and is {}", theirs, ours),
                 fmt::format("--force goes on: {} of {} decisions are about rows that are still there, the others are set aside; or restore the file, or name another --state", kept, all));
   }
@@ -73,13 +71,25 @@ Review::Review(const data::Rows& rows, ReviewStore& store, bool force) : rows_(r
 
 std::string Review::key(uint32_t row) const { return fmt::format("{:016x}.{}", hash_[row], twin_[row]); }
 
-uint32_t Review::next_open(const std::string& reviewer, uint32_t from) const {
+// Whether a key of the store is one of the file's rows.
+bool Review::holds(std::string_view key) const {
+  uint64_t hash = 0;
+  uint32_t twin = 0;
+  const size_t dot = key.find('.');
+  if (dot == std::string_view::npos || std::from_chars(key.data(), key.data() + dot, hash, 16).ec != std::errc() ||
+      std::from_chars(key.data() + dot + 1, key.data() + key.size(), twin).ec != std::errc())
+    return false;
+  const auto it = copies_.find(hash);
+  return it != copies_.end() && twin < it->second;
+}
+
+Json Review::next(const std::string& reviewer, uint32_t from) const {
   const auto decided = store_.decided_by(reviewer);
-  for (uint32_t i = 0; i < rows_.size(); ++i) {
-    const auto row = static_cast<uint32_t>((uint64_t{from} + i) % rows_.size());
-    if (rows_.usable(row) && !decided.contains(key(row))) return row;
-  }
-  return rows_.size();
+  const auto open = [&](uint32_t row) { return rows_.usable(row) && !decided.contains(key(row)); };
+  uint32_t passed = 0;
+  while (passed < rows_.size() && !open(static_cast<uint32_t>((uint64_t{from} + passed) % rows_.size()))) ++passed;
+  const auto row = passed == rows_.size() ? uint64_t{passed} : (uint64_t{from} + passed) % rows_.size();
+  return {{"row", row}, {"rows", rows_.size()}, {"decided", std::count_if(decided.begin(), decided.end(), [this](const std::string& key) { return holds(key); })}};
 }
 
 data::ReadRow Review::read(uint32_t row) const {
@@ -195,7 +205,7 @@ void add_review_routes(http::Router& router, Review& review) {
   };
   add_call(router, "/api/summary", [&review](const Fields&) { return review.summary(); });
   add_call(router, "/api/next", [&review](const Fields& fields) {
-    return Json{{"row", review.next_open(person_of(fields, "reviewer"), static_cast<uint32_t>(fields.integer("from", 0, kLast).value_or(0)))}};
+    return review.next(person_of(fields, "reviewer"), static_cast<uint32_t>(fields.integer("from", 0, kLast).value_or(0)));
   });
   add_call(router, "/api/row", [&review, row_of](const Fields& fields) { return review.row(row_of(fields), person_of(fields, "reviewer")); });
   add_call(router, "/api/decide", [&review, row_of](const Fields& fields) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "data/rows.h"
@@ -29,8 +30,9 @@ class Review {
 
   /// The row's key: the hash of its bytes, and which of the equal rows it is.
   std::string key(uint32_t row) const;
-  /// The first usable row from `from` on (and then from the start) that the reviewer has not decided about; size() when there is none.
-  uint32_t next_open(const std::string& reviewer, uint32_t from) const;
+  /// {"row", "rows", "decided"}: the first usable row from `from` on (and then from the start) that the reviewer has not decided about,
+  /// row = rows when there is none; how many rows of the file the reviewer has decided about.
+  Json next(const std::string& reviewer, uint32_t from) const;
   /// {"row", "where", "key", "fields", "own", "others"}; what others decided is shown once one has decided oneself. Throws
   /// Error{kInvalidInput} for a row that is not there or not usable, Error{kIo} when the file changed meanwhile.
   Json row(uint32_t row, const std::string& reviewer) const;
@@ -47,11 +49,13 @@ class Review {
 
  private:
   data::ReadRow read(uint32_t row) const;
+  bool holds(std::string_view key) const;
 
   const data::Rows& rows_;
   ReviewStore& store_;
   std::vector<uint64_t> hash_;
   std::vector<uint32_t> twin_;  // how many equal rows come before
+  std::unordered_map<uint64_t, uint32_t> copies_;  // of each row, by its hash
 };
 
 /// Adds /api/summary, /api/next, /api/row and /api/decide.

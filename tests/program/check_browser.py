@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+"""The pages in a browser, used as people use them: the panel of a run, the review, the rating, the chat. Pictures: HONE_SCREENSHOTS=FOLDER."""
+import json
+import signal
+
+from browser_program import Browser, Verb, brightness, check_appearance, shot, wait_for
+from hone_program import check, main
+
+NO_STORAGE = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('denied', 'SecurityError'); } });"
+# Pixels of a canvas that are drawn at all, and those in the colour of a line.
+PIXELS = """(canvas, name) => {
+  const pen = document.createElement("canvas").getContext("2d"), data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  pen.fillRect(0, 0, 1, 1);
+  const [r, g, b] = pen.getImageData(0, 0, 1, 1).data;
+  let drawn = 0, line = 0;
+  for (let i = 0; i < data.length; i += 4) if (data[i + 3]) { ++drawn; line += Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12; }
+  return [drawn, line];
+}"""
+
+# "New chat", as soon as the third answer shows something: it must not be over by then.
+PRESS_AT_THE_FIRST_WORDS = """new MutationObserver((changes, observer) => {
+  if (!running || !document.querySelectorAll(".turn.assistant")[2]?.innerText.trim()) return;
+  observer.disconnect();
+  $("clear").click();
+  window.pressed = true;
+}).observe($("talk"), { childList: true, subtree: true, characterData: true })"""
+
+
+def figure(page, name):
+    return page.inner_text(f"#figures .figure:has(span:text-is('{name}')) b")
+
+
+def shown(page, value):
+    """A number as the page writes it."""
+    return page.evaluate("value => number(value)", value)
+
+
+def charts_are_drawn(page, what):
+    page.wait_for_timeout(300)  # charts are drawn when the screen is
+    for i, canvas in enumerate(page.query_selector_all("#charts canvas")):
+        line = "--two" if i not in (1, 5) else page.evaluate("i => charts[i].series[0].color", i)
+        drawn, colored = canvas.evaluate(PIXELS, line)
+        check(drawn > 1000 and colored > 20, f"{what}: chart {i} is empty: {drawn} points, {colored} of the line")
+
+
+def panel(program, browser):
+    folder = program.folder / "watched"
+    with Verb(program, "train", program.config("watched.yaml", training__output_dir=folder, training__epochs=5000, data__validation_share=0.2, training__eval_steps=20), "--panel", "0") as run:
+        # Without the token, or with a wrong one, nothing is controlled.
+        page = browser.page(run.url.partition("/#")[0])
+        wait_for(page, lambda: page.query_selector(".figure") and figure(page, "State") == "running", "the run is shown")
+        check(page.is_hidden("#control"), "a page without the token shows no buttons")
+        check(page.evaluate("fetch('/api/stop', { method: 'POST' }).then(answer => answer.status)") == 403, "a stop without the token is refused")
+        wrong = browser.page(run.url[:-4] + "none")
+        wrong.on("dialog", lambda dialog: dialog.accept())
+        wrong.click("#stop")
+        wait_for(wrong, lambda: "did not take this" in wrong.inner_text("#notice"), "a stop with a wrong token is refused")
+        check(run.process.poll() is None, "the run goes on")
+
+        page = browser.page(run.url, before=NO_STORAGE)
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.click("#pause")
+        wait_for(page, lambda: figure(page, "State") == "paused", "the run is paused")
+        wait_for(page, lambda: page.inner_text("#pause") == "Go on", "the button says what it does now")
+        lines = [m for m in program.metrics(folder) if "loss" in m]
+        wait_for(page, lambda: page.evaluate("data.x.length") == len(lines), f"the page shows all {len(lines)} steps")
+        for mine, theirs in {"x": "step", "loss": "loss", "smoothed": "smoothed_loss", "grad": "grad_norm", "rate": "learning_rate", "speed": "tokens_per_second", "memory": "memory"}.items():
+            check(page.evaluate(f"data.{mine}") == [m[theirs] for m in lines], f"{theirs} on the page is not that of metrics.jsonl")
+        page.wait_for_timeout(300)
+        last = lines[-1]
+        for name, value in {"Loss": last["loss"], "smoothed": last["smoothed_loss"], "Gradient norm": last["grad_norm"], "Learning rate": last["learning_rate"], "Tokens per second": last["tokens_per_second"]}.items():
+            check(figure(page, name) == shown(page, value), f"{name}: {figure(page, name)}, expected {shown(page, value)}")
+        check(figure(page, "Step").startswith(f"{last['step']} / "), f"{figure(page, 'Step')}")
+        charts_are_drawn(page, "live")
+        box = page.query_selector("#charts canvas").bounding_box()
+        page.mouse.move(box["x"] + 150, box["y"] + 60)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 300, box["y"] + 60, steps=4)
+        page.mouse.up()
+        check(page.evaluate("charts[0].range && charts[1].range[0] === charts[0].range[0]"), "dragging zooms all charts over steps")
+        check("Loss" not in page.inner_text(".chart .read") and "step" in page.inner_text(".chart .read").lower(), "values under the pointer")
+        page.click("#whole")
+        check(page.evaluate("charts[0].range") is None, "the whole range again")
+        shot(page, "panel-paused")
+        page.click("#theme")
+        page.click("#language")
+        wait_for(page, lambda: figure(page, "损失") == shown(page, last["loss"]), "without storage, language and theme change too")
+        page.click("#language")
+        page.click("#pause")
+        wait_for(page, lambda: figure(page, "State") == "running", "it goes on")
+        page.click("#stop")
+        run.stop(expect=130, signal_number=None)
+        wait_for(page, lambda: "has ended" in page.inner_text("#notice"), "the page says that the run has ended")
+        check(len(program.losses(folder)) > len(lines), "and steps were made meanwhile")
+
+    with Verb(program, "train", program.config("wild.yaml", training__output_dir=program.folder / "wild", training__epochs=5000, training__learning_rate=10), "--panel", "0") as run:
+        page = browser.page(run.url)
+        wait_for(page, lambda: page.query_selector(".alarm:not(.hint)"), "a learning rate far too high raises an alarm")
+        words = page.inner_text("#alarms")
+        check("training.learning_rate" in words and "bound" in words, f"the alarm says what to do: {words}")
+        shot(page, "panel-alarm")
+        run.process.kill()
+
+    with Verb(program, "panel", "0") as history:
+        page = browser.page(history.url)
+        wait_for(page, lambda: page.query_selector(".figure"), "the newest run is shown")
+        names = page.eval_on_selector_all("#run option", "options => options.map(o => o.value)")
+        check(len(names) == 2 and page.query_selector(".alarm"), f"both runs are there: {names}")
+        page.select_option("#run", names[1])
+        wait_for(page, lambda: figure(page, "State") == "interrupted", "another run")
+        page.select_option("#compare", names[0])
+        wait_for(page, lambda: page.query_selector("#comparison table"), "two runs beside each other")
+        charts_are_drawn(page, "history")
+        page.select_option("#run", names[0])
+        wait_for(page, lambda: page.inner_text("#comparison th >> nth=1") == names[0], "the table follows the run")
+        page.select_option("#run", names[1])
+        check_appearance(page, "panel", "Whole range", "全部范围")
+        history.stop()
+
+
+def person(page, name):
+    page.fill("#name", name)
+    page.press("#name", "Enter")
+    page.wait_for_selector("#person", state="hidden")
+
+
+def at_row(page, number, of=6):
+    wait_for(page, lambda: page.inner_text("#progress").startswith(f"row {number} of {of} "), f"row {number}: {page.inner_text('#progress')}")
+
+
+def review(program, browser):
+    rows = program.folder / "people.jsonl"
+    texts = ["<img src=x onerror=alert(1)>", "第二个问题", "third", "fourth", "fifth", "sixth"]
+    given = [{"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": f"answer {i}"}]} for i, text in enumerate(texts)]
+    rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in given), encoding="utf-8")
+    with Verb(program, "data", "review", rows, "--port", "0") as desk:
+        ann, bob = (browser.page(desk.url) for _ in range(2))
+        asked = []
+        for page, name in ((ann, "ann"), (bob, "bob")):
+            page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+            person(page, name)
+            at_row(page, 1)
+        area = "#fields textarea >> nth=1"
+        check(ann.input_value("#fields textarea >> nth=0") == texts[0], "a row is shown as text, never as HTML")
+        shot(ann, "review-row")
+        ann.keyboard.press("a")
+        at_row(ann, 2)
+        # A changed text stays until it is saved or given up on purpose.
+        ann.fill(area, "better")
+        for way in ("#forward", "#back", "#open-row", "#accept"):
+            ann.click(way)
+            wait_for(ann, lambda: "save the edit" in ann.inner_text("#message"), f"{way} says that a text is not saved")
+            check(ann.input_value(area) == "better", f"{way} loses an edit")
+            ann.evaluate("document.getElementById('message').hidden = true")
+            at_row(ann, 2)
+        shot(ann, "review-edited")
+        ann.click("#edit")
+        at_row(ann, 3)
+        ann.click("#back")
+        at_row(ann, 2)
+        check(ann.input_value(area) == "better" and "ann: edited" in ann.inner_text("#decided"), "the edit is there when one comes back")
+        ann.fill(area, "worse")
+        ann.keyboard.press("Escape")
+        ann.keyboard.press("Escape")
+        check(ann.input_value(area) == "better", "Esc gives a change up")
+        ann.keyboard.press("n")
+        at_row(ann, 3)
+        ann.keyboard.press("r")
+        wait_for(ann, lambda: "Say why" in ann.inner_text("#message"), "a rejection needs a reason")
+        ann.keyboard.type("off topic")
+        ann.keyboard.press("Enter")
+        at_row(ann, 4)
+        # Both decide at the same time; neither waits for the other.
+        for _ in range(3):
+            number = int(ann.inner_text("#progress").split()[1])
+            ann.keyboard.press("a")
+            bob.keyboard.press("a")
+            if number < 6:
+                at_row(ann, number + 1)
+            at_row(bob, number - 2)
+        wait_for(ann, lambda: ann.is_visible("#done"), "ann has decided about every row")
+        bob.fill("#reason", "too short")
+        bob.keyboard.press("Escape")
+        for row in (4, 5):
+            bob.click("#reject")
+            at_row(bob, row + 1)
+            bob.fill("#reason", "too short")
+        bob.fill("#fields textarea >> nth=1", "six")
+        bob.keyboard.press("Control+Enter")
+        wait_for(bob, lambda: bob.is_visible("#done"), "bob has decided about every row")
+        check("summary" not in asked and asked.count("next") >= 12, f"the way from row to row adds up no summary: {asked}")
+        ann.click("#open-summary")
+        wait_for(ann, lambda: "Cohen's kappa" in ann.inner_text("#figures"), "the summary")
+        check("ann\t6" in ann.inner_text("#figures") and "bob\t6" in ann.inner_text("#figures"), f"{ann.inner_text('#figures')}")
+        shot(ann, "review-summary")
+        eve = browser.page(desk.url)
+        person(eve, "eve")
+        at_row(eve, 1)
+        check_appearance(eve, "review", "Next open", "下一条未决")
+        desk.stop()
+    out = program.folder / "kept.jsonl"
+    report = json.loads(program.run("data", "review", rows, "--export", out, "--json"))
+    found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    decided = {i: [("ann", a), ("bob", b)] for i, (a, b) in enumerate(zip(("accept", "edit", "reject", "accept", "accept", "accept"), ("accept", "accept", "accept", "reject", "reject", "edit")))}
+    check((report["accepted"], report["edited"], report["rejected"], report["disputed"], report["open"]) == (1, 2, 0, 3, 0), f"{report}")
+    for i, row in zip((0, 1, 5), found):
+        check(sorted((e["reviewer"], e["verdict"]) for e in row.pop("review")) == decided[i], f"row {i + 1}")
+        given[i]["messages"][1]["content"] = {1: "better", 5: "six"}.get(i, f"answer {i}")
+        check(row == given[i], f"row {i + 1} was exported as {row}")
+    check(len(found) == 3, f"{len(found)} rows were exported")
+
+
+def rating(program, browser):
+    folder = program.folder / "rated-eval"
+    folder.mkdir()
+    answers = {"base": "short {}", "tuned": "long {} with more"}
+    for model, text in answers.items():
+        lines = [{"where": f"rows.jsonl:{i}", "prompt": f"question {i}", "expected": "e", "answer": text.format(i), "key": "k", "question": str(i)} for i in range(1, 5)]
+        (folder / f"answers-{model}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    orders, wanted = [], {}
+    with Verb(program, "eval", "rate", folder, "--port", "0") as desk:
+        for name in ("ann", "bob"):
+            page = browser.page(desk.url)
+            person(page, name)
+            order = []
+            for place in range(8):
+                wait_for(page, lambda: page.inner_text("#progress").startswith(f"{place + 1} of 8 "), f"answer {place + 1}")
+                check("tuned" not in page.content() and "base" not in page.content(), "a rater is told which model it is")
+                text = page.inner_text(".text.answer")
+                order.append(text)
+                if place == 0 and name == "ann":
+                    page.keyboard.press("Enter")
+                    wait_for(page, lambda: "Rate all three" in page.inner_text("#message"), "one grade is not three")
+                    shot(page, "rating-row")
+                grades = [1 + (place + d) % 5 for d in range(3)]
+                if place % 2:
+                    for d, grade in enumerate(grades):
+                        page.click(f".grade >> nth={d} >> button >> nth={grade - 1}")
+                    page.click("#save")
+                else:
+                    for grade in grades:
+                        page.keyboard.press(str(grade))
+                    page.keyboard.press("Enter")
+                wanted[name, text] = grades
+            wait_for(page, lambda: page.is_visible("#done"), "everything is rated")
+            orders.append(order)
+        check(orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1]), f"every rater has an order of his own: {orders}")
+        page.click("#pairs")
+        for place in range(4):
+            wait_for(page, lambda: page.inner_text("#progress").startswith(f"{place + 1} of 4 "), f"pair {place + 1}")
+            first = page.inner_text(".text.answer >> nth=0")
+            page.click("#left" if first.startswith("long") else "#right")
+        wait_for(page, lambda: page.is_visible("#done"), "every pair is compared")
+        page.click("#single")
+        wait_for(page, lambda: page.is_visible("#done"), "back to the answers")
+        page.click("#back")
+        wait_for(page, lambda: page.inner_text("#progress").startswith("8 of 8 "), "what was rated can be seen again")
+        check([b.inner_text() for b in page.query_selector_all(".grade button[aria-pressed=true]")] == list(map(str, wanted["bob", orders[1][7]])), "with one's own grades")
+        page = browser.page(desk.url)
+        person(page, "eve")
+        check_appearance(page, "rating", "Relevance", "相关性")
+        desk.stop()
+    found = json.loads((folder / "people.json").read_text(encoding="utf-8"))
+    check(len(found["ratings"]) == 16 and len(found["preferences"]) == 4, f"{found}")
+    for r in found["ratings"]:
+        check([r["relevance"], r["fluency"], r["professionalism"]] == wanted[r["rater"], answers[r["model"]].format(r["item"])], f"{r}")
+    check(all(p["winner"] == "tuned" for p in found["preferences"]), f"{found['preferences']}")
+
+
+def chat(program, browser):
+    with Verb(program, "serve", f"tiny={program.tiny_model()}", "--port", "0") as server:
+        page = browser.page(server.url)
+        wait_for(page, lambda: page.input_value("#model") == "tiny:latest", "the models are listed")
+        sent, turns = [], lambda kind: [t.inner_text() for t in page.query_selector_all(f".turn.{kind}")]
+        page.on("request", lambda request: sent.append(request.post_data_json) if request.url.endswith("/api/chat") else None)
+        check_appearance(page, "chat-empty", "Ask something", "请提问")
+        strange = browser.page(server.url, language="zh-TW", before="localStorage.setItem('language', 'de'); localStorage.setItem('theme', 'system')")
+        wait_for(strange, lambda: "请提问" in strange.inner_text("body"), "what others have kept is passed over, and the browser's language counts")
+        check(brightness(strange) > 200, "and the system's theme")
+
+        def settings(length, temperature="0"):
+            page.click("#open-settings")
+            page.fill("#length", str(length))
+            page.fill("#temperature", temperature)
+            page.fill("#seed", "7")
+            page.click("[data-close=settings]")
+
+        settings(60, "1.5")
+        page.evaluate("window.pieces = 0; new MutationObserver(() => ++window.pieces).observe(document.getElementById('talk'), { childList: true, subtree: true, characterData: true })")
+        page.fill("#words", "then this")
+        page.press("#words", "Enter")
+        wait_for(page, lambda: page.inner_text("#send") == "Send" and page.query_selector(".turn.assistant .meta:not(:empty)"), "an answer")
+        check(turns("user") == ["then this"] and "tokens" in turns("assistant")[0] and page.evaluate("window.pieces") > 10, f"it comes piece by piece: {page.evaluate('window.pieces')} {turns('assistant')}")
+        answer = page.inner_text(".turn.assistant > div >> nth=0")
+        check(answer.strip() and page.evaluate("messages.length") == 2, "and stays in the conversation")
+        page.fill("#words", "<b>number</b>")
+        page.press("#words", "Enter")
+        wait_for(page, lambda: page.inner_text("#send") == "Send" and len(turns("assistant")) == 2, "a second answer")
+        check([m["content"] for m in sent[-1]["messages"]] == ["then this", page.evaluate("messages[1].content"), "<b>number</b>"] and turns("user")[1] == "<b>number</b>", f"{sent[-1]}")
+        shot(page, "chat-talk")
+
+        # "New chat" while an answer comes: nothing of it gets into the new conversation.
+        settings(100000, "1.5")
+        page.evaluate(PRESS_AT_THE_FIRST_WORDS)
+        page.fill("#words", "old words")
+        page.press("#words", "Enter")
+        wait_for(page, lambda: page.evaluate("window.pressed"), "New chat is pressed while an answer comes")
+        check(not turns("assistant") and page.is_visible("#welcome"), "an empty conversation")
+        wait_for(page, lambda: page.inner_text("#send") == "Send", "the answer is stopped")
+        page.wait_for_timeout(300)
+        check(not turns("assistant") and page.evaluate("messages.length") == 0, f"the old answer leaks: {turns('assistant')}")
+        settings(8)
+        page.fill("#words", "new words")
+        page.press("#words", "Enter")
+        wait_for(page, lambda: page.inner_text("#send") == "Send" and page.query_selector(".turn.assistant .meta:not(:empty)"), "an answer in the new conversation")
+        check([m["content"] for m in sent[-1]["messages"]] == ["new words"] and turns("user") == ["new words"] and len(turns("assistant")) == 1, f"{sent[-1]}")
+        page.click("#open-models")
+        wait_for(page, lambda: "in memory" in page.inner_text("#rows"), "the model is in memory")
+        shot(page, "chat-models")
+        page.click("[data-close=models]")
+        server.stop()
+
+
+def everything(program):
+    with Browser() as browser:
+        for part in (panel, review, rating, chat):
+            part(program, browser)
+
+
+main(everything)
