@@ -18,6 +18,7 @@ struct RunOptions {
   std::string key_file;                // empty: no keys
   bool insecure = false;               // other addresses than this machine's without keys
   std::vector<std::string> hosts, origins;
+  uint64_t max_blob_bytes = uint64_t{64} << 30;  // of a file that a client sends into the store
   std::string version;
 };
 

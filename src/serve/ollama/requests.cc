@@ -6,17 +6,7 @@
 namespace hone::serve::ollama {
 namespace {
 
-constexpr size_t kMaxMessages = 4096, kMaxTools = 128, kMaxContext = size_t{1} << 20;
-
-std::vector<int32_t> token_ids(const Fields& fields, const char* name) {
-  std::vector<int32_t> ids;
-  if (const Json* list = fields.array(name, kMaxContext))
-    for (const Json& id : *list) {
-      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) fields.refuse(name, "a list of token ids");
-      ids.push_back(static_cast<int32_t>(id.get<int64_t>()));
-    }
-  return ids;
-}
+constexpr size_t kMaxMessages = 4096, kMaxTools = 128;
 
 void unsupported(const Fields& fields, const char* name, const std::string& message, const std::string& hint) {
   const Json* value = fields.find(name);
@@ -64,7 +54,7 @@ AnswerRequest read_request(const Json& body, bool chat) {
   request.prompt = fields.string("prompt").value_or("");
   request.system = fields.string("system");
   request.raw = fields.boolean("raw").value_or(false);
-  request.context = token_ids(fields, "context");
+  if (const Json* context = fields.find("context")) request.context = token_ids(fields, "context", *context);
   unsupported(fields, "suffix", "this model does not support insert: it goes on with a text, it does not fill gaps", "leave suffix out");
   unsupported(fields, "images", "these models read text only", "leave images out");
   request.turn_template = fields.string("template", size_t{1} << 20).value_or("");
@@ -96,8 +86,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   }
   if (!request.context.empty()) {
     std::vector<int32_t> ids = request.context;
-    for (const int32_t id : ids)
-      if (id >= model.files.tokenizer.vocab_size()) throw Error(ErrorCode::kInvalidInput, "context", fmt::format("token {} is not of this model", id), "send back what an answer of the same model held");
+    check_ids(model, ids, "context");
     const auto& turn = prepared.request.prompt;
     const bool again = !turn.empty() && turn.front() == model.files.tokenizer.bos() && ids.front() == turn.front();  // one begin token is enough
     ids.insert(ids.end(), turn.begin() + (again ? 1 : 0), turn.end());
