@@ -164,7 +164,12 @@ void remove(Service& service, StoreWork& work, const Exchange& exchange) {
   });
 }
 
-std::string_view digest_in(const http::Request& request) { return std::string_view(request.path).substr(std::string_view("/api/blobs/").size()); }
+// The last part of /api/blobs/DIGEST; some clients write "sha256:" twice.
+std::string_view digest_in(const http::Request& request) {
+  std::string_view digest = std::string_view(request.path).substr(std::string_view("/api/blobs/").size());
+  if (digest.starts_with("sha256:sha256:")) digest.remove_prefix(std::string_view("sha256:").size());
+  return digest;
+}
 
 std::string checked_digest(const Exchange& exchange) {
   const std::string digest(digest_in(exchange->request()));
