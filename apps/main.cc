@@ -107,6 +107,8 @@ int main(int argc, char** argv) {
   hone::apps::add_runs(app, action);
   hone::apps::add_bench(app, action);
   hone::apps::add_serve(app, action);
+  hone::apps::add_ps(app, action);
+  hone::apps::add_stop(app, action);
   hone::apps::add_panel(app, action);
   hone::apps::add_data(app, action);
   hone::apps::add_config(app, action);

@@ -1,11 +1,14 @@
-// hone run MODEL [--adapter DIR] "prompt"
+// hone run MODEL [--adapter DIR] ["prompt"]
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
+#include "apps/chat.h"
 #include "apps/verb.h"
 #include "base/error.h"
 #include "infer/generate.h"
@@ -36,6 +39,18 @@ void take_parameters(const nlohmann::ordered_json& parameters, const CLI::App& v
       if (one.is_string() && !one.get<std::string>().empty()) options.stop.push_back(one.get<std::string>());
 }
 
+// What a conversation samples with: the defaults of this verb, and what the command line says.
+void take_options(const infer::GenerateOptions& generate, const CLI::App& verb, ChatOptions& chat) {
+  const auto& sampler = generate.sampler;
+  const auto number = [](float value) { return std::round(static_cast<double>(value) * 1e6) / 1e6; };  // 0.7, as people see it
+  const std::tuple<const char*, const char*, serve::Json> all[] = {{"temperature", "--temperature", number(sampler.temperature)}, {"top_k", "--top-k", sampler.top_k}, {"top_p", "--top-p", number(sampler.top_p)},
+                                                                   {"min_p", "--min-p", number(sampler.min_p)}, {"repeat_penalty", "--repeat-penalty", number(sampler.repeat_penalty)}};
+  for (const auto& [name, option, value] : all) (verb.count(option) > 0 ? chat.options : chat.defaults)[name] = value;
+  if (verb.count("--seed") > 0) chat.options["seed"] = sampler.seed;
+  if (verb.count("--max-tokens") > 0) chat.options["num_predict"] = generate.max_tokens;
+  if (!generate.stop.empty()) chat.options["stop"] = generate.stop;
+}
+
 }  // namespace
 
 void add_run(CLI::App& app, Action& action) {
@@ -45,10 +60,10 @@ void add_run(CLI::App& app, Action& action) {
     bool raw = false, json = false, verbose = false, f32 = false;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("run", "Answer one prompt, streaming to the terminal");
+  CLI::App* verb = app.add_subcommand("run", "Answer a prompt, or talk in the terminal");
   auto& sampler = a->generate.sampler;
   verb->add_option("model", a->model, "GGUF file, Hugging Face folder, or a name under $HONE_MODELS")->required();
-  verb->add_option("prompt", a->prompt, "what to answer; - reads standard input")->required();
+  verb->add_option("prompt", a->prompt, "what to answer; - reads standard input. Without it: a conversation in the terminal, or what a pipe brings");
   verb->add_option("--adapter", a->adapter, "a run's folder (its best is taken) or an adapter");
   verb->add_option("--system", a->system, "system message");
   verb->add_option("--chat-template", a->chat_template, "a Jinja file or a known name, instead of the model's own");
@@ -67,7 +82,17 @@ void add_run(CLI::App& app, Action& action) {
   verb->callback([a, verb, &action] {
     action = [a, verb] {
       watch_signals();
-      if (a->prompt == "-") a->prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+      if (verb->count("prompt") == 0 && ::isatty(STDIN_FILENO) != 0) {
+        if (a->json || a->raw || ::isatty(STDOUT_FILENO) == 0) throw Error(ErrorCode::kInvalidInput, "prompt", "there is none, and a conversation needs a terminal", "write hone run MODEL \"prompt\"");
+        ChatOptions options{.model = a->model, .adapter = a->adapter, .system = a->system, .chat_template = a->chat_template, .verbose = a->verbose, .f32 = a->f32};
+        take_options(a->generate, *verb, options);
+        return chat(std::move(options));
+      }
+      if (verb->count("prompt") == 0 || a->prompt == "-") {
+        a->prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+        if (verb->count("prompt") == 0 && a->prompt.ends_with('\n')) a->prompt.pop_back();
+        if (a->prompt.empty()) throw Error(ErrorCode::kInvalidInput, "standard input", "it brings no prompt", "write hone run MODEL \"prompt\"");
+      }
       const recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template, recipes::TemplateChoice::kStored);
       for (const std::string& note : files.notes) fmt::print(stderr, "note: {}\n", note);
       if (files.stored) take_parameters(files.stored->parameters, *verb, a->generate);

@@ -40,6 +40,17 @@ std::string time_ago(int64_t when, int64_t now) {
   return fmt::format("{} years ago", days / 365);
 }
 
+std::string time_ahead(int64_t seconds) {
+  if (seconds < 1) return "Less than a second from now";
+  if (seconds == 1) return "1 second from now";
+  if (seconds < 60) return fmt::format("{} seconds from now", seconds);
+  if (seconds < 120) return "About a minute from now";
+  if (seconds < 3600) return fmt::format("{} minutes from now", seconds / 60);
+  if (seconds < 7200) return "About an hour from now";
+  if (seconds < 48 * 3600) return fmt::format("{} hours from now", seconds / 3600);
+  return fmt::format("{} days from now", seconds / 86400);
+}
+
 std::string time_ago(int64_t when) { return time_ago(when, std::time(nullptr)); }
 
 ProgressPrinter::ProgressPrinter(bool json) : json_(json), live_(!json && ::isatty(STDOUT_FILENO) != 0) {}

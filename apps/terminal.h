@@ -15,6 +15,8 @@ std::string decimal_size(uint64_t bytes);
 std::string time_ago(int64_t when, int64_t now);
 /// The same for this moment.
 std::string time_ago(int64_t when);
+/// "4 minutes from now".
+std::string time_ahead(int64_t seconds);
 
 /// Prints progress: one line that rewrites itself on a terminal, one line per status otherwise, JSON objects with `json`.
 class ProgressPrinter {

@@ -24,6 +24,8 @@ void add_data(CLI::App& app, Action& action);
 void add_pull(CLI::App& app, Action& action);
 void add_push(CLI::App& app, Action& action);
 void add_list(CLI::App& app, Action& action);
+void add_ps(CLI::App& app, Action& action);
+void add_stop(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_create(CLI::App& app, Action& action);
 void add_cp(CLI::App& app, Action& action);

@@ -25,6 +25,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Boost 1.81 REQUIRED)  # headers alone: Asio and Beast, for HTTP
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(libedit REQUIRED IMPORTED_TARGET libedit)  # lines of the terminal
 
 # Boost as a system library, so that its headers do not meet our warnings.
 add_library(hone_boost INTERFACE)

@@ -4,7 +4,7 @@ set -euo pipefail
 
 packages=(
   cmake ninja-build g++ pkg-config
-  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libsqlite3-dev libssl-dev libboost1.81-dev
+  libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libsqlite3-dev libedit-dev libssl-dev libboost1.81-dev
   libgtest-dev libgmock-dev
   python3 python3-pip python3-venv unzip openssl docker-registry
   chromium

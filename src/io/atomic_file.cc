@@ -117,7 +117,13 @@ std::string AtomicFile::finish(FunctionRef<std::filesystem::path(const std::stri
     refused(impl_->path, "close the file", error, impl_->needed());
   }
   const std::string sha256 = impl_->hash.hex();
-  const std::filesystem::path path = place(sha256);
+  std::filesystem::path path;
+  try {
+    path = place(sha256);
+  } catch (...) {
+    ::unlink(impl_->temporary.c_str());
+    throw;
+  }
   if (::rename(impl_->temporary.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(impl_->temporary.c_str());

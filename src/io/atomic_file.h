@@ -29,7 +29,7 @@ class AtomicFile {
   /// Syncs, renames over `path`, syncs the folder; returns the SHA-256 of the content in hexadecimal.
   std::string finish();
   /// The same where the name follows from the content: `place` is given its SHA-256 and says where the file belongs (on the same
-  /// file system).
+  /// file system); what it throws leaves no file behind.
   std::string finish(FunctionRef<std::filesystem::path(const std::string& sha256)> place);
 
  private:

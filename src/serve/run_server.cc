@@ -9,11 +9,12 @@ void run_server(const Catalog& catalog, const RunOptions& options, const std::fu
   http::Router router = make_router(options.server.host, options.access);
   ModelPool pool(catalog, options.pool);
   Answers answers;
-  Service service{catalog, pool, answers, options.version, {}};
+  Service service{catalog, pool, answers, options.version, {}, options.max_blob_bytes};
   add_ollama_routes(router, service);
   ollama::StoreWork store_work;
   ollama::add_store_routes(router, service, store_work);
   add_openai_routes(router, service);
+  add_anthropic_routes(router, service);
   add_plain_routes(router, service);
   http::Server server = make_server(options.server, router);
   service.server_metrics = [&] { return server.metrics(); };

@@ -14,6 +14,7 @@ struct RunOptions {
   http::ServerOptions server;
   PoolOptions pool;
   Access access;
+  uint64_t max_blob_bytes = uint64_t{64} << 30;  // of a file that a client sends into the store
   std::string version;
 };
 

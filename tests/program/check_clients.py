@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The published Python clients of Ollama and OpenAI, unmodified, and hone's own, against the server. They are installed from PyPI."""
+"""The published Python clients of Ollama, OpenAI and Anthropic, unmodified, and hone's own, against the server. They are installed from PyPI."""
 import os
 import pathlib
 import re
@@ -9,7 +9,7 @@ from hone_program import check, main
 from python_environment import environment
 from serve_program import Server
 
-PACKAGES = ["ollama==0.4.2", "openai==1.59.9", "httpx==0.27.2"]
+PACKAGES = ["ollama==0.4.2", "openai==1.59.9", "anthropic==0.49.0", "httpx==0.27.2"]
 CLIENT = pathlib.Path(__file__).resolve().parents[2] / "clients" / "python"
 # A template that shows tools and earlier calls, for the tiny model that has none.
 TEMPLATE = ("{% if tools %}tools: {{ tools | tojson }}\n{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + (m.content or '') }}"
@@ -37,7 +37,10 @@ def run(program):
     template = program.folder / "tools.jinja"
     template.write_text(TEMPLATE, encoding="utf-8")
     with Server(program, f"tiny={model}", f"tools={model}", "--chat-template", f"tools={template}") as server:
-        result = subprocess.run([python, pathlib.Path(__file__).with_name("client_calls.py"), str(server.port), default_address(program)], env=dict(os.environ, PYTHONPATH=str(CLIENT)),
+        large = program.folder / "large.gguf"
+        large.write_bytes(model.read_bytes())
+        os.truncate(large, 100_000_000)  # zeros behind the tensors
+        result = subprocess.run([python, pathlib.Path(__file__).with_name("client_calls.py"), str(server.port), default_address(program), str(large)], env=dict(os.environ, PYTHONPATH=str(CLIENT)),
                                 capture_output=True, text=True, timeout=300)
         print(result.stdout)
         check(result.returncode == 0, result.stderr[-4000:])

@@ -1,18 +1,19 @@
 """Calls of the published clients and of hone's own, run by check_clients.py in an environment that holds them:
-client_calls.py PORT ADDRESS, where ADDRESS is the server's when nobody names one."""
+client_calls.py PORT ADDRESS MODEL-OF-100-MB, where ADDRESS is the server's when nobody names one."""
 import asyncio
 import concurrent.futures
 import os
 import sys
 import time
 
+import anthropic
 import httpx
 import ollama
 import openai
 
 from hone import AsyncClient, Client, HoneError, generate
 
-PORT = int(sys.argv[1])
+PORT, LARGE = int(sys.argv[1]), sys.argv[3]
 URL = f"http://127.0.0.1:{PORT}"
 GREEDY = {"temperature": 0, "num_predict": 8}
 
@@ -57,6 +58,8 @@ def ollama_client():
     check(client.chat(model="team/mine:v1", messages=messages, options=GREEDY).done, "a chat with it")
     for name in ("mine", "team/mine:v1"):
         check(client.delete(name).status == "success", "delete")
+    check(client.create(model="large", modelfile=f"FROM {LARGE}").status == "success" and client.show("large").details.family == "llama", "a file of 100 MB")
+    client.delete("large")
     fails(ollama.ResponseError, lambda: client.pull("127.0.0.1:9/x/y:z", insecure=True))
     error = fails(ollama.ResponseError, lambda: client.chat(model="none", messages=messages))
     check(error.status_code == 404 and "not found" in error.error, f"{error}")
@@ -105,6 +108,40 @@ def openai_client():
     tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
     with_tools = client.chat.completions.create(model="tools", messages=messages, tools=[tool], temperature=0, max_tokens=4)
     check(with_tools.usage.prompt_tokens > 100, "the template shows the tools")
+
+
+def anthropic_client():
+    client = anthropic.Anthropic(base_url=URL, api_key="none", max_retries=0)
+    ask = {"model": "tiny", "max_tokens": 8, "messages": [{"role": "user", "content": "then this"}], "extra_body": {"seed": 1}, "temperature": 0}
+    whole = client.messages.create(**ask)
+    check(whole.type == "message" and whole.role == "assistant" and whole.content[0].type == "text" and whole.stop_reason in ("end_turn", "max_tokens"), f"{whole}")
+    check(whole.usage.output_tokens <= 8 and whole.usage.input_tokens == client.messages.count_tokens(model="tiny", messages=ask["messages"]).input_tokens, f"{whole.usage}")
+    with client.messages.stream(**ask) as stream:
+        text = "".join(stream.text_stream)
+        last = stream.get_final_message()
+    check(text == whole.content[0].text == last.content[0].text and last.stop_reason == whole.stop_reason and last.usage.output_tokens == whole.usage.output_tokens, f"a stream: {last}")
+    events = [event.type for event in client.messages.create(stream=True, **ask)]
+    check(events[:2] == ["message_start", "content_block_start"] and events[-3:] == ["content_block_stop", "message_delta", "message_stop"] and "content_block_delta" in events, f"{events}")
+    stop = text[2:5]
+    stopped = client.messages.create(stop_sequences=["never said", stop], **ask)
+    check(stopped.stop_reason == "stop_sequence" and stopped.stop_sequence == stop and "".join(block.text for block in stopped.content) == text.split(stop)[0], f"{stopped}")
+    brief = client.messages.create(system="be brief", top_k=5, top_p=0.9, **ask)
+    check(brief.usage.input_tokens > whole.usage.input_tokens, "a system prompt")
+    tool = {"name": "add", "description": "adds", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+    more = [*ask["messages"], {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "3"}]}]
+    check(client.messages.create(**dict(ask, model="tools", messages=more, tools=[tool])).usage.input_tokens > 100, "the template shows the tools and their results")
+    check(client.messages.create(thinking={"type": "enabled", "budget_tokens": 1024}, **ask).content, "thinking may be asked for")
+    error = fails(anthropic.NotFoundError, lambda: client.messages.create(**dict(ask, model="none")))
+    check(error.body["error"]["type"] == "not_found_error", f"{error.body}")
+    error = fails(anthropic.BadRequestError, lambda: client.messages.create(**dict(ask, temperature=-1)))
+    check(error.body["type"] == "error" and "temperature" in error.body["error"]["message"], f"{error.body}")
+    fails(anthropic.BadRequestError, lambda: client.messages.create(**dict(ask, messages=[])))
+
+    async def tasks():
+        many = anthropic.AsyncAnthropic(base_url=URL, api_key="none")
+        return await asyncio.gather(*(many.messages.create(**ask) for _ in range(6)))
+    check({answer.content[0].text for answer in asyncio.run(tasks())} == {text}, "six tasks at once")
 
 
 def own_client():
@@ -176,6 +213,6 @@ def addresses():
         check(client.generate("tiny", "then", options=GREEDY).text, "$HONE_HOST")
 
 
-for part in (ollama_client, openai_client, own_client, addresses):
+for part in (ollama_client, openai_client, anthropic_client, own_client, addresses):
     part()
     print(part.__name__, flush=True)

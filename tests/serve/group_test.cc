@@ -1,40 +1,14 @@
 // Answers with tool calls, reasoning and log probabilities, in both dialects, whole and streamed.
 #include <gtest/gtest.h>
 
-#include "io/gguf.h"
 #include "serve/ollama/answer.h"
+#include "serve/fake_exchange.h"
 #include "serve/openai/group.h"
 
 namespace hone::serve {
 namespace {
 
-struct FakeExchange : http::Exchange {
-  http::Request asked;
-  http::Response response;
-  std::string stream;
-  bool ended = false, lost = false;
-  const http::Request& request() const override { return asked; }
-  void send(http::Response r) override { response = std::move(r), ended = true; }
-  void begin(http::Response r) override { stream = r.body, response = std::move(r); }
-  bool write(std::string piece) override { return stream += piece, !lost; }
-  void end() override { ended = true; }
-  void drop() override { lost = true; }
-  bool gone() const override { return lost; }
-  void when_gone(std::function<void()>) override {}
-};
-
-const text::Tokenizer& tokenizer() {
-  static const text::Tokenizer made = [] {
-    text::GgufVocab vocab;
-    vocab.model = "gpt2";
-    vocab.pre = "gpt-2";
-    vocab.tokens = {"a", "b", "c", "<end>"};
-    vocab.types = {1, 1, 1, 3};
-    vocab.eos = 3;
-    return text::Tokenizer::from_gguf(vocab, "test");
-  }();
-  return made;
-}
+const text::Tokenizer& tokenizer() { return tiny_tokenizer(); }
 
 infer::TokenEvent token(int32_t id, float logprob, bool of_prompt = false) {
   infer::TokenEvent event;

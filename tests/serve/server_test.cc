@@ -9,6 +9,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/error.h"
 #include "serve/http/server.h"
 
 namespace hone::serve::http {
@@ -18,8 +19,8 @@ using namespace std::chrono_literals;
 
 class RunningServer {
  public:
-  RunningServer(ServerOptions options, Server::Handler handler)
-      : server_(with_any_port(std::move(options)), [](Request&) { return std::nullopt; }, std::move(handler),
+  RunningServer(ServerOptions options, Server::Handler handler, Server::Admission admission = [](Request&) { return std::nullopt; })
+      : server_(with_any_port(std::move(options)), std::move(admission), std::move(handler),
                 [](const Request&, int status, const std::string& message) { return Response{status, "text/plain", message, {}}; }),
         thread_([this] { server_.run([this] { return stop_.load(); }, [this] { cancelled_ = true; }); }) {}
   ~RunningServer() {
@@ -61,7 +62,7 @@ std::string hear(int fd) {
 }
 
 bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(10ms);
   }
@@ -94,7 +95,7 @@ TEST(Server, ASlowReaderIsCutOff) {
 TEST(Server, AWriteThatStallsEnds) {
   ServerOptions options;
   options.write_time = 200ms;
-  RunningServer server(options, [](std::shared_ptr<Exchange> exchange) { exchange->send({200, "text/plain", std::string(64 << 20, 'x'), {}}); });
+  RunningServer server(options, [](std::shared_ptr<Exchange> exchange) { exchange->send({200, "text/plain", std::string(16 << 20, 'x'), {}}); });
   const int fd = server.connect(4096);
   say(fd, kGet);
   EXPECT_TRUE(eventually([&] { return server.metrics().too_slow == 1 && server.metrics().connections == 0; }));
@@ -155,6 +156,111 @@ TEST(Server, AForgottenRequestIsAnswered) {
   const int fd = server.connect();
   say(fd, "GET /x HTTP/1.0\r\n\r\n");
   EXPECT_TRUE(hear(fd).starts_with("HTTP/1.1 500"));
+}
+
+// Counts what it is given; ends or fails where it is told to.
+struct CountingSink : BodySink {
+  struct Seen {
+    std::atomic<uint64_t> bytes = 0, pieces = 0, largest = 0, dropped = 0;
+  };
+  Seen& seen;
+  const uint64_t most, enough;
+  CountingSink(Seen& s, uint64_t m, uint64_t e) : seen(s), most(m), enough(e) {}
+  ~CountingSink() override { ++seen.dropped; }
+  uint64_t limit() const override { return most; }
+  bool write(std::string_view piece) override {
+    seen.bytes += piece.size();
+    ++seen.pieces;
+    seen.largest = std::max<uint64_t>(seen.largest, piece.size());
+    if (enough == 7) throw std::runtime_error("a sink that fails");
+    return seen.bytes < enough;
+  }
+};
+
+class SinkTest : public testing::Test {
+ protected:
+  static std::string head(uint64_t bytes) { return fmt::format("POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", bytes); }
+  std::string ask(uint64_t bytes, uint64_t sent, uint64_t limit, uint64_t enough) {
+    ServerOptions options;
+    options.max_body_bytes = options.max_bodies_bytes = size_t{1} << 20;
+    options.body_time = 400ms;
+    RunningServer server(options, [this](std::shared_ptr<Exchange> exchange) { exchange->send({200, "text/plain", fmt::format("{} of a body of {}", seen_.bytes.load(), exchange->request().body.size()), {}}); },
+                         [=, this](Request& request) -> std::optional<Response> {
+                           request.sink = std::make_shared<CountingSink>(seen_, limit, enough);
+                           return std::nullopt;
+                         });
+    const int fd = server.connect();
+    say(fd, head(bytes));
+    const std::string piece(1 << 20, 'x');
+    for (uint64_t left = sent; left > 0;) {
+      const ssize_t n = ::send(fd, piece.data(), std::min<uint64_t>(left, piece.size()), MSG_NOSIGNAL);
+      if (n <= 0) break;
+      left -= static_cast<uint64_t>(n);
+    }
+    return hear(fd);
+  }
+  CountingSink::Seen seen_;
+};
+
+TEST_F(SinkTest, TakesWhatIsLargerThanTheMemoryForBodies) {
+  const uint64_t bytes = (uint64_t{20} << 20) + 17;
+  EXPECT_TRUE(ask(bytes, bytes, UINT64_MAX, UINT64_MAX).ends_with(fmt::format("{} of a body of 0", bytes)));
+  EXPECT_GT(seen_.pieces, 40u);
+  EXPECT_LE(seen_.largest, kSinkPiece + (32 << 10));
+  EXPECT_EQ(seen_.dropped, 1u);
+}
+
+TEST_F(SinkTest, RefusesWhatIsAnnouncedTooLarge) {
+  EXPECT_TRUE(ask(1001, 0, 1000, UINT64_MAX).starts_with("HTTP/1.1 413"));
+  EXPECT_EQ(seen_.pieces, 0u);
+  EXPECT_EQ(seen_.dropped, 1u);
+}
+
+TEST_F(SinkTest, AnEmptyBodyIsWhole) {
+  EXPECT_TRUE(ask(0, 0, 1000, UINT64_MAX).ends_with("0 of a body of 0"));
+}
+
+TEST_F(SinkTest, MayHaveEnough) {
+  EXPECT_NE(ask(uint64_t{2} << 20, uint64_t{2} << 20, UINT64_MAX, 1).find("of a body of 0"), std::string::npos);
+  EXPECT_EQ(seen_.pieces, 1u);
+}
+
+TEST_F(SinkTest, MayFail) {
+  EXPECT_NE(ask(uint64_t{2} << 20, uint64_t{2} << 20, UINT64_MAX, 7).find("of a body of 0"), std::string::npos);
+  EXPECT_EQ(seen_.pieces, 1u);
+  EXPECT_EQ(seen_.dropped, 1u);
+}
+
+TEST_F(SinkTest, IsDroppedWithABodyThatStops) {
+  EXPECT_TRUE(ask(uint64_t{2} << 20, uint64_t{1} << 20, UINT64_MAX, UINT64_MAX).starts_with("HTTP/1.1 408"));
+  EXPECT_LT(seen_.bytes, uint64_t{2} << 20);
+  EXPECT_EQ(seen_.dropped, 1u);
+}
+
+TEST(Server, ALineBetweenChunksIsBounded) {
+  RunningServer server({}, [](std::shared_ptr<Exchange> exchange) { exchange->send({}); });
+  const std::string head = "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+  int fd = server.connect();
+  say(fd, head + "1;a=b\r\nx\r\n0\r\n\r\n");
+  EXPECT_TRUE(hear(fd).starts_with("HTTP/1.1 200"));
+  for (const char* begun : {"1;", "0\r\nTrailer: "}) {
+    fd = server.connect();
+    say(fd, head + begun + std::string(200 << 10, 'x'));
+    EXPECT_TRUE(hear(fd).starts_with("HTTP/1.1 400")) << begun;
+  }
+}
+
+TEST(Server, WhatAHandlerThrowsEndsItsRequestOnly) {
+  RunningServer server({}, [](std::shared_ptr<Exchange> exchange) {
+    if (exchange->request().target == "/throws") throw std::runtime_error("x");
+    exchange->send({200, "text/plain", "fine", {}});
+  });
+  int fd = server.connect();
+  say(fd, "GET /throws HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(hear(fd).starts_with("HTTP/1.1 500"));
+  fd = server.connect();
+  say(fd, "GET /x HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(hear(fd).ends_with("fine"));
 }
 
 TEST(Server, StopsAfterOpenAnswers) {

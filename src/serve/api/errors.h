@@ -12,13 +12,20 @@ int status_of(ErrorCode code);
 /// "where: message (hint)" on one line.
 std::string in_words(const Error& error);
 
+/// The exception that is being handled, whatever its type, as an Error. For catch blocks only.
+Error current_error();
+
 /// {"error": "…"}, as Ollama writes it.
 Json ollama_error(const std::string& message);
 /// {"error": {"message", "type", "param", "code"}}, as OpenAI writes it. `param` and `code` empty: null.
 Json openai_error(int status, const std::string& message, const std::string& param = {}, const std::string& code = {});
 Json openai_error(const Error& error);
 
-/// The answer to a request that failed, in the shape of the API that its path belongs to (/v1: OpenAI's).
+/// {"type": "error", "error": {"type", "message"}}, as Anthropic writes it.
+Json anthropic_error(int status, const std::string& message);
+Json anthropic_error(const Error& error);
+
+/// The answer to a request that failed, in the shape of the API that its path belongs to (/v1/messages: Anthropic's; /v1: OpenAI's).
 http::Response error_response(const http::Request& request, const Error& error);
 http::Response error_response(const http::Request& request, int status, const std::string& message);
 

@@ -148,6 +148,19 @@ std::vector<std::string> Fields::strings(const char* name, size_t max) const {
   return list;
 }
 
+std::vector<int32_t> token_ids(const Fields& fields, const char* name, const Json& list) {
+  constexpr size_t kMaxIds = size_t{1} << 20;
+  if (!list.is_array() || list.size() > kMaxIds) fields.refuse(name, fmt::format("a list of at most {} token ids", kMaxIds));
+  std::vector<int32_t> ids;
+  ids.reserve(list.size());
+  for (const Json& id : list) {
+    const bool good = id.is_number_unsigned() ? id.get<uint64_t>() <= INT32_MAX : id.is_number_integer() && id.get<int64_t>() >= 0 && id.get<int64_t>() <= INT32_MAX;
+    if (!good) fields.refuse(name, "token ids");
+    ids.push_back(id.get<int32_t>());
+  }
+  return ids;
+}
+
 double parse_duration(const Json& value, const std::string& where) {
   const auto refuse = [&]() -> double {
     throw Error(ErrorCode::kInvalidInput, where, fmt::format("expected a duration such as \"5m\" or a number of seconds, found {}", shown(value)));

@@ -46,6 +46,9 @@ class Fields {
   std::string path_;
 };
 
+/// The token ids of a JSON list, at most 2²⁰; `name` is the field that holds it (or lists of it). Throws Error{kInvalidInput}.
+std::vector<int32_t> token_ids(const Fields& fields, const char* name, const Json& list);
+
 /// "5m", "1h30m", "300ms", "-1"; a number counts seconds. Negative: for ever. Throws Error{kInvalidInput}. Seconds.
 double parse_duration(const Json& value, const std::string& where);
 

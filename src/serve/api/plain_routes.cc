@@ -9,8 +9,6 @@
 namespace hone::serve {
 namespace {
 
-constexpr size_t kMaxIds = size_t{1} << 20;
-
 // A page for browsers, a word for programs.
 void root(Service&, const Exchange& exchange) {
   if (exchange->request().header("accept").find("text/html") != std::string_view::npos) return exchange->send(asset_response("chat/index.html"));
@@ -70,14 +68,11 @@ void tokenize(Service& service, const Exchange& exchange) {
 void detokenize(Service& service, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
-  const Json* tokens = fields.array("tokens", kMaxIds);
+  const Json* tokens = fields.find("tokens");
   if (!tokens) throw Error(ErrorCode::kInvalidInput, "tokens", "expected a list of token ids");
+  const std::vector<int32_t> ids = token_ids(fields, "tokens", *tokens);
   const ModelPool::Lease lease = service.pool.acquire(fields.string("model", 512).value_or(""), std::nullopt);
-  std::vector<int32_t> ids;
-  for (const Json& id : *tokens) {
-    if (!id.is_number_integer() || id < 0 || id >= lease->files.tokenizer.vocab_size()) fields.refuse("tokens", "token ids of the model");
-    ids.push_back(id.get<int32_t>());
-  }
+  check_ids(*lease, ids, "tokens");
   exchange->send(json_response({{"content", lease->files.tokenizer.decode(ids)}}));
 }
 

@@ -9,18 +9,14 @@
 
 namespace hone::serve {
 
-void add_route(http::Router& router, std::string method, std::string path, http::Role role, http::Router::Route route) {
+void add_route(http::Router& router, std::string method, std::string path, http::Role role, http::Router::Route route, http::Router::BodyOpener open_body) {
   router.add(std::move(method), std::move(path), role, [route = std::move(route)](const Exchange& exchange) {
     try {
       route(exchange);
-    } catch (const Error& error) {
-      exchange->send(error_response(exchange->request(), error));
-    } catch (const std::bad_alloc&) {
-      exchange->send(error_response(exchange->request(), Error(ErrorCode::kOutOfMemory, "memory", "the system refused an allocation")));
-    } catch (const std::exception& error) {
-      exchange->send(error_response(exchange->request(), Error(ErrorCode::kInternal, "server", error.what(), "this is a bug in hone; please report it")));
+    } catch (...) {
+      exchange->send(error_response(exchange->request(), current_error()));
     }
-  });
+  }, std::move(open_body));
 }
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }

@@ -19,16 +19,18 @@ struct Service {
   Answers& answers;
   std::string version;
   std::function<http::ServerMetrics()> server_metrics;
+  uint64_t max_blob_bytes = uint64_t{64} << 30;  // of a file that a client sends into the store
 };
 
-/// Routes in Ollama's dialect (/api/…), OpenAI's (/v1/…), and of neither (/, /web/*, /health, /metrics, /tokenize, /detokenize).
+/// Routes in Ollama's dialect (/api/…), OpenAI's (/v1/…), Anthropic's (/v1/messages), and of none (/, /web/*, /health, /metrics, /tokenize, /detokenize).
 /// `service` must outlive the router.
 void add_ollama_routes(http::Router& router, Service& service);
 void add_openai_routes(http::Router& router, Service& service);
+void add_anthropic_routes(http::Router& router, Service& service);
 void add_plain_routes(http::Router& router, Service& service);
 
 /// Adds a route whose errors are answered in the shape of its API.
-void add_route(http::Router& router, std::string method, std::string path, http::Role role, http::Router::Route route);
+void add_route(http::Router& router, std::string method, std::string path, http::Role role, http::Router::Route route, http::Router::BodyOpener open_body = {});
 
 using Exchange = std::shared_ptr<http::Exchange>;
 using Clock = std::chrono::steady_clock;

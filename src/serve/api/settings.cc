@@ -12,12 +12,12 @@ namespace {
 constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024, kMaxBiases = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 
-void take_stops(const Fields& fields, std::vector<std::string>& stops) {
-  if (!fields.has("stop")) return;
-  stops = fields.strings("stop", kMaxStops);
+void take_stops(const Fields& fields, const char* name, std::vector<std::string>& stops) {
+  if (!fields.has(name)) return;
+  stops = fields.strings(name, kMaxStops);
   std::erase_if(stops, [](const std::string& stop) { return stop.empty(); });
   for (const std::string& stop : stops)
-    if (stop.size() > kMaxStopBytes) fields.refuse("stop", fmt::format("texts of at most {} bytes", kMaxStopBytes));
+    if (stop.size() > kMaxStopBytes) fields.refuse(name, fmt::format("texts of at most {} bytes", kMaxStopBytes));
 }
 
 // A field that would change the answers if it were passed over.
@@ -64,7 +64,7 @@ void take_ollama(const Json& options, Settings& settings) {
   if (const auto value = fields.integer("repeat_last_n", -1, INT32_MAX)) sampler.repeat_last_n = *value < 0 ? INT32_MAX : static_cast<int32_t>(*value);
   if (const auto value = fields.integer("num_predict", -2, kMaxTokens)) settings.max_tokens = *value > 0 ? *value : -1;
   if (const auto value = fields.integer("num_ctx", 0, kMaxTokens)) settings.context = *value;
-  take_stops(fields, settings.generate.stop);
+  take_stops(fields, "stop", settings.generate.stop);
   only(fields, "mirostat", 0);
   only(fields, "tfs_z", 1);
   only(fields, "typical_p", 1);
@@ -95,9 +95,21 @@ Settings openai_settings(const Json& defaults, const Fields& request) {
   if (const auto value = request.number("repetition_penalty", 1e-3, 1e3)) sampler.repeat_penalty = static_cast<float>(*value);
   for (const char* name : {"max_tokens", "max_completion_tokens"})
     if (const auto value = request.integer(name, 0, kMaxTokens)) settings.max_tokens = *value;
-  take_stops(request, settings.generate.stop);
+  take_stops(request, "stop", settings.generate.stop);
   take_penalties(request, settings.penalties);
   if (const Json* bias = request.object("logit_bias")) take_bias(*bias, settings.penalties);
+  return settings;
+}
+
+Settings anthropic_settings(const Json& defaults, const Fields& request) {
+  Settings settings;
+  settings.generate.sampler = {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1, .repeat_last_n = 64, .seed = random_seed()};
+  if (defaults.is_object()) take_ollama(defaults, settings);
+  take_common(request, settings.generate.sampler);
+  const auto tokens = request.integer("max_tokens", 1, kMaxTokens);
+  if (!tokens) throw Error(ErrorCode::kInvalidInput, "max_tokens", "expected how many tokens the answer may have", "every request needs it");
+  settings.max_tokens = *tokens;
+  take_stops(request, "stop_sequences", settings.generate.stop);
   return settings;
 }
 

@@ -23,6 +23,9 @@ Settings ollama_settings(const Json& defaults, const Json& options);
 /// OpenAI's top-level fields, and top_k, min_p, repetition_penalty besides. Defaults are OpenAI's, then the model's own.
 Settings openai_settings(const Json& defaults, const Fields& request);
 
+/// Anthropic's top-level fields, of which max_tokens must be there; min_p and seed besides. Defaults are Anthropic's, then the model's own.
+Settings anthropic_settings(const Json& defaults, const Fields& request);
+
 /// Tokens the answer may have after a prompt of `prompt` tokens in a model of `context` positions.
 int64_t room(const Settings& settings, int64_t prompt, int64_t context);
 /// The smaller of the request's and the model's context.

@@ -102,7 +102,7 @@ void Connection::start() {
   socket_->handshake([self = shared_from_this()](error_code error, size_t) {
     if (self->state_ != State::kHandshake) return;
     if (error) self->close();
-    else self->await_request();
+    else self->guarded([&] { self->await_request(); });
   });
 }
 
@@ -112,7 +112,7 @@ void Connection::await_request() {
   request_ = {};
   parser_.emplace();
   parser_->header_limit(shared_.options.max_header_bytes);
-  parser_->body_limit(shared_.options.max_body_bytes);
+  parser_->body_limit(boost::none);  // set once the header says where the body goes
   parser_->eager(false);
   {
     const std::lock_guard lock(mutex_);
@@ -129,7 +129,7 @@ void Connection::read() {
   if (reading_) return;
   if (peer_finished_) return close();
   reading_ = true;
-  socket_->read_some(asio::buffer(chunk_), [self = shared_from_this()](error_code error, size_t bytes) { self->on_read(error, bytes); });
+  socket_->read_some(asio::buffer(chunk_), [self = shared_from_this()](error_code error, size_t bytes) { self->guarded([&] { self->on_read(error, bytes); }); });
 }
 
 void Connection::on_read(error_code error, size_t bytes) {
@@ -160,7 +160,7 @@ void Connection::feed() {
     input_.erase(0, used);
     if (error && error != beast::http::error::need_more) {
       if (error == beast::http::error::header_limit) return refuse(431, fmt::format("the header is larger than {} bytes", shared_.options.max_header_bytes));
-      if (error == beast::http::error::body_limit) return refuse(413, fmt::format("the body is larger than {} bytes", shared_.options.max_body_bytes));
+      if (error == beast::http::error::body_limit) return refuse(413, fmt::format("the body is larger than {} bytes", body_limit()));
       if (error == beast::http::error::bad_version) return refuse(505, "HTTP/1.0 and HTTP/1.1 are spoken here");
       return refuse(400, fmt::format("malformed HTTP: {}", error.message()));
     }
@@ -172,9 +172,14 @@ void Connection::feed() {
     } else {
       charge_body();
       if (shared_.body_bytes > shared_.options.max_bodies_bytes) return refuse(503, "the bodies of open requests fill the memory set aside for them");
+      if (request_.sink && (parser_->is_done() || charged_ >= kSinkPiece)) return deliver();
       if (parser_->is_done()) return body_done();
     }
-    if (input_.empty() || error == beast::http::error::need_more) return read();
+    if (input_.empty() || error == beast::http::error::need_more) {
+      // Chunk extensions and trailers have no limit of their own.
+      if (input_.size() > shared_.options.max_header_bytes) return refuse(400, fmt::format("a line between chunks is longer than {} bytes", shared_.options.max_header_bytes));
+      return read();
+    }
     if (used == 0) return refuse(400, "malformed HTTP");
   }
 }
@@ -199,6 +204,8 @@ bool Connection::header_done() {
     Answer(shared_from_this(), std::move(request_), message.version() >= 11, clean).send(std::move(*refused));
     return false;
   }
+  if (const auto announced = parser_->content_length(); announced && *announced > body_limit()) return refuse(413, fmt::format("the body is larger than {} bytes", body_limit())), false;
+  parser_->body_limit(body_limit());
   state_ = State::kBody;
   parser_->eager(true);
   if (parser_->is_done()) return body_done(), false;
@@ -213,21 +220,55 @@ void Connection::charge_body() {
   charged_ = now;
 }
 
-void Connection::body_done() {
+uint64_t Connection::body_limit() const { return request_.sink ? request_.sink->limit() : shared_.options.max_body_bytes; }
+
+// Hands what has arrived to the sink; nothing is read meanwhile.
+void Connection::deliver() {
+  timer_.cancel();
+  ++timer_number_;
+  auto piece = std::make_shared<const std::string>(std::exchange(parser_->get().body(), {}));
+  asio::post(shared_.workers, [self = shared_from_this(), sink = request_.sink, piece] {
+    bool wanted = false;
+    try {
+      wanted = sink->write(*piece);
+    } catch (...) {
+      // The handler finds the sink unfinished, and says so.
+    }
+    asio::post(self->shared_.io, [self, wanted] { self->guarded([&] { self->delivered(wanted); }); });
+  });
+}
+
+void Connection::delivered(bool wanted) {
+  if (state_ != State::kBody) return;  // closed meanwhile, or the server stops
+  charge_body();
+  if (!wanted || parser_->is_done()) return body_done(wanted);
+  arm(shared_.options.body_time);
+  feed();
+}
+
+// `whole`: all of the body was read.
+void Connection::body_done(bool whole) {
   state_ = State::kAnswering;
   timer_.cancel();
   ++timer_number_;
   ++shared_.requests;
   request_.body = std::move(parser_->get().body());
-  const bool keep_alive = parser_->get().keep_alive() && !shared_.stopping;
+  const bool keep_alive = whole && parser_->get().keep_alive() && !shared_.stopping;
   auto answer = std::make_shared<Answer>(shared_from_this(), std::move(request_), parser_->get().version() >= 11, keep_alive);
-  asio::post(shared_.workers, [this, self = shared_from_this(), answer = std::move(answer)]() mutable { shared_.handler(std::move(answer)); });
-  if (input_.empty()) read();  // to notice that the peer leaves
+  asio::post(shared_.workers, [this, self = shared_from_this(), answer = std::move(answer)]() mutable {
+    try {
+      shared_.handler(std::move(answer));
+    } catch (...) {
+      // Nobody is left to answer: the last owner of the exchange says so.
+    }
+  });
+  if (whole && input_.empty()) read();  // to notice that the peer leaves
 }
 
 void Connection::refuse(int status, const std::string& message) {
   if (state_ == State::kClosed) return;
   state_ = State::kAnswering;
+  request_.sink.reset();
   Answer(shared_from_this(), request_, /*http11=*/true, /*keep_alive=*/false).send(shared_.refusal(request_, status, message));
 }
 
@@ -247,7 +288,7 @@ bool Connection::push(std::string bytes, bool last, bool close_after) {
   close_after_ = close_after;
   if (!flush_posted_) {
     flush_posted_ = true;
-    asio::post(shared_.io, [self = shared_from_this()] { self->flush(); });
+    asio::post(shared_.io, [self = shared_from_this()] { self->guarded([&] { self->flush(); }); });
   }
   return true;
 }
@@ -281,7 +322,7 @@ void Connection::on_written(error_code error, size_t bytes) {
   if (sent_ < sending_.size()) {
     if (state_ == State::kAnswering) arm(shared_.options.write_time);
     socket_->write_some(asio::buffer(sending_.data() + sent_, sending_.size() - sent_),
-                        [self = shared_from_this()](error_code e, size_t n) { self->on_written(e, n); });
+                        [self = shared_from_this()](error_code e, size_t n) { self->guarded([&] { self->on_written(e, n); }); });
     return;
   }
   writing_ = false;
@@ -318,7 +359,7 @@ void Connection::arm(std::chrono::milliseconds time) {
   const uint64_t number = ++timer_number_;
   timer_.expires_after(time);
   timer_.async_wait([self = shared_from_this(), number](error_code error) {
-    if (!error && number == self->timer_number_) self->on_time();
+    if (!error && number == self->timer_number_) self->guarded([&] { self->on_time(); });
   });
 }
 
@@ -350,6 +391,7 @@ void Connection::close() {
   const auto self = shared_from_this();
   shared_.body_bytes -= charged_;
   charged_ = 0;
+  request_.sink.reset();
   timer_.cancel();
   socket_->close();
   set_gone();

@@ -6,7 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/message.hpp>
 #include <atomic>
 #include <deque>
 #include <mutex>
@@ -48,14 +48,42 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class State { kHandshake, kHeader, kBody, kAnswering, kLingering, kClosed };
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+
+  // A string that grows with what arrives, never with what a header announces.
+  struct Text {
+    using value_type = std::string;
+    class reader {
+     public:
+      template <bool isRequest, class Fields>
+      reader(boost::beast::http::header<isRequest, Fields>&, value_type& text) : text_(text) {}
+      void init(const boost::optional<uint64_t>&, boost::system::error_code& error) { error = {}; }
+      template <class Buffers>
+      size_t put(const Buffers& buffers, boost::system::error_code& error) {
+        error = {};
+        size_t bytes = 0;
+        for (auto it = boost::asio::buffer_sequence_begin(buffers); it != boost::asio::buffer_sequence_end(buffers); ++it) {
+          const boost::asio::const_buffer piece(*it);
+          text_.append(static_cast<const char*>(piece.data()), piece.size());
+          bytes += piece.size();
+        }
+        return bytes;
+      }
+      void finish(boost::system::error_code& error) { error = {}; }
+
+     private:
+      value_type& text_;
+    };
+  };
+  using Parser = boost::beast::http::request_parser<Text>;
 
   void await_request();
   void read();
   void on_read(boost::system::error_code error, size_t bytes);
   void feed();
   bool header_done();
-  void body_done();
+  void deliver();
+  void delivered(bool wanted);
+  void body_done(bool whole = true);
   void refuse(int status, const std::string& message);
   void flush();
   void on_written(boost::system::error_code error, size_t bytes);
@@ -64,7 +92,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm(std::chrono::milliseconds time);
   void on_time();
   void charge_body();
+  uint64_t body_limit() const;
   void set_gone();
+  // Runs one step; what it throws (memory is short) ends this connection alone.
+  template <class Step>
+  void guarded(const Step& step) {
+    try {
+      step();
+    } catch (const std::exception&) {
+      close();
+    }
+  }
 
   Shared& shared_;
   std::unique_ptr<Socket> socket_;

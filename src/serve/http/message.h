@@ -1,6 +1,7 @@
 // One HTTP request and the way back to its sender, free of any transport.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,12 +14,24 @@ namespace hone::serve::http {
 
 enum class Role { kNone, kInfer, kAdmin };
 
+/// Takes a request's body piece by piece, for bodies that do not belong into memory. Pieces come one after another, on worker threads;
+/// it is dropped together with the request, on any thread, when the body does not come to its end.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  /// Most bytes that a body may have.
+  virtual uint64_t limit() const = 0;
+  /// False: the rest is not wanted. The request's handler then runs at once, and its answer ends the connection.
+  virtual bool write(std::string_view piece) = 0;
+};
+
 struct Request {
   std::string method;                                        // "GET"; HEAD arrives as it is
   std::string target;                                        // as sent: "/v1/models?x=1"
   std::string path;                                          // percent-decoded, without the query
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string body;
+  std::string body;                                          // empty where a sink takes it
+  std::shared_ptr<BodySink> sink;
   Role role = Role::kNone;                                   // what the sender may do
   std::vector<std::pair<std::string, std::string>> answer_headers;  // that every answer to it carries
 

@@ -12,8 +12,8 @@ bool Router::Entry::takes(std::string_view wanted) const {
   return wanted.size() > prefix.size() && wanted.starts_with(prefix);
 }
 
-void Router::add(std::string method, std::string path, Role role, Route route) {
-  entries_.push_back({std::move(method), std::move(path), role, std::move(route)});
+void Router::add(std::string method, std::string path, Role role, Route route, BodyOpener open_body) {
+  entries_.push_back({std::move(method), std::move(path), role, std::move(route), std::move(open_body)});
 }
 
 const Router::Entry* Router::find(const Request& request) const {
@@ -63,6 +63,7 @@ std::optional<Response> Router::admit(Request& request) const {
     refused.headers.emplace_back("Allow", methods);
     return refused;
   }
+  if (entry->open_body) request.sink = entry->open_body(request);
   return std::nullopt;
 }
 

@@ -51,7 +51,12 @@ class Server::Impl {
     cancel_ = cancel;
     accept();
     tick();
-    io_.run();
+    for (;;) try {
+        io_.run();
+        return;
+      } catch (const std::exception&) {
+        // Memory is short: one step was lost, the others go on.
+      }
   }
 
   tcp::endpoint endpoint() const { return endpoint_; }
@@ -64,7 +69,11 @@ class Server::Impl {
     acceptor_.async_accept([this](error_code error, tcp::socket socket) {
       if (stopping()) return;
       if (!error) {
-        take(std::move(socket));
+        try {
+          take(std::move(socket));
+        } catch (const std::exception&) {
+          ++refused_;
+        }
         return accept();
       }
       // Out of file descriptors, most likely: some become free when connections end.
@@ -124,6 +133,10 @@ class Server::Impl {
   }
 
   void tick() {
+    timer_.expires_after(std::chrono::milliseconds(100));
+    timer_.async_wait([this](error_code error) {
+      if (!error) tick();
+    });
     const auto now = std::chrono::steady_clock::now();
     if (!stopping() && stop_()) {
       shared_.stopping = true;
@@ -141,10 +154,6 @@ class Server::Impl {
       for (const auto& connection : all()) connection->close();
       return io_.stop();
     }
-    timer_.expires_after(std::chrono::milliseconds(100));
-    timer_.async_wait([this](error_code error) {
-      if (!error) tick();
-    });
   }
 
   asio::io_context io_{1};

@@ -21,12 +21,15 @@ struct ServerOptions {
   size_t max_body_bytes = size_t{16} << 20;
   size_t max_bodies_bytes = size_t{128} << 20;    // of all requests that are being received or answered
   size_t max_queued_bytes = size_t{1} << 20;      // of a streamed answer that its reader has not taken yet
-  int workers = 4;                                // threads that run handlers
+  int workers = 16;                               // threads that run handlers: some wait while a model is loaded
   std::chrono::milliseconds header_time{15000};   // from the first wait to the end of the header
-  std::chrono::milliseconds body_time{60000};     // for the whole body
+  std::chrono::milliseconds body_time{60000};     // for the whole body; where a sink takes it, for each kSinkPiece
   std::chrono::milliseconds write_time{30000};    // without any progress of a write
   std::chrono::milliseconds stop_time{10000};     // open answers get to finish after the first wish to stop
 };
+
+/// Bytes of a body that a sink is given at a time.
+inline constexpr size_t kSinkPiece = size_t{256} << 10;
 
 struct ServerMetrics {
   int64_t connections = 0, accepted = 0, refused = 0, requests = 0, too_slow = 0;
@@ -36,7 +39,8 @@ class Server {
  public:
   /// Runs on a worker thread once per request and must lead to send(), or begin() … end(), now or later.
   using Handler = std::function<void(std::shared_ptr<Exchange>)>;
-  /// Sees a request's header before its body is read: a response refuses it, and no body is read. Sets the request's role.
+  /// Sees a request's header before its body is read: a response refuses it, and no body is read. Sets the request's role, and its sink
+  /// where the body is not to be kept in memory.
   using Admission = std::function<std::optional<Response>(Request&)>;
   /// What is sent when the transport itself refuses a request, in the shape that the path's API wants.
   using Refusal = std::function<Response(const Request&, int status, const std::string& message)>;

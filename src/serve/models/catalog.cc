@@ -119,6 +119,7 @@ ModelEntry describe_model(std::string name, const std::string& base) {
   if (files.stored) {
     const store::StoredModel& stored = *files.stored;
     entry.manifest = entry.digest = stored.id;
+    entry.weights = sha256(stored.weights.filename().string());  // a blob's name says what it holds, however often it was written
     entry.size = stored.manifest.size();
     entry.modified = seconds_since_1970(stored.manifest_file);
     if (!stored.facts.parameters.empty()) entry.parameter_size = stored.facts.parameters;

@@ -2,57 +2,86 @@
 
 #include <algorithm>
 #include <cmath>
-#include <future>
+#include <mutex>
 
 namespace hone::serve {
 namespace {
 
-class Waiting : public infer::Receiver {
+constexpr size_t kTogether = 32;  // a request with many texts leaves the queue to others
+
+// The texts of one request on their way through the engine.
+class EmbedWork : public std::enable_shared_from_this<EmbedWork> {
  public:
-  bool on_token(const infer::TokenEvent&) override { return true; }
-  void on_done(const infer::Outcome& outcome) override { promise_.set_value(outcome); }
-  infer::Outcome wait() { return promise_.get_future().get(); }
+  EmbedWork(std::shared_ptr<ModelPool::Lease> lease, std::vector<std::vector<int32_t>> texts, std::function<bool()> gone, std::function<void(Vectors, const std::optional<Error>&)> done)
+      : lease_(std::move(lease)), texts_(std::move(texts)), vectors_(texts_.size()), gone_(std::move(gone)), done_(std::move(done)) {}
+
+  void start() {
+    std::unique_lock lock(mutex_);
+    go_on(lock);
+  }
 
  private:
-  std::promise<infer::Outcome> promise_;
-};
+  class One : public infer::Receiver {
+   public:
+    One(std::shared_ptr<EmbedWork> work, size_t index) : work_(std::move(work)), index_(index) {}
+    bool on_token(const infer::TokenEvent&) override { return true; }
+    void on_done(const infer::Outcome& outcome) override { work_->take(index_, outcome); }
 
-constexpr size_t kTogether = 8;  // a request with many texts leaves the queue to others
+   private:
+    std::shared_ptr<EmbedWork> work_;
+    size_t index_;
+  };
+
+  void take(size_t index, const infer::Outcome& outcome) {
+    std::unique_lock lock(mutex_);
+    --open_;
+    vectors_[index] = outcome.embedding;
+    if (outcome.error) failure_ = outcome.error;
+    else if (outcome.embedding.empty() && !failure_) failure_ = Error(ErrorCode::kBusy, "server", "the server is stopping", "try again later");
+    go_on(lock);
+  }
+
+  // Submits what may be, and ends the work when nothing is left.
+  void go_on(std::unique_lock<std::mutex>& lock) {
+    if (!failure_ && gone_()) failure_ = Error(ErrorCode::kInterrupted, "client", "it went away", "");
+    while (!failure_ && open_ < kTogether && next_ < texts_.size()) try {
+        infer::Request request;
+        request.prompt = texts_[next_];
+        request.adapter = (*lease_)->adapter;
+        request.embed = true;
+        (*lease_)->engine().submit(std::move(request), std::make_shared<One>(shared_from_this(), next_));
+        ++next_;
+        ++open_;
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::kBusy && open_ > 0) break;  // the rest once these are done
+        failure_ = error;
+      }
+    if (open_ > 0 || (!failure_ && next_ < texts_.size()) || over_) return;
+    over_ = true;
+    lock.unlock();
+    done_(std::move(vectors_), failure_);
+  }
+
+  const std::shared_ptr<ModelPool::Lease> lease_;
+  const std::vector<std::vector<int32_t>> texts_;
+  std::mutex mutex_;
+  Vectors vectors_;
+  size_t next_ = 0, open_ = 0;
+  bool over_ = false;
+  std::optional<Error> failure_;
+  const std::function<bool()> gone_;
+  const std::function<void(Vectors, const std::optional<Error>&)> done_;
+};
 
 }  // namespace
 
-std::vector<std::vector<float>> embed(const Resident& model, const std::vector<std::vector<int32_t>>& texts) {
+void embed(std::shared_ptr<ModelPool::Lease> lease, std::vector<std::vector<int32_t>> texts, std::function<bool()> gone, std::function<void(Vectors, const std::optional<Error>&)> done) {
   for (const auto& ids : texts) {
     const auto count = static_cast<int64_t>(ids.size());
     if (ids.empty()) throw Error(ErrorCode::kInvalidInput, "input", "it holds no token", "write something to embed");
-    if (count > model.context()) throw Error(ErrorCode::kInvalidInput, "input", fmt::format("{} tokens exceed a context of {}", count, model.context()), "shorten it");
+    if (count > (*lease)->context()) throw Error(ErrorCode::kInvalidInput, "input", fmt::format("{} tokens exceed a context of {}", count, (*lease)->context()), "shorten it");
   }
-  std::vector<std::vector<float>> vectors;
-  while (vectors.size() < texts.size()) {
-    const size_t begin = vectors.size();
-    std::vector<std::shared_ptr<Waiting>> waiting;
-    for (size_t i = begin; i < std::min(texts.size(), begin + kTogether); ++i) {
-      infer::Request request;
-      request.prompt = texts[i];
-      request.adapter = model.adapter;
-      request.embed = true;
-      auto receiver = std::make_shared<Waiting>();
-      try {
-        model.engine().submit(std::move(request), receiver);
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::kBusy || waiting.empty()) throw;
-        break;  // the rest once these are done
-      }
-      waiting.push_back(std::move(receiver));
-    }
-    for (const auto& receiver : waiting) {
-      infer::Outcome outcome = receiver->wait();
-      if (outcome.error) throw *outcome.error;
-      if (outcome.embedding.empty()) throw Error(ErrorCode::kBusy, "server", "the server is stopping", "try again later");
-      vectors.push_back(std::move(outcome.embedding));
-    }
-  }
-  return vectors;
+  std::make_shared<EmbedWork>(std::move(lease), std::move(texts), std::move(gone), std::move(done))->start();
 }
 
 void shorten(std::vector<float>& vector, size_t dimensions) {

@@ -121,6 +121,12 @@ std::vector<int32_t> raw_prompt(const Resident& model, std::string_view text, bo
   return model.files.tokenizer.encode(text, {.parse_special = special});
 }
 
+void check_ids(const Resident& model, const std::vector<int32_t>& ids, const std::string& where) {
+  const int64_t size = model.files.tokenizer.vocab_size();
+  for (const int32_t id : ids)
+    if (id < 0 || id >= size) throw Error(ErrorCode::kInvalidInput, where, fmt::format("the model has no token {}", id), fmt::format("ids go up to {}", size - 1));
+}
+
 Prompt chat_prompt(const Resident& model, const ChatRequest& request, int64_t context) {
   Json messages = request.messages;
   if (messages.empty()) throw Error(ErrorCode::kInvalidInput, "messages", "expected at least one message");

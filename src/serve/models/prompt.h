@@ -29,6 +29,9 @@ Prompt chat_prompt(const Resident& model, const ChatRequest& request, int64_t co
 /// Text as it is; `special`: the text of special tokens becomes these tokens.
 std::vector<int32_t> raw_prompt(const Resident& model, std::string_view text, bool special);
 
+/// Throws Error{kInvalidInput} naming `where` when the model does not have one of these tokens.
+void check_ids(const Resident& model, const std::vector<int32_t>& ids, const std::string& where);
+
 /// Checks one message of either API and returns it as templates read it: role, content as one string, tool calls with arguments
 /// as an object, tool_call_id, name. `where` names it in errors.
 Json checked_message(const Json& message, const std::string& where);

@@ -26,11 +26,15 @@ std::optional<ModelEntry> StoreCatalog::in_store(const std::string& name) const 
   if (!wanted) return std::nullopt;
   const store::Library library;
   if (const auto found = library.find(*wanted)) {
-    const std::string identity = store::digest_of(read_file(library.holding(*found)->manifest_path(*found))).substr(7);
-    return described(found->shortest(), found->full(), identity);
+    if (const store::ModelStore* holding = library.holding(*found)) {  // null: removed just now
+      const std::string identity = store::digest_of(read_file(holding->manifest_path(*found))).substr(7);
+      return described(found->shortest(), found->full(), identity);
+    }
   }
   if (wanted->on_hub() && wanted->tag == store::kDefaultTag)
     if (const auto snapshot = store::cached_snapshot(wanted->space, wanted->model)) return described(wanted->shortest(), snapshot->string(), snapshot->string());
+  const std::lock_guard lock(mutex_);
+  described_.erase(wanted->shortest());
   return std::nullopt;
 }
 

@@ -54,21 +54,11 @@ Json Collected::last(const infer::Outcome& outcome) {
   return json;
 }
 
-bool Sink::send_line(const Json& json) {
-  std::string line = dump(json) + "\n";
-  if (!begun_) {
-    begun_ = true;
-    exchange_->begin({200, "application/x-ndjson", std::move(line), {}});
-    return !exchange_->gone();
-  }
-  return exchange_->write(std::move(line));
-}
-
 bool Sink::on_token(const infer::TokenEvent& token, const Part& part) {
   collected_.take(token, part);
-  if (!collected_.shape().stream) return !exchange_->gone();
+  if (!collected_.shape().stream) return !stream_.gone();
   const Json line = collected_.line();
-  return line.is_null() ? !exchange_->gone() : send_line(line);
+  return line.is_null() ? !stream_.gone() : stream_.send(line);
 }
 
 void Sink::on_end(const Part& rest, const infer::Outcome& outcome) {
@@ -76,17 +66,18 @@ void Sink::on_end(const Part& rest, const infer::Outcome& outcome) {
   none.id = -1;
   collected_.take(none, rest);
   const auto failure = failure_of(outcome);
-  if (!collected_.shape().stream || (failure && !begun_)) {
-    exchange_->send(failure ? error_response(exchange_->request(), *failure) : json_response(collected_.last(outcome)));
+  if (!collected_.shape().stream || (failure && !stream_.begun())) {
+    const Exchange& exchange = stream_.exchange();
+    exchange->send(failure ? error_response(exchange->request(), *failure) : json_response(collected_.last(outcome)));
     return;
   }
   if (failure) {
-    send_line(ollama_error(in_words(*failure)));
+    stream_.send(ollama_error(in_words(*failure)));
   } else {
-    if (const Json line = collected_.line(); !line.is_null()) send_line(line);
-    send_line(collected_.last(outcome));
+    if (const Json line = collected_.line(); !line.is_null()) stream_.send(line);
+    stream_.send(collected_.last(outcome));
   }
-  exchange_->end();
+  stream_.end();
 }
 
 }  // namespace hone::serve::ollama

@@ -1,7 +1,7 @@
 // Answers of /api/generate and /api/chat, streamed line by line or whole.
 #pragma once
 
-#include "serve/api/service.h"
+#include "serve/api/stream.h"
 
 namespace hone::serve::ollama {
 
@@ -42,15 +42,13 @@ class Collected {
 /// Sends one answer over an exchange.
 class Sink : public AnswerSink {
  public:
-  Sink(Exchange exchange, AnswerShape shape, const text::Tokenizer& tokenizer) : exchange_(std::move(exchange)), collected_(std::move(shape), tokenizer) {}
+  Sink(Exchange exchange, AnswerShape shape, const text::Tokenizer& tokenizer) : stream_(std::move(exchange), Stream::Kind::kLines), collected_(std::move(shape), tokenizer) {}
   bool on_token(const infer::TokenEvent& token, const Part& part) override;
   void on_end(const Part& rest, const infer::Outcome& outcome) override;
 
  private:
-  bool send_line(const Json& json);
-  Exchange exchange_;
+  Stream stream_;
   Collected collected_;
-  bool begun_ = false;
 };
 
 }  // namespace hone::serve::ollama

@@ -73,31 +73,7 @@ Json model_info(const recipes::ModelFiles& files, const ModelEntry& entry, bool 
 void show(Service& service, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
-  const ModelEntry entry = service.catalog.resolve(model_name(fields));
-  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template, recipes::TemplateChoice::kStored);
-  const store::StoredModel* stored = files.stored && entry.adapter.empty() && entry.chat_template.empty() ? &*files.stored : nullptr;
-  std::string modelfile;
-  try {
-    if (stored) modelfile = store::to_text(stored->modelfile());
-    else modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());
-  } catch (const Error&) {
-    // Not every chat template can be said in Ollama's language.
-    modelfile = fmt::format("FROM {}\n", entry.files.string()) + (entry.adapter.empty() ? "" : fmt::format("ADAPTER {}\n", entry.adapter.string()));
-  }
-  std::string parameters;
-  for (const auto& [name, value] : entry.parameters.items())
-    for (const Json& one : value.is_array() ? value : Json::array({value})) parameters += fmt::format("{:<30} {}\n", name, dump(one));
-  const std::string source = files.chat ? files.chat->source() : "";
-  Json capabilities = Json::array({"completion"});
-  if (source.find("tools") != std::string::npos) capabilities.push_back("tools");
-  if (source.find("<think>") != std::string::npos) capabilities.push_back("thinking");
-  Json json = {{"modelfile", modelfile}, {"parameters", parameters}, {"template", stored && stored->chat_template ? *stored->chat_template : source}, {"details", details(entry)},
-               {"model_info", model_info(files, entry, fields.boolean("verbose").value_or(false))}, {"capabilities", std::move(capabilities)},
-               {"modified_at", timestamp_of(entry.modified)}};
-  if (!entry.system.empty()) json["system"] = entry.system;
-  if (!entry.messages.empty()) json["messages"] = entry.messages;
-  if (stored && !stored->licenses.empty()) json["license"] = fmt::format("{}", fmt::join(stored->licenses, "\n"));
-  exchange->send(json_response(json));
+  exchange->send(json_response(described(service.catalog.resolve(model_name(fields)), fields.boolean("verbose").value_or(false))));
 }
 
 // The tokens of one input; cut at the context's end unless `truncate` is off.
@@ -117,26 +93,57 @@ void embed_texts(Service& service, const Exchange& exchange, bool old) {
   const auto dimensions = fields.integer("dimensions", 1, INT32_MAX);
   const bool truncate = fields.boolean("truncate").value_or(true);
   const Json* options = fields.object("options");
-  const ModelPool::Lease lease = service.pool.acquire(name, keep_alive);
-  const int64_t context = context_of(ollama_settings(lease->entry.parameters, options ? *options : Json()), lease->context());
+  const auto lease = std::make_shared<ModelPool::Lease>(service.pool.acquire(name, keep_alive));
+  const int64_t context = context_of(ollama_settings((*lease)->entry.parameters, options ? *options : Json()), (*lease)->context());
   std::vector<std::vector<int32_t>> inputs;
   int64_t tokens = 0;
   for (const std::string& text : texts) {
     if (text.empty() && old) break;
-    inputs.push_back(input_ids(*lease, text, context, truncate));
+    inputs.push_back(input_ids(**lease, text, context, truncate));
     tokens += static_cast<int64_t>(inputs.back().size());
   }
-  Json vectors = Json::array();
-  for (auto& vector : embed(*lease, inputs)) {
-    if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
-    vectors.push_back(std::move(vector));
-  }
-  if (old) return exchange->send(json_response({{"embedding", vectors.empty() ? Json::array() : vectors[0]}}));
-  exchange->send(json_response({{"model", name}, {"embeddings", std::move(vectors)}, {"total_duration", nanoseconds(seconds_since(started))},
-                                {"load_duration", nanoseconds(lease.load_seconds())}, {"prompt_eval_count", tokens}}));
+  const double load_seconds = lease->load_seconds();
+  embed(lease, std::move(inputs), [exchange] { return exchange->gone(); }, [=](Vectors found, const std::optional<Error>& failure) {
+    if (failure) return exchange->send(error_response(exchange->request(), *failure));
+    Json vectors = Json::array();
+    for (auto& vector : found) {
+      if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
+      vectors.push_back(std::move(vector));
+    }
+    if (old) return exchange->send(json_response({{"embedding", vectors.empty() ? Json::array() : vectors[0]}}));
+    exchange->send(json_response({{"model", name}, {"embeddings", std::move(vectors)}, {"total_duration", nanoseconds(seconds_since(started))},
+                                  {"load_duration", nanoseconds(load_seconds)}, {"prompt_eval_count", tokens}}));
+  });
 }
 
 }  // namespace
+
+Json described(const ModelEntry& entry, bool verbose) {
+  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template, recipes::TemplateChoice::kStored);
+  const store::StoredModel* stored = files.stored && entry.adapter.empty() && entry.chat_template.empty() ? &*files.stored : nullptr;
+  std::string modelfile;
+  try {
+    if (stored) modelfile = store::to_text(stored->modelfile());
+    else modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());
+  } catch (const Error&) {
+    // Not every chat template can be said in Ollama's language.
+    modelfile = fmt::format("FROM {}\n", entry.files.string()) + (entry.adapter.empty() ? "" : fmt::format("ADAPTER {}\n", entry.adapter.string()));
+  }
+  std::string parameters;
+  for (const auto& [name, value] : entry.parameters.items())
+    for (const Json& one : value.is_array() ? value : Json::array({value})) parameters += fmt::format("{:<30} {}\n", name, dump(one));
+  const std::string source = files.chat ? files.chat->source() : "";
+  Json capabilities = Json::array({"completion"});
+  if (source.find("tools") != std::string::npos) capabilities.push_back("tools");
+  if (source.find("<think>") != std::string::npos) capabilities.push_back("thinking");
+  Json json = {{"modelfile", modelfile}, {"parameters", parameters}, {"template", stored && stored->chat_template ? *stored->chat_template : source}, {"details", details(entry)},
+               {"model_info", model_info(files, entry, verbose)}, {"capabilities", std::move(capabilities)},
+               {"modified_at", timestamp_of(entry.modified)}};
+  if (!entry.system.empty()) json["system"] = entry.system;
+  if (!entry.messages.empty()) json["messages"] = entry.messages;
+  if (stored && !stored->licenses.empty()) json["license"] = fmt::format("{}", fmt::join(stored->licenses, "\n"));
+  return json;
+}
 
 void add_model_routes(http::Router& router, Service& service) {
   const auto add = [&](const char* method, const char* path, void (*route)(Service&, const Exchange&)) {

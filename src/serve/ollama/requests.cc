@@ -1,26 +1,27 @@
 #include "serve/ollama/requests.h"
 
 #include "base/error.h"
-#include "serve/models/turn_template.h"
+#include "text/ollama_template.h"
 
 namespace hone::serve::ollama {
 namespace {
 
-constexpr size_t kMaxMessages = 4096, kMaxTools = 128, kMaxContext = size_t{1} << 20;
-
-std::vector<int32_t> token_ids(const Fields& fields, const char* name) {
-  std::vector<int32_t> ids;
-  if (const Json* list = fields.array(name, kMaxContext))
-    for (const Json& id : *list) {
-      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) fields.refuse(name, "a list of token ids");
-      ids.push_back(static_cast<int32_t>(id.get<int64_t>()));
-    }
-  return ids;
-}
+constexpr size_t kMaxMessages = 4096, kMaxTools = 128;
 
 void unsupported(const Fields& fields, const char* name, const std::string& message, const std::string& hint) {
   const Json* value = fields.find(name);
   if (value && !value->empty() && *value != "") throw Error(ErrorCode::kUnsupported, name, message, hint);
+}
+
+// One turn by the request's own template.
+text::RenderedPrompt turn_of(const AnswerRequest& request, const std::string& system) {
+  const auto chat = text::ChatTemplate::parse(text::jinja_of_ollama(request.turn_template, "template"), "template");
+  Json messages = Json::array();
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  messages.push_back({{"role", "user"}, {"content", request.prompt}});
+  text::RenderOptions options;
+  options.add_generation_prompt = true;
+  return chat.render_prompt(messages, options);
 }
 
 }  // namespace
@@ -64,7 +65,7 @@ AnswerRequest read_request(const Json& body, bool chat) {
   request.prompt = fields.string("prompt").value_or("");
   request.system = fields.string("system");
   request.raw = fields.boolean("raw").value_or(false);
-  request.context = token_ids(fields, "context");
+  if (const Json* context = fields.find("context")) request.context = token_ids(fields, "context", *context);
   unsupported(fields, "suffix", "this model does not support insert: it goes on with a text, it does not fill gaps", "leave suffix out");
   unsupported(fields, "images", "these models read text only", "leave images out");
   request.turn_template = fields.string("template", size_t{1} << 20).value_or("");
@@ -79,7 +80,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   if (request.raw) {
     prepared.request.prompt = raw_prompt(model, request.prompt, /*special=*/true);
   } else if (!request.turn_template.empty()) {
-    const text::RenderedPrompt turn = render_turn(request.turn_template, request.system.value_or(model.entry.system), request.prompt);
+    const text::RenderedPrompt turn = turn_of(request, request.system.value_or(model.entry.system));
     const bool begins = !model.files.bos_token.empty() && turn.text.starts_with(model.files.bos_token);
     prepared.request.prompt = model.files.tokenizer.encode(turn.text, {.add_special = !begins, .plain = turn.words});
     prepared.split.thinking = model.thinks;
@@ -96,8 +97,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   }
   if (!request.context.empty()) {
     std::vector<int32_t> ids = request.context;
-    for (const int32_t id : ids)
-      if (id >= model.files.tokenizer.vocab_size()) throw Error(ErrorCode::kInvalidInput, "context", fmt::format("token {} is not of this model", id), "send back what an answer of the same model held");
+    check_ids(model, ids, "context");
     const auto& turn = prepared.request.prompt;
     const bool again = !turn.empty() && turn.front() == model.files.tokenizer.bos() && ids.front() == turn.front();  // one begin token is enough
     ids.insert(ids.end(), turn.begin() + (again ? 1 : 0), turn.end());

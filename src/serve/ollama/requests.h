@@ -34,6 +34,9 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request);
 std::string model_name(const Fields& fields);
 std::optional<double> keep_alive_of(const Fields& fields);
 
+/// What /api/show says of a model; `verbose`: with the lists that GGUF files hold. Opens its files; throws what that throws.
+Json described(const ModelEntry& entry, bool verbose);
+
 void add_answer_routes(http::Router& router, Service& service);
 void add_model_routes(http::Router& router, Service& service);
 

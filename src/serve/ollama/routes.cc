@@ -42,26 +42,22 @@ void answer(Service& service, const Exchange& exchange, bool chat) {
 // The answers of /api/batch: lines in the order in which they end, each with the index of its request.
 class Batch {
  public:
-  Batch(Exchange exchange, size_t open) : exchange_(std::move(exchange)), open_(open) {}
+  Batch(Exchange exchange, size_t open) : stream_(std::move(exchange), Stream::Kind::kLines), open_(open) {}
   // False when nobody reads the answers any more.
   bool finish(size_t index, Json json) {
     Json line = {{"index", index}};
     line.update(json);
     const std::lock_guard lock(mutex_);
-    std::string text = dump(line) + "\n";
-    if (begun_) exchange_->write(std::move(text));
-    else exchange_->begin({200, "application/x-ndjson", std::move(text), {}});
-    begun_ = true;
-    if (--open_ == 0) exchange_->end();
-    return !exchange_->gone();
+    stream_.send(line);
+    if (--open_ == 0) stream_.end();
+    return !stream_.gone();
   }
-  bool gone() const { return exchange_->gone(); }
+  bool gone() const { return stream_.gone(); }
 
  private:
   std::mutex mutex_;
-  Exchange exchange_;
+  Stream stream_;
   size_t open_;
-  bool begun_ = false;
 };
 
 class BatchSink : public AnswerSink {
@@ -105,8 +101,8 @@ void batch(Service& service, const Exchange& exchange) {
       prepared.shape.load_seconds = lease->load_seconds();
       auto sink = std::make_shared<BatchSink>(answers, i, std::move(prepared.shape), (*lease)->files.tokenizer);
       open.push_back(service.answers.start(std::move(lease), std::move(prepared.request), prepared.split, std::move(sink)));
-    } catch (const Error& error) {
-      answers->finish(i, BatchSink::failed(error));  // the others are not hurt
+    } catch (...) {
+      answers->finish(i, BatchSink::failed(current_error()));  // the others are not hurt
     }
   }
   exchange->when_gone([open] {

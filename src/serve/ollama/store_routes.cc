@@ -1,7 +1,11 @@
 #include "serve/ollama/store_routes.h"
 
+#include <charconv>
+
 #include "recipes/create.h"
 #include "serve/api/errors.h"
+#include "serve/api/stream.h"
+#include "serve/ollama/blob_upload.h"
 #include "serve/ollama/requests.h"
 #include "store/digest.h"
 #include "store/transfer.h"
@@ -16,14 +20,7 @@ constexpr size_t kMaxWork = 8;
 // Progress as lines, or one answer at the end. An error before the first line has its status; later it is the last line.
 class Reply {
  public:
-  Reply(Exchange exchange, bool stream) : exchange_(std::move(exchange)), stream_(stream) {}
-  void line(const Json& json) {
-    if (!stream_) return;
-    std::string text = dump(json) + "\n";
-    if (begun_) exchange_->write(std::move(text));
-    else exchange_->begin({200, "application/x-ndjson", std::move(text), {}});
-    begun_ = true;
-  }
+  Reply(Exchange exchange, bool streams) : stream_(std::move(exchange), Stream::Kind::kLines), streams_(streams) {}
   void progress(const store::Progress& p) {
     const auto now = Clock::now();
     const bool same = p.status == last_ && p.completed < p.total;
@@ -33,22 +30,22 @@ class Reply {
     Json json = {{"status", p.status}};
     if (!p.digest.empty()) json["digest"] = p.digest;
     if (p.total > 0) json["total"] = p.total, json["completed"] = p.completed;
-    line(json);
+    if (streams_) stream_.send(json);
   }
   void success() {
-    if (!stream_) return exchange_->send(json_response({{"status", "success"}}));
-    line({{"status", "success"}});
-    exchange_->end();
+    if (!streams_) return stream_.exchange()->send(json_response({{"status", "success"}}));
+    stream_.send({{"status", "success"}});
+    stream_.end();
   }
   void failure(const Error& error) {
-    if (!begun_) return exchange_->send(error_response(exchange_->request(), error));
-    line(ollama_error(in_words(error)));
-    exchange_->end();
+    if (!stream_.begun()) return stream_.exchange()->send(error_response(stream_.exchange()->request(), error));
+    stream_.send(ollama_error(in_words(error)));
+    stream_.end();
   }
 
  private:
-  Exchange exchange_;
-  bool stream_, begun_ = false;
+  Stream stream_;
+  bool streams_;
   std::string last_;
   Clock::time_point sent_;
 };
@@ -59,10 +56,8 @@ void run(StoreWork& work, const Exchange& exchange, bool stream, std::function<v
     try {
       task({[&](const store::Progress& p) { reply.progress(p); }, [&] { return work.stopping() || exchange->gone(); }});
       reply.success();
-    } catch (const Error& error) {
-      reply.failure(error);
-    } catch (const std::exception& error) {
-      reply.failure(Error(ErrorCode::kInternal, "store", error.what()));
+    } catch (...) {
+      reply.failure(current_error());
     }
   });
 }
@@ -82,15 +77,19 @@ void transfer(StoreWork& work, const Exchange& exchange, bool pull) {
   });
 }
 
+std::string blob_file(const std::string& digest, const char* name) {
+  const fs::path path = store::Library().own().blob_path(digest);
+  if (!fs::exists(path)) throw Error(ErrorCode::kNotFound, name, fmt::format("there is no blob {}", digest), "send it first: POST /api/blobs/DIGEST");
+  return path.string();
+}
+
 // "files" and "adapters": {"file name": "sha256:…"} of blobs that were sent before; one each.
 std::string blob_of(const Fields& fields, const char* name) {
   const Json* files = fields.object(name);
   if (!files || files->empty()) return {};
   const Json& digest = files->begin().value();
   if (files->size() != 1 || !digest.is_string()) throw Error(ErrorCode::kUnsupported, name, "expected one GGUF file", "send it as {\"model.gguf\": \"sha256:…\"}");
-  const fs::path path = store::Library().own().blob_path(digest.get<std::string>());
-  if (!fs::exists(path)) throw Error(ErrorCode::kNotFound, name, fmt::format("there is no blob {}", digest.get<std::string>()), "send it first: POST /api/blobs/DIGEST");
-  return path.string();
+  return blob_file(digest.get<std::string>(), name);
 }
 
 // {"model", "from" or "files", "adapters", "template", "system", "parameters", "messages", "license", "quantize"}, or a "modelfile".
@@ -102,8 +101,11 @@ void create(StoreWork& work, const Exchange& exchange) {
   if (const auto text = fields.string("modelfile", size_t{4} << 20)) options.file = store::parse_modelfile(*text, "modelfile");
   if (const auto from = fields.string("from", 4096)) options.file.from = *from;
   // Paths of this machine are not for clients: FROM is a name, or a blob that was sent.
-  if (!options.file.from.empty()) options.file.from = store::parse_name(options.file.from).full();
-  if (!options.file.adapters.empty()) throw Error(ErrorCode::kInvalidInput, "modelfile", "ADAPTER names a path of this machine", "send the file, and name it in adapters");
+  if (options.file.from.starts_with('@')) options.file.from = blob_file(options.file.from.substr(1), "modelfile");  // as older clients write it
+  else if (!options.file.from.empty()) options.file.from = store::parse_name(options.file.from).full();
+  for (std::string& adapter : options.file.adapters)
+    if (adapter.starts_with('@')) adapter = blob_file(adapter.substr(1), "modelfile");
+    else throw Error(ErrorCode::kInvalidInput, "modelfile", "ADAPTER names a path of this machine", "send the file, and name it in adapters");
   if (const std::string blob = blob_of(fields, "files"); !blob.empty()) options.file.from = blob;
   if (options.file.from.empty()) throw Error(ErrorCode::kInvalidInput, "from", "neither from nor files was given", "name a model of the store");
   if (const std::string blob = blob_of(fields, "adapters"); !blob.empty()) options.file.adapters = {blob};
@@ -134,10 +136,8 @@ void run_quietly(StoreWork& work, const Exchange& exchange, std::function<void()
     try {
       task();
       exchange->send({status, "text/plain; charset=utf-8", "", {}});
-    } catch (const Error& error) {
-      exchange->send(error_response(exchange->request(), error));
-    } catch (const std::exception& error) {
-      exchange->send(error_response(exchange->request(), Error(ErrorCode::kInternal, "store", error.what())));
+    } catch (...) {
+      exchange->send(error_response(exchange->request(), current_error()));
     }
   });
 }
@@ -164,27 +164,39 @@ void remove(Service& service, StoreWork& work, const Exchange& exchange) {
   });
 }
 
-std::string digest_in(const Exchange& exchange) {
-  const std::string digest = exchange->request().path.substr(std::string_view("/api/blobs/").size());
+// The last part of /api/blobs/DIGEST; some clients write "sha256:" twice.
+std::string_view digest_in(const http::Request& request) {
+  std::string_view digest = std::string_view(request.path).substr(std::string_view("/api/blobs/").size());
+  if (digest.starts_with("sha256:sha256:")) digest.remove_prefix(std::string_view("sha256:").size());
+  return digest;
+}
+
+std::string checked_digest(const Exchange& exchange) {
+  const std::string digest(digest_in(exchange->request()));
   if (!store::is_digest(digest)) throw Error(ErrorCode::kInvalidInput, "digest", "expected sha256: and 64 hexadecimal digits");
   return digest;
 }
 
 void has_blob(const Exchange& exchange) {
-  const std::string digest = digest_in(exchange);
+  const std::string digest = checked_digest(exchange);
   std::error_code error;
   if (!fs::is_regular_file(store::Library().own().blob_path(digest), error)) throw Error(ErrorCode::kNotFound, "digest", fmt::format("there is no blob {}", digest));
   exchange->send({200, "text/plain; charset=utf-8", "", {}});
 }
 
 void add_blob(StoreWork& work, const Exchange& exchange) {
-  const std::string digest = digest_in(exchange);
-  run_quietly(work, exchange, [exchange, digest] {
-    if (store::digest_of(exchange->request().body) != digest) throw Error(ErrorCode::kInvalidInput, "digest", "the body has another digest", "send the file unchanged");
-    store::Library library;
-    const store::WriteLease lease = library.own().lease();
-    library.own().add(lease, store::media::kModel, exchange->request().body);
-  }, /*status=*/201);
+  const auto upload = std::dynamic_pointer_cast<BlobUpload>(exchange->request().sink);
+  HONE_CHECK(upload, "blobs are sent into an upload");
+  if (upload->failure()) throw *upload->failure();
+  run_quietly(work, exchange, [upload] { upload->finish(); }, /*status=*/201);
+}
+
+// What Content-Length says; the transport has checked that it is a number, or that there is none.
+uint64_t announced(const http::Request& request) {
+  const std::string_view text = request.header("content-length");
+  uint64_t bytes = 0;
+  std::from_chars(text.data(), text.data() + text.size(), bytes);
+  return bytes;
 }
 
 }  // namespace
@@ -202,11 +214,20 @@ void StoreWork::start(std::function<void()> work) {
   if (stopping_) throw Error(ErrorCode::kBusy, "server", "the server is stopping", "try again later");
   if (running_.size() >= kMaxWork) throw Error(ErrorCode::kBusy, "store", fmt::format("{} changes of the store are going on", running_.size()), "try again later");
   Running& one = running_.emplace_back();
-  one.thread = std::thread([&one, work = std::move(work)]() mutable {
-    work();
-    work = nullptr;  // lets go of the exchange
-    one.done = true;
-  });
+  try {
+    one.thread = std::thread([&one, work = std::move(work)]() mutable {
+      try {
+        work();
+      } catch (...) {
+        // It answers for itself; where even that failed, the exchange ends the connection.
+      }
+      work = nullptr;  // lets go of the exchange
+      one.done = true;
+    });
+  } catch (const std::system_error& error) {
+    running_.pop_back();
+    throw Error(ErrorCode::kBusy, "store", fmt::format("no further thread can be started: {}", error.code().message()), "try again later");
+  }
 }
 
 void StoreWork::finish() {
@@ -224,7 +245,10 @@ void add_store_routes(http::Router& router, Service& service, StoreWork& work) {
   add("POST", "/api/copy", [&work](const Exchange& exchange) { copy(work, exchange); });
   add("DELETE", "/api/delete", [&service, &work](const Exchange& exchange) { remove(service, work, exchange); });
   add("GET", "/api/blobs/*", has_blob);
-  add("POST", "/api/blobs/*", [&work](const Exchange& exchange) { add_blob(work, exchange); });
+  add_route(router, "POST", "/api/blobs/*", http::Role::kAdmin, [&work](const Exchange& exchange) { add_blob(work, exchange); },
+            [limit = service.max_blob_bytes, open = std::make_shared<std::atomic<int>>(0)](const http::Request& request) {
+              return std::make_shared<BlobUpload>(std::string(digest_in(request)), announced(request), limit, open);
+            });
 }
 
 }  // namespace hone::serve::ollama

@@ -52,7 +52,7 @@ bool Group::on_token(size_t index, const infer::TokenEvent& token, const Part& p
   Choice& choice = choices_[index];
   if (shape_.logprobs && (!token.of_prompt || shape_.echo)) add_logprob(choice, token);
   take(choice, part);
-  return shape_.stream ? send_pending(index, /*last=*/false) : !exchange_->gone();
+  return shape_.stream ? send_pending(index, /*last=*/false) : !stream_.gone();
 }
 
 void Group::on_end(size_t index, bool first_of_prompt, const Part& rest, const infer::Outcome& outcome) {
@@ -76,17 +76,17 @@ void Group::on_end(size_t index, bool first_of_prompt, const Part& rest, const i
     Json json = {{"id", shape_.id}, {"object", shape_.chat ? "chat.completion" : "text_completion"}, {"created", shape_.created}, {"model", shape_.model},
                  {"choices", Json::array()}, {"usage", usage()}};
     for (size_t i = 0; i < choices_.size(); ++i) json["choices"].push_back(whole(i));
-    exchange_->send(json_response(json));
+    stream_.exchange()->send(json_response(json));
     return;
   }
   if (shape_.include_usage) {
     Json json = chunk();
     json["choices"] = Json::array();
     json["usage"] = usage();
-    send_event(json);
+    stream_.send(json);
   }
-  exchange_->write("data: [DONE]\n\n");
-  exchange_->end();
+  stream_.write("data: [DONE]\n\n");
+  stream_.end();
 }
 
 void Group::fail(const Error& error) {
@@ -96,12 +96,9 @@ void Group::fail(const Error& error) {
 
 void Group::fail_locked(const Error& error) {
   over_ = true;
-  if (!begun_) {
-    exchange_->send(error_response(exchange_->request(), error));
-    return;
-  }
-  send_event(openai_error(error));
-  exchange_->end();
+  if (!stream_.begun()) return stream_.exchange()->send(error_response(stream_.exchange()->request(), error));
+  stream_.send(openai_error(error));
+  stream_.end();
 }
 
 Json Group::usage() const {
@@ -157,7 +154,7 @@ bool Group::send_pending(size_t index, bool last) {
     one["finish_reason"] = finish.empty() ? Json() : Json(finish);
     json["choices"] = Json::array({std::move(one)});
     if (shape_.include_usage) json["usage"] = nullptr;
-    return send_event(json);
+    return stream_.send(json);
   };
   bool read = true;
   if (shape_.chat && !choice.begun) {
@@ -179,17 +176,7 @@ bool Group::send_pending(size_t index, bool last) {
     read = send(std::move(delta), "") && read;
   }
   if (last) read = send(shape_.chat ? Json::object() : Json(""), choice.finish) && read;
-  return read && !exchange_->gone();
-}
-
-bool Group::send_event(const Json& json) {
-  std::string event = "data: " + dump(json) + "\n\n";
-  if (!begun_) {
-    begun_ = true;
-    exchange_->begin({200, "text/event-stream; charset=utf-8", std::move(event), {{"Cache-Control", "no-cache"}}});
-    return !exchange_->gone();
-  }
-  return exchange_->write(std::move(event));
+  return read && !stream_.gone();
 }
 
 }  // namespace hone::serve::openai

@@ -3,7 +3,7 @@
 
 #include <mutex>
 
-#include "serve/api/service.h"
+#include "serve/api/stream.h"
 
 namespace hone::serve::openai {
 
@@ -21,7 +21,7 @@ struct GroupShape {
 class Group : public std::enable_shared_from_this<Group> {
  public:
   Group(Exchange exchange, GroupShape shape, const text::Tokenizer& tokenizer, size_t choices)
-      : exchange_(std::move(exchange)), shape_(std::move(shape)), tokenizer_(tokenizer), choices_(choices), open_(choices) {}
+      : stream_(std::move(exchange), Stream::Kind::kEvents), shape_(std::move(shape)), tokenizer_(tokenizer), choices_(choices), open_(choices) {}
 
   /// The sink of one choice. `first_of_prompt`: its prompt counts in the usage (once per prompt, whatever n).
   std::shared_ptr<AnswerSink> sink(size_t index, bool first_of_prompt);
@@ -45,17 +45,16 @@ class Group : public std::enable_shared_from_this<Group> {
   Json whole(size_t index);
   Json tool_calls(Choice& choice, bool streamed);
   bool send_pending(size_t index, bool last);
-  bool send_event(const Json& json);
   Json usage() const;
   void fail_locked(const Error& error);
 
   std::mutex mutex_;
-  Exchange exchange_;
+  Stream stream_;
   const GroupShape shape_;
   const text::Tokenizer& tokenizer_;
   std::vector<Choice> choices_;
   size_t open_;
-  bool begun_ = false, over_ = false;
+  bool over_ = false;
   int64_t prompt_tokens_ = 0, reused_tokens_ = 0, answer_tokens_ = 0;
 };
 

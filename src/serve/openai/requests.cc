@@ -5,20 +5,10 @@
 namespace hone::serve::openai {
 namespace {
 
-constexpr size_t kMaxMessages = 4096, kMaxTools = 128, kMaxPrompts = 128, kMaxIds = size_t{1} << 20;
+constexpr size_t kMaxMessages = 4096, kMaxTools = 128, kMaxPrompts = 128;
 constexpr int64_t kMaxChoices = 16;
 
 bool is_ids(const Json& list) { return !list.empty() && list[0].is_number(); }
-
-std::vector<int32_t> ids_of(const Fields& fields, const char* name, const Json& list) {
-  if (list.size() > kMaxIds) fields.refuse(name, fmt::format("at most {} token ids", kMaxIds));
-  std::vector<int32_t> ids;
-  for (const Json& id : list) {
-    if (!id.is_number_integer() || id < 0 || id > INT32_MAX) fields.refuse(name, "token ids");
-    ids.push_back(id.get<int32_t>());
-  }
-  return ids;
-}
 
 // tool_choice: "none" hides the tools, "auto" is what happens anyway.
 bool tools_wanted(const Fields& fields) {
@@ -51,11 +41,11 @@ std::vector<TextInput> read_inputs(const Fields& fields, const char* name, size_
   if (!value) throw Error(ErrorCode::kInvalidInput, fields.path(name), "expected a text, or a list of texts");
   if (value->is_string()) return {{value->get<std::string>(), {}, false}};
   if (!value->is_array() || value->empty()) fields.refuse(name, "a text, or a list of texts or token ids");
-  if (is_ids(*value)) return {{"", ids_of(fields, name, *value), true}};
+  if (is_ids(*value)) return {{"", token_ids(fields, name, *value), true}};
   std::vector<TextInput> inputs;
   for (const Json& item : *fields.array(name, max)) {
     if (item.is_string()) inputs.push_back({item.get<std::string>(), {}, false});
-    else if (item.is_array() && is_ids(item)) inputs.push_back({"", ids_of(fields, name, item), true});
+    else if (item.is_array() && is_ids(item)) inputs.push_back({"", token_ids(fields, name, item), true});
     else fields.refuse(name, "a text, or a list of texts or token ids");
   }
   return inputs;
@@ -63,8 +53,7 @@ std::vector<TextInput> read_inputs(const Fields& fields, const char* name, size_
 
 std::vector<int32_t> tokens_of(const Resident& model, const TextInput& input, bool special, const char* name) {
   if (!input.is_ids) return raw_prompt(model, input.text, special);
-  for (const int32_t id : input.ids)
-    if (id >= model.files.tokenizer.vocab_size()) throw Error(ErrorCode::kInvalidInput, name, fmt::format("the model has no token {}", id), fmt::format("ids go up to {}", model.files.tokenizer.vocab_size() - 1));
+  check_ids(model, input.ids, name);
   return input.ids;
 }
 

@@ -73,8 +73,8 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
       one.prompt_logprobs = request.logprobs && request.echo;
       open.push_back(service.answers.start(lease, std::move(one), prompts[i / n].split, group->sink(i, i % n == 0)));
     }
-  } catch (const Error& error) {
-    group->fail(error);
+  } catch (...) {
+    group->fail(current_error());
     return cancel(open);
   }
   exchange->when_gone([open, cancel] { cancel(open); });
@@ -96,19 +96,22 @@ void embeddings(Service& service, const Exchange& exchange) {
   const std::string format = fields.string("encoding_format", 32).value_or("float");
   if (format != "float" && format != "base64") fields.refuse("encoding_format", "float or base64");
   const auto dimensions = fields.integer("dimensions", 1, INT32_MAX);
-  const ModelPool::Lease lease = service.pool.acquire(name, std::nullopt);
+  const auto lease = std::make_shared<ModelPool::Lease>(service.pool.acquire(name, std::nullopt));
   std::vector<std::vector<int32_t>> ids;
   int64_t tokens = 0;
   for (const TextInput& input : inputs) {
-    ids.push_back(tokens_of(*lease, input, /*special=*/false, "input"));
+    ids.push_back(tokens_of(**lease, input, /*special=*/false, "input"));
     tokens += static_cast<int64_t>(ids.back().size());
   }
-  Json data = Json::array();
-  for (auto& vector : embed(*lease, ids)) {
-    if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
-    data.push_back({{"object", "embedding"}, {"index", data.size()}, {"embedding", format == "base64" ? Json(base64_of(vector)) : Json(vector)}});
-  }
-  exchange->send(json_response({{"object", "list"}, {"data", std::move(data)}, {"model", name}, {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}}));
+  embed(lease, std::move(ids), [exchange] { return exchange->gone(); }, [=](Vectors vectors, const std::optional<Error>& failure) {
+    if (failure) return exchange->send(error_response(exchange->request(), *failure));
+    Json data = Json::array();
+    for (auto& vector : vectors) {
+      if (dimensions && *dimensions < static_cast<int64_t>(vector.size())) shorten(vector, static_cast<size_t>(*dimensions));
+      data.push_back({{"object", "embedding"}, {"index", data.size()}, {"embedding", format == "base64" ? Json(base64_of(vector)) : Json(vector)}});
+    }
+    exchange->send(json_response({{"object", "list"}, {"data", std::move(data)}, {"model", name}, {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}}));
+  });
 }
 
 Json model_json(const ModelEntry& entry) { return {{"id", entry.name}, {"object", "model"}, {"created", entry.modified}, {"owned_by", "hone"}}; }
