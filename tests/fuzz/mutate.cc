@@ -133,7 +133,7 @@ class Mutator {
 
   void change(std::string& text) {
     const size_t at = place(text, 1);
-    switch (text.empty() ? 4 : below(14)) {
+    switch (text.empty() ? 4 : below(16)) {
       case 0: text[at] = static_cast<char>(text[at] ^ (1 << below(8))); break;
       case 1: text[at] = static_cast<char>(below(256)); break;
       case 2: {  // a little-endian integer
@@ -152,8 +152,19 @@ class Mutator {
       case 10: repeat(text, at); break;
       case 11: text.insert(place(text), text.substr(at, length(text, at))); break;
       case 12: nest(text, at); break;
+      case 13:
+      case 14: line(text, at); break;
       default: text.replace(at, std::min(text.size() - at, size_t{1} + below(4)), std::string(1 + below(4), static_cast<char>(below(256)))); break;
     }
+  }
+  // A line gone, twice, or elsewhere.
+  void line(std::string& text, size_t at) {
+    const auto start_of = [&](size_t place) { return place == 0 ? size_t{0} : text.rfind('\n', place - 1) + 1; };
+    const size_t begin = start_of(at), end = std::min(text.find('\n', at), text.size() - 1) + 1;
+    const std::string whole = text.substr(begin, end - begin);
+    const uint64_t how = below(3);
+    if (how != 1) text.erase(begin, end - begin);
+    if (how != 0) text.insert(start_of(place(text)), whole);
   }
   // Replaces the first number after `at`.
   void number(std::string& text, size_t at) {

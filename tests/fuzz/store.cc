@@ -34,14 +34,17 @@ void modelfile(std::string_view text) {
        "a Modelfile can be written and read again");
 }
 
+void manifest(std::string_view text) {
+  const store::Manifest read = store::parse_manifest(text, "manifest"), again = store::parse_manifest(store::to_json(read), "manifest");
+  hold(read.size() == again.size() && read.blobs().size() == again.blobs().size(), "a manifest can be written and read again");
+}
+
 void run(const uint8_t* data, size_t size) {
   const std::string_view text = text_of(data, size);
+  const bool taken = part([&] { modelfile(text); });
   part([&] { names(text); });
-  part([&] { modelfile(text); });
   part([&] { store::parse_facts(text, "config"); });
-  const store::Manifest manifest = store::parse_manifest(text, "manifest");
-  const store::Manifest again = store::parse_manifest(store::to_json(manifest), "manifest");
-  hold(manifest.size() == again.size() && manifest.blobs().size() == again.blobs().size(), "a manifest can be written and read again");
+  if (!part([&] { manifest(text); }) && !taken) throw Error(ErrorCode::kInvalidInput, "input", "is neither a Modelfile nor a manifest");
 }
 
 const Registered registered({"store", run, 2000,

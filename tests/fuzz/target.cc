@@ -35,11 +35,13 @@ bool examine(const Target& target, std::string_view bytes) {
   }
 }
 
-void part(const std::function<void()>& work) {
+bool part(const std::function<void()>& work) {
   try {
     work();
+    return true;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInternal) throw;
+    return false;
   }
 }
 

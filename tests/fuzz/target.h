@@ -31,8 +31,8 @@ const std::vector<Target>& targets();
 /// is a bug, and passes through.
 bool examine(const Target& target, std::string_view bytes);
 
-/// Runs one part of a target, whose refusal does not end the others.
-void part(const std::function<void()>& work);
+/// Runs one part of a target, whose refusal does not end the others. True: taken.
+bool part(const std::function<void()>& work);
 /// A property that must hold of every input; throws std::logic_error.
 void hold(bool condition, const char* property);
 
