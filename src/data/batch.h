@@ -46,6 +46,10 @@ struct MicroBatch {
   void append(const Sample& sample);
 };
 
+/// The same segments in passes, in order: each holds as many whole segments as have at most `tokens` tokens together, or one that has
+/// more. `rows` is not kept.
+std::vector<MicroBatch> cut(MicroBatch batch, int64_t tokens);
+
 /// One optimizer step. The loss of the step is Σ over micro-batches of Σ −log p(label), divided by `supervised`.
 struct StepBatch {
   std::vector<MicroBatch> micro_batches;  // gradient_accumulation of them; fewer in the last step of an epoch
