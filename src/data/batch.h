@@ -29,8 +29,8 @@ struct Sample {
   int64_t supervised() const;
 };
 
-/// What one forward and backward pass takes. Segment s is positions [segment_begin[s], segment_begin[s + 1]) and is one
-/// sample; nothing may attend across segments.
+/// Samples that are taken together: one forward and backward pass, or a few (cut). Segment s is positions [segment_begin[s],
+/// segment_begin[s + 1]) and is one sample; nothing may attend across segments.
 struct MicroBatch {
   std::vector<int32_t> ids;            // (T)
   std::vector<int32_t> labels;         // (T) the next token of the same segment where supervised, else kNoLabel
