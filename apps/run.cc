@@ -99,6 +99,7 @@ void add_run(CLI::App& app, Action& action) {
       infer::check(a->generate.sampler);
       models::LoadOptions load;
       load.activation = a->f32 ? DType::kF32 : DType::kBF16;
+      load.panels = true;
       const auto tuned = a->adapter.empty() ? std::filesystem::path() : recipes::tuned_folder(a->adapter);
       infer::EngineOptions options;
       options.max_batch = 1;

@@ -24,6 +24,7 @@ struct Matrix {
   int64_t row_stride = 0;  // bytes from one row to the next; 0 means dense. NF4 must be dense.
   const quant::Nf4State* nf4 = nullptr;
   const float* row_scale = nullptr;  // I8: (rows)
+  bool panels = false;  // its rows lie in panels (quant/panels.h); row_stride is 0
 };
 
 /// One product alpha · op(A) · op(B), op(A) is (M,K), op(B) is (K,N). A is F32 or BF16; B may be quantised.
@@ -112,7 +113,7 @@ struct CachedAttention {
 
 struct KernelTable {
   Isa isa;
-  bool has_int8;  // Precision::kInt8 multiplies bytes
+  bool has_int8;  // Precision::kInt8 multiplies bytes, and weights in panels are faster in generation (any table reads them)
 
   /// See Gemm. Several calls of one height and precision whose results
   /// do not depend on each other go as one: an A that they share as their first product is packed once. count ≤ kMaxProducts.

@@ -27,6 +27,7 @@ enum class BaseFormat {
 struct LoadOptions {
   DType activation = DType::kBF16;  // F32 or BF16
   BaseFormat base = BaseFormat::kAsStored;
+  bool panels = false;              // for generation: blocks as stored are laid out in panels (quant/panels.h), where that is faster
   bool train_all = false;           // full fine-tuning: every weight becomes an F32 parameter
   int64_t max_positions = 0;        // rotary angles to prepare; 0: the config's context length, at most 32768
 };

@@ -7,6 +7,7 @@
 #include "quant/codec.h"
 #include "quant/int8.h"
 #include "quant/nf4.h"
+#include "quant/panels.h"
 
 namespace hone::models {
 namespace {
@@ -49,18 +50,35 @@ Tensor int8_quantized(const Tensor& weight) {
   return Tensor::int8(weight.shape(), codes, scales);
 }
 
+// The same blocks in panels; others as they are.
+Tensor in_panels(const Tensor& weight) {
+  if (weight.shape().rank() != 2 || weight.in_panels() || !quant::has_panels(weight.dtype(), weight.size(1))) return weight;
+  const DType type = weight.dtype();
+  const int64_t rows = weight.size(0), cols = weight.size(1), panels = (rows + quant::kPanelRows - 1) / quant::kPanelRows, bytes = quant::panel_bytes(type, cols);
+  auto codes = Storage::allocate(static_cast<size_t>(panels * bytes));
+  ThreadPool::global().ranges(panels, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t row = p * quant::kPanelRows;
+      quant::to_panel(type, weight.data<std::byte>() + row * row_bytes(type, cols), std::min(quant::kPanelRows, rows - row), cols, codes->data() + p * bytes);
+    }
+  });
+  return Tensor::panels(weight.shape(), type, std::move(codes));
+}
+
 }  // namespace
 
 class CausalLm::Loader {
  public:
-  Loader(const ModelSource& source, const LoadOptions& options) : source_(source), options_(options), config_(source.config()) {}
+  Loader(const ModelSource& source, const LoadOptions& options)
+      : source_(source), options_(options), config_(source.config()),
+        in_panels_(options.panels && !options.train_all && options.activation == DType::kBF16 && kernels::kernels().has_int8) {}
 
   CausalLm load() {
     model_.config_ = config_;
     model_.activation_ = options_.activation;
     const bool bytes = options_.base == BaseFormat::kInt8 && !options_.train_all, own_head = !config_.tied_head && source_.has("lm_head.weight");
     model_.embedding_ = bytes && !own_head ? matrix("model.embed_tokens.weight") : table("model.embed_tokens.weight");
-    const bool copied = options_.base != BaseFormat::kAsStored || options_.train_all;
+    const bool copied = options_.base != BaseFormat::kAsStored || options_.train_all || in_panels_;
     for (int64_t layer = 0; layer < config_.layers; ++layer) {
       model_.blocks_.push_back(block(layer));
       if (copied) source_.drop_pages();  // so that the peak holds one block of the file, not all of it
@@ -105,7 +123,7 @@ class CausalLm::Loader {
       case BaseFormat::kInt8:
       case BaseFormat::kNF4: break;
     }
-    return own(stored, name, true);
+    return own(in_panels_ ? in_panels(stored) : stored, name, true);
   }
 
   Variable matrix(const std::string& name) {
@@ -216,6 +234,7 @@ class CausalLm::Loader {
   const ModelSource& source_;
   const LoadOptions& options_;
   const ModelConfig& config_;
+  const bool in_panels_;
   CausalLm model_;
   uint32_t next_ordinal_ = 0;
 };

@@ -47,7 +47,7 @@ inline kernels::Precision precision_of(DType activation, const Tensor& weight) {
 /// (rows, cols) of any tensor: the last axis, and everything before it.
 inline kernels::Matrix matrix(const Tensor& t) {
   const int64_t cols = t.shape()[-1];
-  return {t.raw(), t.dtype(), cols ? t.elements() / cols : 0, cols, 0, t.nf4_state(), t.row_scales()};
+  return {t.raw(), t.dtype(), cols ? t.elements() / cols : 0, cols, 0, t.nf4_state(), t.row_scales(), t.in_panels()};
 }
 
 /// Throws (a bug, not bad input) unless t is an activation of `cols` columns.

@@ -69,7 +69,7 @@ BenchInferResult bench_infer(const BenchInferOptions& o) {
   constexpr int64_t kDecodePrompt = 128;
   const auto start = Clock::now();
   const ModelFiles files = open_model(o.model, "");
-  const auto model = std::make_shared<models::CausalLm>(load_tuned(files, {}, {}));
+  const auto model = std::make_shared<models::CausalLm>(load_tuned(files, {.panels = true}, {}));
   BenchInferResult r;
   r.load_seconds = seconds_since(start);
   r.model = o.model;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "quant/panels.h"
+
 namespace hone {
 
 Shape::Shape(std::initializer_list<int64_t> sizes) {
@@ -43,6 +45,10 @@ size_t storage_bytes(const Shape& shape, DType type) {
   if (type == DType::kNF4) return static_cast<size_t>((shape.elements() + 1) / 2);
   const int64_t cols = shape.rank() ? shape[-1] : 1;
   return static_cast<size_t>(shape.elements() / cols * row_bytes(type, cols));
+}
+
+size_t panels_bytes(const Shape& shape, DType type) {
+  return static_cast<size_t>((shape[0] + quant::kPanelRows - 1) / quant::kPanelRows * quant::panel_bytes(type, shape[1]));
 }
 }  // namespace
 
@@ -107,7 +113,17 @@ Tensor Tensor::int8(Shape shape, std::shared_ptr<Storage> codes, std::shared_ptr
   return t;
 }
 
-size_t Tensor::bytes() const { return storage_bytes(shape_, type_); }
+Tensor Tensor::panels(Shape shape, DType type, std::shared_ptr<Storage> codes) {
+  HONE_CHECK(shape.rank() == 2 && quant::has_panels(type, shape[1]) && codes && codes->bytes() >= panels_bytes(shape, type), "no panels of {} {}", name(type), shape.str());
+  Tensor t;
+  t.shape_ = shape;
+  t.type_ = type;
+  t.storage_ = std::move(codes);
+  t.panels_ = true;
+  return t;
+}
+
+size_t Tensor::bytes() const { return panels_ ? panels_bytes(shape_, type_) : storage_bytes(shape_, type_); }
 
 void* Tensor::raw_mutable() const {
   HONE_CHECK(storage_ && storage_->writable(), "write to a read-only or undefined tensor");
@@ -125,7 +141,7 @@ Tensor Tensor::reshape(Shape shape) const {
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
   HONE_CHECK(shape_.rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], "rows [{}, {}) of {}", begin, end,
              shape_.str());
-  HONE_CHECK(type_ != DType::kNF4 && type_ != DType::kI8, "row views of {} are not supported", name(type_));
+  HONE_CHECK(type_ != DType::kNF4 && type_ != DType::kI8 && !panels_, "row views of {} are not supported", name(type_));
   const size_t stride = shape_[0] ? bytes() / static_cast<size_t>(shape_[0]) : 0;
   Tensor t = *this;
   t.offset_ += stride * static_cast<size_t>(begin);

@@ -81,6 +81,9 @@ class Tensor {
   /// A matrix of signed bytes and the F32 scale of each of its rows.
   static Tensor int8(Shape shape, std::shared_ptr<Storage> codes, std::shared_ptr<Storage> row_scales);
 
+  /// A matrix of GGUF blocks in panels (quant/panels.h), which the codes hold.
+  static Tensor panels(Shape shape, DType type, std::shared_ptr<Storage> codes);
+
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
   int64_t size(int axis) const { return shape_[axis]; }
@@ -91,6 +94,7 @@ class Tensor {
   const quant::Nf4State* nf4_state() const { return nf4_.get(); }
   /// One per row of an int8 matrix, else null.
   const float* row_scales() const { return row_scales_ ? reinterpret_cast<const float*>(row_scales_->data()) : nullptr; }
+  bool in_panels() const { return panels_; }
   long owners() const { return storage_.use_count(); }
   bool writable() const { return storage_ && storage_->writable(); }
 
@@ -114,6 +118,7 @@ class Tensor {
   size_t offset_ = 0;
   Shape shape_;
   DType type_ = DType::kF32;
+  bool panels_ = false;
 };
 
 }  // namespace hone

@@ -72,6 +72,40 @@ TEST(Gemm, RowsOfGenerationWithEveryWeightType) {
         }
 }
 
+// Weights in panels give what the same weights in rows give: in generation, in tiles (any part of the panels), and row by row.
+TEST(Gemm, WeightsInPanels) {
+  for (const Isa isa : available_isas())
+    for (const DType type : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K})
+      for (const auto& [m, n, k] : {Case{1, 64, 256}, Case{2, 33, 512}, Case{23, 97, 768}, Case{16, 16, 256}, Case{70, 600, 1280}, Case{13, 40, 320}})
+        for (const DType a_type : {DType::kBF16, DType::kF32}) {
+          if (!quant::has_panels(type, k) || (isa == Isa::kScalar && m * n > 4000)) continue;
+          SCOPED_TRACE(fmt::format("{} {} {} ({}, {}, {})", name(isa), name(a_type), name(type), m, n, k));
+          const Owned a = random_matrix(a_type, m, k, 1), rows = random_matrix(type, n, k, 2), panels = in_panels(rows), low = random_matrix(a_type, m, 9, 3), high = random_matrix(DType::kF32, n, 9, 4);
+          for (const Precision precision : {Precision::kRows, Precision::kBF16, Precision::kF32}) {
+            Gemm g;
+            g.m = m;
+            g.n = n;
+            g.count = 2;
+            g.products[0] = {of(a), false, of(panels), true, 1};
+            g.products[1] = {of(low), false, of(high), true, 2};
+            g.precision = precision;
+            const std::vector<float> found = run(kernels(isa), g);
+            if (precision == Precision::kRows) {
+              Gemm alone = g;
+              alone.m = 1;
+              for (Product* p : {&alone.products[0], &alone.products[1]}) p->a.rows = 1;
+              EXPECT_EQ(run(kernels(isa), alone), std::vector<float>(found.begin(), found.begin() + n));
+            }
+            g.products[0].b = of(rows);
+            expect_close(found, run(kernels(isa), g), isa == Isa::kScalar || precision != Precision::kRows || a_type == DType::kF32 || kernels(isa).has_int8 ? 3e-6f : 6e-5f);
+          }
+          std::vector<float> values(static_cast<size_t>(n * k)), expected(values.size());
+          kernels(isa).decode(of(panels), values.data(), DType::kF32, pool());
+          kernels(isa).decode(of(rows), expected.data(), DType::kF32, pool());
+          expect_close(values, expected, 1e-6f);
+        }
+}
+
 // A diverged model must not answer as if nothing had happened, nor spoil what is beside it.
 TEST(Gemm, RowsOfGenerationShowWhatIsNotFinite) {
   for (const Isa isa : fast_isas())

@@ -13,6 +13,7 @@
 #include "kernels/table.h"
 #include "quant/bf16.h"
 #include "quant/nf4.h"
+#include "quant/panels.h"
 
 namespace hone::kernels {
 
@@ -80,6 +81,21 @@ inline Matrix of(const Owned& m) {
   Matrix copy = m.matrix;
   if (copy.type == DType::kNF4) copy.nf4 = &m.nf4;
   return copy;
+}
+
+// The same rows in panels.
+inline Owned in_panels(const Owned& rows) {
+  const Matrix& m = rows.matrix;
+  const int64_t each = quant::panel_bytes(m.type, m.cols), panels = (m.rows + quant::kPanelRows - 1) / quant::kPanelRows;
+  Owned out;
+  out.bytes.resize(static_cast<size_t>(panels * each));
+  for (int64_t p = 0; p < panels; ++p)
+    quant::to_panel(m.type, static_cast<const unsigned char*>(m.data) + p * quant::kPanelRows * row_bytes(m.type, m.cols), std::min(quant::kPanelRows, m.rows - p * quant::kPanelRows), m.cols,
+                    out.bytes.data() + p * each);
+  out.matrix = m;
+  out.matrix.data = out.bytes.data();
+  out.matrix.panels = true;
+  return out;
 }
 
 // |a − b| ≤ bound · scale, where scale is the reference's largest magnitude.

@@ -9,6 +9,7 @@
 #include "quant/blocks.h"
 #include "quant/codec.h"
 #include "quant/nf4.h"
+#include "quant/panels.h"
 
 namespace hone::kernels {
 namespace {

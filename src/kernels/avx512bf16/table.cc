@@ -4,11 +4,14 @@
 
 #include <immintrin.h>
 
+#include <utility>
+
 #include "kernels/scratch.h"
 #include "quant/bf16.h"
 #include "quant/blocks.h"
 #include "quant/codec.h"
 #include "quant/nf4.h"
+#include "quant/panels.h"
 #define HONE_SIMD_BF16
 #define HONE_SIMD_INT8
 
@@ -20,6 +23,7 @@ using namespace hone::quant;
 #include "kernels/simd/vec_avx512.inc"
 #include "kernels/simd/rows.inc"
 #include "kernels/simd/int8.inc"
+#include "kernels/simd/panels.inc"
 #include "kernels/simd/pack.inc"
 #include "kernels/simd/thin.inc"
 #include "kernels/simd/few.inc"

@@ -9,6 +9,7 @@
 #include "kernels/table.h"
 #include "quant/bf16.h"
 #include "quant/codec.h"
+#include "quant/panels.h"
 
 namespace hone::kernels {
 namespace {
@@ -31,6 +32,10 @@ void store(void* p, DType type, int64_t i, float value) {
 void read_row(const Matrix& m, int64_t r, float* out) {
   if (m.type == DType::kNF4) {
     quant::nf4_dequantize(static_cast<const uint8_t*>(m.data), *m.nf4, r * m.cols, (r + 1) * m.cols, out);
+    return;
+  }
+  if (m.panels) {
+    quant::decode_panel_row(m.type, static_cast<const std::byte*>(m.data) + r / quant::kPanelRows * quant::panel_bytes(m.type, m.cols), r % quant::kPanelRows, 0, m.cols, out);
     return;
   }
   const int64_t stride = m.row_stride ? m.row_stride : row_bytes(m.type, m.cols);

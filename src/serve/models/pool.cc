@@ -102,6 +102,7 @@ std::shared_ptr<Base> ModelPool::base_of(Slot* slot, const recipes::ModelFiles& 
   }
   models::LoadOptions options;
   options.activation = options_.activation;
+  options.panels = true;
   // What is for others too is loaded without the adapter that a stored model may bring along.
   auto model = std::make_shared<const models::CausalLm>(alone(slot->weights) ? recipes::load_tuned(files, options, tuned) : recipes::load_tuned(*files.source, options, {}));
   auto base = std::make_shared<Base>(files.tokenizer);
