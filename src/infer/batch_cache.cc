@@ -12,29 +12,28 @@ namespace {
 
 constexpr int64_t kPage = kernels::kPageTokens;
 
-// Token t of a page ↔ one row of keys (G·D) and of values (G·Dv). Element is uint16_t or uint32_t.
-template <class Element>
-void put_token(const KvLayout& l, std::byte* page, int64_t t, const void* k, const void* v) {
-  auto* to = reinterpret_cast<Element*>(page);
-  const auto* key = static_cast<const Element*>(k);
-  for (int64_t i = 0; i < l.kv_heads * l.key_dim; ++i) to[i * kPage + t] = key[i];
-  to += l.kv_heads * l.key_dim * kPage + t * l.value_dim;
-  const auto* value = static_cast<const Element*>(v);
-  for (int64_t g = 0; g < l.kv_heads; ++g) std::memcpy(to + g * kPage * l.value_dim, value + g * l.value_dim, static_cast<size_t>(l.value_dim) * sizeof(Element));
+// Token t of a page ↔ one row of keys (G·D) and of values (G·Dv). Calls copy(element of the page, element of the row).
+template <DType type, class Element, class Copy>
+void each_element(const KvLayout& l, Element* page, int64_t t, Element* k, Element* v, Copy copy) {
+  using kernels::CachePage;
+  const int64_t keys = CachePage::key_elements(type, l.key_dim), values = kPage * l.value_dim;
+  for (int64_t g = 0; g < l.kv_heads; ++g, page += keys)
+    for (int64_t d = 0; d < l.key_dim; ++d) copy(page[CachePage::key_at(type, d, t)], k[g * l.key_dim + d]);
+  for (int64_t g = 0; g < l.kv_heads; ++g, page += values)
+    for (int64_t c = 0; c < l.value_dim; ++c) copy(page[CachePage::value_at(type, l.value_dim, t, c)], v[g * l.value_dim + c]);
 }
 
-template <class Element>
+template <DType type, class Element>
+void put_token(const KvLayout& l, std::byte* page, int64_t t, const void* k, const void* v) {
+  each_element<type>(l, reinterpret_cast<Element*>(page), t, static_cast<Element*>(const_cast<void*>(k)), static_cast<Element*>(const_cast<void*>(v)), [](Element& held, Element x) { held = x; });
+}
+
+template <DType type, class Element>
 void get_tokens(const KvLayout& l, const std::byte* page, int64_t count, void* k, void* v) {
-  const auto* from = reinterpret_cast<const Element*>(page);
-  auto* key = static_cast<Element*>(k);
   const int64_t keys = l.kv_heads * l.key_dim, values = l.kv_heads * l.value_dim;
-  for (int64_t i = 0; i < keys; ++i)
-    for (int64_t t = 0; t < count; ++t) key[t * keys + i] = from[i * kPage + t];
-  from += keys * kPage;
-  auto* value = static_cast<Element*>(v);
   for (int64_t t = 0; t < count; ++t)
-    for (int64_t g = 0; g < l.kv_heads; ++g)
-      std::memcpy(value + t * values + g * l.value_dim, from + (g * kPage + t) * l.value_dim, static_cast<size_t>(l.value_dim) * sizeof(Element));
+    each_element<type>(l, reinterpret_cast<Element*>(const_cast<std::byte*>(page)), t, static_cast<Element*>(k) + t * keys, static_cast<Element*>(v) + t * values,
+                       [](Element held, Element& x) { x = held; });
 }
 
 // One head's values of one token ↔ bytes `apart` from each other, with a scale per kCacheBlock of them. A block that holds a value
@@ -110,21 +109,31 @@ BatchCache::BatchCache(const KvLayout& layout, std::vector<Part> parts, bool one
 void BatchCache::store(int64_t layer, const Tensor& k, const Tensor& v) const {
   const size_t offset = static_cast<size_t>(layer) * layout_.layer_bytes();
   const bool wide = k.dtype() == DType::kF32;
-  const auto put = layout_.type == DType::kI8 ? wide ? put_token_as_bytes<float> : put_token_as_bytes<BF16> : wide ? put_token<uint32_t> : put_token<uint16_t>;
-  int64_t row = 0;
-  for (const Part& part : parts_)
+  const auto put = layout_.type == DType::kI8 ? wide ? put_token_as_bytes<float> : put_token_as_bytes<BF16> : wide ? put_token<DType::kF32, uint32_t> : put_token<DType::kBF16, uint16_t>;
+  const auto keys = static_cast<int64_t>(k.bytes()) / k.size(0), values = static_cast<int64_t>(v.bytes()) / v.size(0);  // of one row
+  const auto store_part = [&](int64_t p, int64_t row) {
+    const Part& part = parts_[static_cast<size_t>(p)];
     for (int64_t i = 0; i < part.count; ++i, ++row) {
       const int64_t at = part.past + i;
       std::byte* page = (*part.pages)[static_cast<size_t>(at / kPage)]->data + offset;
-      put(layout_, page, at % kPage, k.rows(row, row + 1).raw(), v.rows(row, row + 1).raw());
+      put(layout_, page, at % kPage, k.data<std::byte>() + row * keys, v.data<std::byte>() + row * values);
     }
+  };
+  const auto count = static_cast<int64_t>(parts_.size());
+  if (one_by_one_) {
+    ops::threads().ranges(count, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) store_part(p, p);
+    });
+    return;
+  }
+  for (int64_t p = 0, row = 0; p < count; row += parts_[static_cast<size_t>(p++)].count) store_part(p, row);
 }
 
 std::pair<Tensor, Tensor> BatchCache::gather(int64_t layer, DType type) const {
   const int64_t all = key_segments_.data<int32_t>()[parts_.size()];
   Tensor k = Tensor::empty({all, layout_.kv_heads * layout_.key_dim}, type), v = Tensor::empty({all, layout_.kv_heads * layout_.value_dim}, type);
   const bool wide = type == DType::kF32;
-  const auto get = layout_.type == DType::kI8 ? wide ? get_tokens_of_bytes<float> : get_tokens_of_bytes<BF16> : wide ? get_tokens<uint32_t> : get_tokens<uint16_t>;
+  const auto get = layout_.type == DType::kI8 ? wide ? get_tokens_of_bytes<float> : get_tokens_of_bytes<BF16> : wide ? get_tokens<DType::kF32, uint32_t> : get_tokens<DType::kBF16, uint16_t>;
   const size_t offset = static_cast<size_t>(layer) * layout_.layer_bytes();
   int64_t row = 0;
   for (const Part& part : parts_)

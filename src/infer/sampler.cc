@@ -2,10 +2,33 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 
 namespace hone::infer {
+namespace {
+
+// The first of the largest finite logits; −1 when there is none.
+int32_t likeliest(std::span<const float> logits) {
+  constexpr size_t kBlock = 128;  // looked through quickly, and again one by one if it holds something better
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  int32_t best = -1;
+  float top = -kInfinity;
+  for (size_t begin = 0; begin < logits.size(); begin += kBlock) {
+    const std::span<const float> block = logits.subspan(begin, std::min(kBlock, logits.size() - begin));
+    int better = 0;
+    for (const float z : block) better |= static_cast<int>(z > top) & static_cast<int>(z < kInfinity);
+    if (!better) continue;
+    for (size_t i = 0; i < block.size(); ++i)
+      if (block[i] > top && block[i] < kInfinity) top = block[i], best = static_cast<int32_t>(begin + i);
+  }
+  return best;
+}
+
+[[noreturn]] void nothing_finite() { throw Error(ErrorCode::kInternal, "sampler", "no logit is finite", "the model or its adapter is damaged"); }
+
+}  // namespace
 
 void check(const SamplerOptions& o) {
   auto require = [](bool ok, const char* option, auto value, const char* expected) {
@@ -22,8 +45,9 @@ void check(const SamplerOptions& o) {
 Sampler::Sampler(const SamplerOptions& options) : options_(options) { check(options); }
 
 int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> history) {
-  penalized_.assign(logits.begin(), logits.end());
+  const uint64_t draw = draws_++;
   if (options_.repeat_penalty != 1) {
+    penalized_.assign(logits.begin(), logits.end());
     const size_t n = std::min(history.size(), static_cast<size_t>(options_.repeat_last_n));
     std::vector<int32_t> recent(history.end() - static_cast<std::ptrdiff_t>(n), history.end());
     std::sort(recent.begin(), recent.end());
@@ -33,17 +57,19 @@ int32_t Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
       float& z = penalized_[static_cast<size_t>(id)];
       z = z > 0 ? z / options_.repeat_penalty : z * options_.repeat_penalty;
     }
+    logits = penalized_;
+  }
+  if (options_.temperature == 0) {
+    const int32_t best = likeliest(logits);
+    if (best < 0) nothing_finite();
+    return best;
   }
   candidates_.clear();
-  for (size_t i = 0; i < penalized_.size(); ++i)
-    if (std::isfinite(penalized_[i])) candidates_.push_back({penalized_[i], static_cast<int32_t>(i)});
-  if (candidates_.empty())
-    throw Error(ErrorCode::kInternal, "sampler", "no logit is finite", "the model or its adapter is damaged");
+  for (size_t i = 0; i < logits.size(); ++i)
+    if (std::isfinite(logits[i])) candidates_.push_back({logits[i], static_cast<int32_t>(i)});
+  if (candidates_.empty()) nothing_finite();
 
   auto better = [](const Candidate& a, const Candidate& b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); };
-  const uint64_t draw = draws_++;
-  if (options_.temperature == 0) return std::min_element(candidates_.begin(), candidates_.end(), better)->id;
-
   size_t kept = candidates_.size();
   if (options_.top_k > 0) kept = std::min(kept, static_cast<size_t>(options_.top_k));
   std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(kept), candidates_.end(), better);

@@ -83,18 +83,22 @@ struct AttentionShape {
 inline constexpr int64_t kPageTokens = 32, kCacheBlock = 32;
 
 /// A page holds kPageTokens tokens of one layer: keys (G, D, kPageTokens), then values (G, kPageTokens, Dv), in the activation type or
-/// as I8; then come F32 scales of blocks of kCacheBlock elements of one token and head: of keys (G, ⌈D/32⌉, kPageTokens), of values
+/// as I8. BF16 lies in pairs, as its products are made: keys (G, ⌈D/2⌉, kPageTokens, 2), values (G, kPageTokens/2, Dv, 2). Then come F32 scales of blocks of kCacheBlock elements of one token and head: of keys (G, ⌈D/32⌉, kPageTokens), of values
 /// (G, kPageTokens, ⌈Dv/32⌉). Offsets in bytes.
 struct CachePage {
   int64_t values = 0, key_scales = 0, value_scales = 0, bytes = 0;
 
   constexpr CachePage(int64_t kv_heads, int64_t key_dim, int64_t value_dim, DType type) {
     const int64_t size = type == DType::kI8 ? 1 : type == DType::kF32 ? 4 : 2, tokens = kv_heads * kPageTokens;
-    values = tokens * key_dim * size;
+    values = kv_heads * key_elements(type, key_dim) * size;
     key_scales = values + tokens * value_dim * size;
     value_scales = key_scales + (type == DType::kI8 ? tokens * blocks(key_dim) * 4 : 0);
     bytes = value_scales + (type == DType::kI8 ? tokens * blocks(value_dim) * 4 : 0);
   }
+  /// Of one head: elements of its keys, and where element d of token t's key lies among them, element c of its value among its values.
+  static constexpr int64_t key_elements(DType type, int64_t dim) { return (type == DType::kBF16 ? (dim + 1) / 2 * 2 : dim) * kPageTokens; }
+  static constexpr int64_t key_at(DType type, int64_t d, int64_t t) { return type == DType::kBF16 ? (d / 2 * kPageTokens + t) * 2 + d % 2 : d * kPageTokens + t; }
+  static constexpr int64_t value_at(DType type, int64_t dim, int64_t t, int64_t c) { return type == DType::kBF16 ? (t / 2 * dim + c) * 2 + t % 2 : t * dim + c; }
   static constexpr int64_t blocks(int64_t dim) { return (dim + kCacheBlock - 1) / kCacheBlock; }
 };
 

@@ -319,12 +319,12 @@ void cached_attention(const CachedAttention& a, const void* q, void* out, Thread
     const int64_t row = task / a.heads, h = task % a.heads, g = h / share;
     const auto page = [&](int64_t t) { return static_cast<const unsigned char*>(a.pages[a.page_begin[row] + t / kPageTokens]); };
     const auto key = [&](int64_t t, int64_t d) {
-      const int64_t i = (g * a.head_dim + d) * kPageTokens + t % kPageTokens, block = g * CachePage::blocks(a.head_dim) + d / kCacheBlock;
+      const int64_t i = g * CachePage::key_elements(a.cache, a.head_dim) + CachePage::key_at(a.cache, d, t % kPageTokens), block = g * CachePage::blocks(a.head_dim) + d / kCacheBlock;
       if (a.cache != DType::kI8) return load(page(t), a.cache, i);
       return static_cast<float>(reinterpret_cast<const int8_t*>(page(t))[i]) * load(page(t) + layout.key_scales, DType::kF32, block * kPageTokens + t % kPageTokens);
     };
     const auto value = [&](int64_t t, int64_t c) {
-      const int64_t token = g * kPageTokens + t % kPageTokens, i = token * a.value_dim + c;
+      const int64_t token = g * kPageTokens + t % kPageTokens, i = g * kPageTokens * a.value_dim + CachePage::value_at(a.cache, a.value_dim, t % kPageTokens, c);
       if (a.cache != DType::kI8) return load(page(t) + layout.values, a.cache, i);
       return static_cast<float>(reinterpret_cast<const int8_t*>(page(t) + layout.values)[i]) *
              load(page(t) + layout.value_scales, DType::kF32, token * CachePage::blocks(a.value_dim) + c / kCacheBlock);
