@@ -131,7 +131,9 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   for (size_t m = 0; m < names.size(); ++m) {
     Evaluation& e = evaluations.emplace_back();
     const fs::path tuned = results[m].empty() ? results[m] : tuned_folder(results[m]);
-    const auto loaded = std::make_shared<models::CausalLm>(load_tuned(files, load_options(config), tuned));
+    models::LoadOptions load = load_options(config);
+    load.panels = !questions.empty();
+    const auto loaded = std::make_shared<models::CausalLm>(load_tuned(files, load, tuned));
     const models::CausalLm& model = *loaded;
     const auto rows = loader.validation();
     const train::LossSum sum = train::evaluate(model, *rows, options.interrupted);

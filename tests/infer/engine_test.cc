@@ -10,7 +10,10 @@
 #include "base/json_file.h"
 #include "base/rng.h"
 #include "infer/numbers_tokenizer.h"
+#include "kernels/table.h"
 #include "models/adapter.h"
+#include "models/config.h"
+#include "models/source_random.h"
 
 namespace hone::infer {
 namespace {
@@ -81,6 +84,7 @@ class EngineTest : public ::testing::TestWithParam<const char*> {
     EXPECT_FALSE(kept->wait().error) << kept->outcome->error->message();
     return kept->ids();
   }
+  static void expect_company_changes_nothing(const std::shared_ptr<const models::CausalLm>& model);
   const fs::path folder_ = fs::path(HONE_GOLDEN_DIR) / "models" / GetParam();
 };
 
@@ -96,36 +100,37 @@ TEST_P(EngineTest, GreedyAnswersAreTransformers) {
 }
 
 // Alone, in one batch, in small pieces, with prefixes computed earlier, and with pages for three of twelve: always the same tokens.
-TEST_P(EngineTest, CompanyChangesNothing) {
-  for (const DType activation : {DType::kF32, DType::kBF16}) {
-    const auto model = load(activation);
-    const int64_t vocab = model->config().vocab_size, context = model->max_positions();
-    const text::Tokenizer tokenizer = numbers(vocab);
-    std::vector<Ids> prompts;
-    for (const int64_t tokens : {1, 2, 5, 33, 40, 64, 65, 70, 97, 31, 32, 80}) prompts.push_back(prompt(vocab, std::min(tokens, context - 20), tokens > 35 ? 1 : 2));
-    for (const bool q8 : {false, true}) {
-      std::vector<Ids> alone;
-      for (const Ids& p : prompts) {
-        Engine engine(model, tokenizer, {.cache_q8 = q8});
-        alone.push_back(ask(engine, request(p, 12)));
-        EXPECT_EQ(alone.back().size(), 12u);
-      }
-      for (EngineOptions options : {EngineOptions{}, EngineOptions{.prefill_chunk = 7}, EngineOptions{.max_batch = 3}, EngineOptions{.cache_tokens = 320}}) {
-        if (q8 && options.cache_tokens > 0) continue;  // tokens of an answer that are read again as a prompt round otherwise, and bytes show it
-        options.cache_q8 = q8;
-        Engine engine(model, tokenizer, options);
-        for (int round = 0; round < 2; ++round) {
-          std::vector<std::shared_ptr<Kept>> all;
-          for (const Ids& p : prompts) engine.submit(request(p, 12), all.emplace_back(std::make_shared<Kept>()));
-          for (size_t i = 0; i < all.size(); ++i) {
-            EXPECT_FALSE(all[i]->wait().error);
-            EXPECT_EQ(all[i]->ids(), alone[i]) << "request " << i << ", round " << round << ", pages for " << options.cache_tokens << ", chunks of " << options.prefill_chunk << (q8 ? ", bytes" : "");
-          }
+void EngineTest::expect_company_changes_nothing(const std::shared_ptr<const models::CausalLm>& model) {
+  const int64_t vocab = model->config().vocab_size, context = model->max_positions();
+  const text::Tokenizer tokenizer = numbers(vocab);
+  std::vector<Ids> prompts;
+  for (const int64_t tokens : {1, 2, 5, 33, 40, 64, 65, 70, 97, 31, 32, 80}) prompts.push_back(prompt(vocab, std::min(tokens, context - 20), tokens > 35 ? 1 : 2));
+  for (const bool q8 : {false, true}) {
+    std::vector<Ids> alone;
+    for (const Ids& p : prompts) {
+      Engine engine(model, tokenizer, {.cache_q8 = q8});
+      alone.push_back(ask(engine, request(p, 12)));
+      EXPECT_EQ(alone.back().size(), 12u);
+    }
+    for (EngineOptions options : {EngineOptions{}, EngineOptions{.prefill_chunk = 7}, EngineOptions{.max_batch = 3}, EngineOptions{.cache_tokens = 320}}) {
+      if (q8 && options.cache_tokens > 0) continue;  // tokens of an answer that are read again as a prompt round otherwise, and bytes show it
+      options.cache_q8 = q8;
+      Engine engine(model, tokenizer, options);
+      for (int round = 0; round < 2; ++round) {
+        std::vector<std::shared_ptr<Kept>> all;
+        for (const Ids& p : prompts) engine.submit(request(p, 12), all.emplace_back(std::make_shared<Kept>()));
+        for (size_t i = 0; i < all.size(); ++i) {
+          EXPECT_FALSE(all[i]->wait().error);
+          EXPECT_EQ(all[i]->ids(), alone[i]) << "request " << i << ", round " << round << ", pages for " << options.cache_tokens << ", chunks of " << options.prefill_chunk << (q8 ? ", bytes" : "");
         }
-        if (options.cache_tokens == 0 && context > 100) { EXPECT_GT(engine.metrics().reused_tokens, 300); }
       }
+      if (options.cache_tokens == 0 && context > 100) { EXPECT_GT(engine.metrics().reused_tokens, 300); }
     }
   }
+}
+
+TEST_P(EngineTest, CompanyChangesNothing) {
+  for (const DType activation : {DType::kF32, DType::kBF16}) expect_company_changes_nothing(load(activation));
 }
 
 // Keys and values as bytes: likelihoods are near those of the activation type, and not the same.
@@ -252,6 +257,33 @@ TEST_P(EngineTest, LogprobsOfPromptAndAnswer) {
 INSTANTIATE_TEST_SUITE_P(Families, EngineTest, ::testing::Values("llama", "qwen2", "qwen3", "deepseek_v2_lite", "deepseek_v3"), [](const auto& which) { return std::string(which.param); });
 
 class OneEngine : public EngineTest {};
+
+// Quantised weights laid out for generation: likelihoods are those of the file's own layout, and company changes nothing either.
+TEST_P(OneEngine, WeightsInPanelsAnswerAsRowsDo) {
+  models::ModelConfig config = models::config_from_json(read_json(folder_ / "config.json"), folder_.string());
+  config.hidden_size = 256, config.intermediate_size = 512, config.head_dim = 64, config.heads = 4, config.kv_heads = 2;
+  for (const DType type : {DType::kQ4_1, DType::kQ8_0, DType::kQ4_K}) {
+    const models::RandomSource source(config, type, 5, "random");
+    const auto rows = std::make_shared<const models::CausalLm>(models::CausalLm::load(source, {}));
+    const auto panels = std::make_shared<const models::CausalLm>(models::CausalLm::load(source, {.panels = true}));
+    const text::Tokenizer tokenizer = numbers(config.vocab_size);
+    std::shared_ptr<Kept> kept[2];
+    for (const auto& model : {rows, panels}) {
+      Engine engine(model, tokenizer, {});
+      Request r = request(prompt(config.vocab_size, 40, 1), 12);
+      r.top_logprobs = 0;
+      engine.submit(std::move(r), kept[model == panels] = std::make_shared<Kept>());
+      ASSERT_FALSE(kept[model == panels]->wait().error);
+    }
+    ASSERT_EQ(kept[1]->answer.size(), 12u);
+    for (size_t i = 0; i < 12 && (i == 0 || kept[0]->answer[i - 1].id == kept[1]->answer[i - 1].id); ++i)
+      EXPECT_NEAR(kept[0]->answer[i].logprob, kept[1]->answer[i].logprob, 0.02) << name(type) << ", token " << i;
+    if (type != DType::kQ4_K) continue;
+    // Unpacked scales make panels of this type a little larger.
+    if (kernels::kernels().has_int8) { EXPECT_GT(panels->owned_weight_bytes() + panels->mapped_weight_bytes(), rows->owned_weight_bytes() + rows->mapped_weight_bytes()); }
+    expect_company_changes_nothing(panels);
+  }
+}
 
 TEST_P(OneEngine, CancelsRefusesAndEnds) {
   const auto model = load(DType::kF32);
