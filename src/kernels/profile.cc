@@ -130,6 +130,9 @@ KernelTable make(const KernelTable& inner) {
   t.cross_entropy = Timed<&K::cross_entropy, [](int64_t rows, int64_t vocab, void*, DType type, auto&&...) {
     return pass("cross_entropy", 2 * times(rows, vocab) * size_of(type));
   }>::call;
+  t.softmax_stripe = Timed<&K::softmax_stripe, [](int64_t rows, int64_t, int64_t width, float*, DType type, const int32_t*, SoftmaxRow*, float* sums, auto&&...) {
+    return pass("softmax_stripe", times(rows, width) * (4 + (sums ? size_of(type) : 0)));
+  }>::call;
   t.adamw = Timed<&K::adamw, [](int64_t n, auto&&...) { return pass("adamw", 28 * static_cast<double>(n)); }>::call;
   t.sum_squares = Timed<&K::sum_squares, [](int64_t n, auto&&...) { return pass("sum_squares", 4 * static_cast<double>(n)); }>::call;
   t.decode = Timed<&K::decode, [](const Matrix& m, void*, DType type, auto&&...) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "base/cpu_features.h"
 #include "base/rng.h"
@@ -115,6 +116,14 @@ struct CachedAttention {
   const void* const* pages = nullptr;
 };
 
+/// What is known of one row of logits while they come in stripes (softmax_stripe).
+struct SoftmaxRow {
+  float top = -std::numeric_limits<float>::infinity();  // the highest so far
+  int32_t best = 0;                                     // its (first) column
+  float label = 0;                                      // the label's logit, once its stripe came
+  double total = 0;                                     // Σ exp(z − top) so far
+};
+
 struct KernelTable {
   Isa isa;
   bool has_int8;  // Precision::kInt8 multiplies bytes, and weights in panels are faster in generation (any table reads them)
@@ -165,6 +174,12 @@ struct KernelTable {
   /// when `gradient`. correct[t] (may be null) tells whether the label was the (first) arg max. Labels must lie in [0, V).
   void (*cross_entropy)(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, bool gradient,
                         float* loss, uint8_t* correct, ThreadPool&);
+
+  /// Columns [first, first + width) of logits whose softmax is made stripe by stripe, `z` (rows, width) F32: becomes exp(z − top), as
+  /// `type` (F32 or BF16) at the beginning of each row, and `state` (rows) takes it in. Where the row's top rises, its row of `sums`
+  /// (rows, C) F32, made of earlier stripes, is scaled to the new one; null: z is only read.
+  void (*softmax_stripe)(int64_t rows, int64_t first, int64_t width, float* z, DType type, const int32_t* labels, SoftmaxRow* state, float* sums,
+                         int64_t cols, ThreadPool&);
 
   /// One AdamW update of n parameters (Loshchilov & Hutter 2019): g ← g · grad_scale; p ← p − lr · (m̂/(√v̂ + eps) + wd · p).
   /// correction1 = 1 − β1^t, correction2 = 1 − β2^t.

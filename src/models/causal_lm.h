@@ -46,8 +46,8 @@ class CausalLm {
                   bool checkpointing = false) const;
   /// Logits (rows, V) F32 of hidden states (rows, C).
   Variable logits(const Variable& hidden) const;
-  /// Of so many labelled rows, how many have their logits in memory at the same time while `loss` trains.
-  int64_t logit_rows(int64_t labelled) const { return ops::logit_rows_at_once(labelled, config_.vocab_size, activation_); }
+  /// Bytes of logits that exist at the same time while `loss` trains on so many labelled rows.
+  int64_t logit_bytes(int64_t labelled) const { return 4 * labelled * ops::logit_columns_at_once(labelled, config_.vocab_size); }
   /// scale · Σ −log p(label) over the labelled tokens; labels as in ops::linear_cross_entropy.
   ops::TokenLoss loss(const nn::Sequence& sequence, const Tensor& labels, float scale, const nn::Pass& pass,
                       bool checkpointing = false) const;

@@ -4,6 +4,7 @@
 #include "autograd/variable.h"
 #include "base/profile.h"
 #include "kernels/table.h"
+#include "quant/panels.h"
 
 namespace hone::ops {
 
@@ -48,6 +49,15 @@ inline kernels::Precision precision_of(DType activation, const Tensor& weight) {
 inline kernels::Matrix matrix(const Tensor& t) {
   const int64_t cols = t.shape()[-1];
   return {t.raw(), t.dtype(), cols ? t.elements() / cols : 0, cols, 0, t.nf4_state(), t.row_scales(), t.in_panels()};
+}
+
+/// Rows [begin, begin + count) of a weight; `begin` is a multiple of 16, and NF4 has no such rows.
+inline kernels::Matrix rows_of(kernels::Matrix m, int64_t begin, int64_t count) {
+  const int64_t bytes = m.panels ? quant::panel_bytes(m.type, m.cols) / quant::kPanelRows : m.row_stride ? m.row_stride : row_bytes(m.type, m.cols);
+  m.data = static_cast<const std::byte*>(m.data) + begin * bytes;
+  m.rows = count;
+  if (m.row_scale) m.row_scale += begin;
+  return m;
 }
 
 /// Throws (a bug, not bad input) unless t is an activation of `cols` columns.

@@ -1,25 +1,15 @@
 #include "ops/linear_cross_entropy.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace hone::ops {
 namespace {
 
-// Logits of one chunk: large enough that the head's weight, which every chunk streams twice, is read few times, small beside
-// the activations.
-constexpr int64_t kChunkBytes = 40 << 20;
-
-}  // namespace
-
-// As many as fit, in chunks of about equal size.
-int64_t logit_rows_at_once(int64_t rows, int64_t vocab, DType type) {
-  const int64_t most = std::max<int64_t>(1, std::min(rows, kChunkBytes / row_bytes(type, vocab)));
-  const int64_t chunks = (rows + most - 1) / std::max<int64_t>(1, most);
-  return chunks ? (rows + chunks - 1) / chunks : 1;
-}
-
-namespace {
+// Logits that exist at the same time: enough that packing the rows for every part of them costs little, few beside the activations.
+constexpr int64_t kLogitBytes = 16 << 20;
+constexpr int64_t kStripe = 256;  // stripes of the vocabulary are multiples of it
 
 std::vector<int32_t> labelled_rows(const Tensor& labels, int64_t vocab) {
   std::vector<int32_t> rows;
@@ -37,6 +27,119 @@ std::vector<int32_t> labelled_rows(const Tensor& labels, int64_t vocab) {
 
 }  // namespace
 
+int64_t logit_columns_at_once(int64_t rows, int64_t vocab) {
+  const int64_t most = std::max<int64_t>(1, kLogitBytes / 4 / std::max<int64_t>(1, rows) / kStripe) * kStripe;
+  const int64_t stripes = (vocab + most - 1) / most;
+  return std::min(vocab, ((vocab + stripes - 1) / stripes + kStripe - 1) / kStripe * kStripe);
+}
+
+namespace {
+
+// What the loss needs of the labelled rows, and what becomes of them.
+struct Rows {
+  Tensor x;                      // (rows, C)
+  std::vector<int32_t> targets;  // (rows)
+  double loss = 0;
+  int64_t correct = 0;
+  Tensor dx, dweight;            // when they are wanted: (rows, C) as x, (V, C) F32
+};
+
+// The head in stripes of the vocabulary: scores of a stripe become weights exp(z − top), and the gradient is the sum of the head's rows by
+// these weights, rescaled whenever a row's top rises (as in attention that never holds its scores), minus the label's row.
+void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
+  const auto& k = kernels_for(r.x);
+  const DType type = r.x.dtype();
+  const int64_t rows = r.x.size(0), cols = r.x.size(1), vocab = weight.size(0), stripe = logit_columns_at_once(rows, vocab);
+  std::vector<kernels::SoftmaxRow> state(r.targets.size());
+  Tensor logits = Tensor::empty({rows, stripe}, DType::kF32), sums = gradient ? Tensor::zeros({rows, cols}, DType::kF32) : Tensor{};
+  auto* z = logits.data_mutable<float>();
+  for (int64_t first = 0; first < vocab; first += stripe) {
+    const int64_t width = std::min(stripe, vocab - first);
+    const kernels::Matrix part = rows_of(matrix(weight), first, width);
+    kernels::Gemm score;
+    score.m = rows;
+    score.n = width;
+    score.products[0] = {matrix(r.x), false, part, true, 1};
+    score.c = z;
+    score.ldc = width;
+    score.precision = precision_of(type, weight);
+    k.gemm(&score, 1, threads());
+    k.softmax_stripe(rows, first, width, z, type, r.targets.data(), state.data(), gradient ? sums.data_mutable<float>() : nullptr, cols, threads());
+    if (!gradient) continue;
+    kernels::Gemm back;
+    back.m = rows;
+    back.n = cols;
+    back.products[0] = {{z, type, rows, width, width * 4, nullptr}, false, part, false, 1};
+    back.c = sums.raw_mutable();
+    back.ldc = cols;
+    back.accumulate = true;
+    back.precision = score.precision;
+    k.gemm(&back, 1, threads());
+  }
+  for (size_t t = 0; t < state.size(); ++t) {
+    r.loss += std::log(state[t].total) + state[t].top - state[t].label;
+    r.correct += state[t].best == r.targets[t];
+  }
+  if (!gradient) return;
+  r.dx = Tensor::empty(r.x.shape(), type);
+  Tensor label = Tensor::empty(sums.shape(), DType::kF32);
+  k.gather_rows(matrix(weight), r.targets.data(), rows, label.raw_mutable(), DType::kF32, threads());
+  auto *sum = sums.data_mutable<float>(), *own = label.data_mutable<float>();
+  threads().ranges(rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t)
+      k.axpby(cols, scale / static_cast<float>(state[static_cast<size_t>(t)].total), sum + t * cols, DType::kF32, -scale, own + t * cols, DType::kF32, threads());
+  });
+  k.axpby(rows * cols, 1, own, DType::kF32, 0, r.dx.raw_mutable(), type, threads());
+}
+
+// A head that is trained: its gradient needs the final probabilities, so rows come in chunks with all their logits.
+void by_chunks(Rows& r, const Tensor& weight, float scale) {
+  const auto& k = kernels_for(r.x);
+  const DType type = r.x.dtype();
+  const int64_t rows = r.x.size(0), cols = r.x.size(1), vocab = weight.size(0), chunk = std::clamp<int64_t>(kLogitBytes / row_bytes(type, vocab), 1, rows);
+  r.dx = Tensor::empty(r.x.shape(), type);
+  r.dweight = Tensor::zeros(weight.shape(), DType::kF32);
+  std::vector<float> losses(r.targets.size());
+  std::vector<uint8_t> correct(r.targets.size());
+  Tensor logits = Tensor::empty({chunk, vocab}, type);
+  for (int64_t begin = 0; begin < rows; begin += chunk) {
+    const int64_t n = std::min(chunk, rows - begin);
+    const Tensor part = r.x.rows(begin, begin + n), dpart = r.dx.rows(begin, begin + n), z = logits.rows(0, n);
+    kernels::Gemm head, back, dw;
+    head.m = n;
+    head.n = vocab;
+    head.products[0] = {matrix(part), false, matrix(weight), true, 1};
+    head.c = z.raw_mutable();
+    head.c_type = type;
+    head.ldc = vocab;
+    head.precision = precision_of(type, weight);
+    k.gemm(&head, 1, threads());
+    k.cross_entropy(n, vocab, z.raw_mutable(), type, r.targets.data() + begin, scale, true, losses.data() + begin, correct.data() + begin, threads());
+    back.m = n;
+    back.n = cols;
+    back.products[0] = {matrix(z), false, matrix(weight), false, 1};
+    back.c = dpart.raw_mutable();
+    back.c_type = type;
+    back.ldc = cols;
+    back.precision = head.precision;
+    k.gemm(&back, 1, threads());
+    dw.m = vocab;
+    dw.n = cols;
+    dw.products[0] = {matrix(z), true, matrix(part), false, 1};
+    dw.c = r.dweight.raw_mutable();
+    dw.ldc = cols;
+    dw.accumulate = true;
+    dw.precision = precision_of(type);
+    k.gemm(&dw, 1, threads());
+  }
+  for (size_t t = 0; t < losses.size(); ++t) {
+    r.loss += losses[t];
+    r.correct += correct[t];
+  }
+}
+
+}  // namespace
+
 TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Tensor& labels, float scale) {
   const profile::Scope scope("linear_cross_entropy");
   const int64_t cols = weight.size(1), vocab = weight.size(0);
@@ -47,83 +150,37 @@ TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const 
   const auto& k = kernels_for(h.value());
   const std::vector<int32_t> rows = labelled_rows(labels, vocab);
   const auto count = static_cast<int64_t>(rows.size());
-  const bool gradient = autograd::needs_grad({&h, &weight}), train_head = gradient && weight.leaf() != nullptr;
+  const bool gradient = autograd::needs_grad({&h, &weight});
 
-  Tensor picked = Tensor::empty({count, cols}, type);
-  k.gather_rows(matrix(h.value()), rows.data(), count, picked.raw_mutable(), type, threads());
-  std::vector<int32_t> targets(rows.size());
-  for (size_t i = 0; i < rows.size(); ++i) targets[i] = labels.data<int32_t>()[rows[i]];
-
-  Tensor dpicked = gradient ? Tensor::empty({count, cols}, type) : Tensor{};
-  Tensor dweight = train_head ? Tensor::zeros(weight.shape(), DType::kF32) : Tensor{};
+  Rows labelled;
+  labelled.x = Tensor::empty({count, cols}, type);
+  k.gather_rows(matrix(h.value()), rows.data(), count, labelled.x.raw_mutable(), type, threads());
+  for (const int32_t row : rows) labelled.targets.push_back(labels.data<int32_t>()[row]);
+  if (count > 0) {
+    if (gradient && weight.leaf() != nullptr) by_chunks(labelled, weight.value(), scale);
+    else by_stripes(labelled, weight.value(), scale, gradient);
+  }
   TokenLoss result;
   result.tokens = count;
-  std::vector<float> losses(rows.size());
-  std::vector<uint8_t> correct(rows.size());
-  // Beside BF16 activations, logits that are to become a gradient are BF16 too: their products would round them anyway.
-  const DType logits_type = gradient ? type : DType::kF32;
-  const int64_t chunk = logit_rows_at_once(count, vocab, logits_type);
-  Tensor logits = count ? Tensor::empty({chunk, vocab}, logits_type) : Tensor{};
-  for (int64_t begin = 0; begin < count; begin += chunk) {
-    const int64_t n = std::min(chunk, count - begin);
-    const Tensor part = picked.rows(begin, begin + n), z = logits.rows(0, n);
-    kernels::Gemm head;
-    head.m = n;
-    head.n = vocab;
-    head.products[0] = {matrix(part), false, matrix(weight.value()), true, 1};
-    head.c = z.raw_mutable();
-    head.c_type = logits_type;
-    head.ldc = vocab;
-    head.precision = precision_of(type, weight.value());
-    k.gemm(&head, 1, threads());
-    k.cross_entropy(n, vocab, z.raw_mutable(), logits_type, targets.data() + begin, scale, gradient, losses.data() + begin,
-                    correct.data() + begin, threads());
-    if (!gradient) continue;
-    kernels::Gemm back;
-    const Tensor dpart = dpicked.rows(begin, begin + n);
-    back.m = n;
-    back.n = cols;
-    back.products[0] = {matrix(z), false, matrix(weight.value()), false, 1};
-    back.c = dpart.raw_mutable();
-    back.c_type = type;
-    back.ldc = cols;
-    back.precision = precision_of(type, weight.value());
-    k.gemm(&back, 1, threads());
-    if (train_head) {
-      kernels::Gemm dw;
-      dw.m = vocab;
-      dw.n = cols;
-      dw.products[0] = {matrix(z), true, matrix(part), false, 1};
-      dw.c = dweight.raw_mutable();
-      dw.ldc = cols;
-      dw.accumulate = true;
-      dw.precision = precision_of(type);
-      k.gemm(&dw, 1, threads());
-    }
-  }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    result.sum += losses[i];
-    result.correct += correct[i];
-  }
+  result.sum = labelled.loss;
+  result.correct = labelled.correct;
 
   const float loss = static_cast<float>(result.sum * scale);
   result.loss = autograd::record(
       "linear_cross_entropy", {h, weight}, Tensor::from({1}, std::span(&loss, 1)),
-      [dpicked, dweight, rows, shape = h.shape()](std::vector<Tensor>& dy, autograd::Gradients& out) {
+      [dx = labelled.dx, dweight = labelled.dweight, rows, type, shape = h.shape()](std::vector<Tensor>& dy, autograd::Gradients& out) {
         const float upstream = dy[0].data<float>()[0];
         const int64_t width = shape[-1];
         if (out.needed(0)) {
-          Tensor dh = Tensor::zeros(shape, dpicked.dtype());
-          const size_t bytes = static_cast<size_t>(row_bytes(dpicked.dtype(), width));
+          Tensor dh = Tensor::zeros(shape, type);
+          const auto bytes = static_cast<size_t>(row_bytes(type, width));
           auto* to = static_cast<std::byte*>(dh.raw_mutable());
-          const auto* from = static_cast<const std::byte*>(dpicked.raw());
-          for (size_t i = 0; i < rows.size(); ++i)
-            std::memcpy(to + static_cast<size_t>(rows[i]) * bytes, from + i * bytes, bytes);
+          for (size_t i = 0; i < rows.size(); ++i) std::memcpy(to + static_cast<size_t>(rows[i]) * bytes, dx.data<std::byte>() + i * bytes, bytes);
           if (upstream != 1)
             kernels_for(dh).axpby(dh.elements(), upstream, dh.raw(), dh.dtype(), 0, dh.raw_mutable(), dh.dtype(), threads());
           out.add(0, dh);
         }
-        if (Tensor grad = out.leaf(1); grad.defined())
+        if (Tensor grad = out.leaf(1); grad.defined() && dweight.defined())
           kernels_for(grad).axpby(grad.elements(), upstream, dweight.raw(), DType::kF32, 1, grad.raw_mutable(), DType::kF32,
                                   threads());
       });

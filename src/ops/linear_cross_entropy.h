@@ -1,4 +1,4 @@
-// The language-model head and its loss as one chunked op: the logits of all tokens never exist.
+// The language-model head and its loss as one op: the logits of all tokens never exist.
 #pragma once
 
 #include "ops/device.h"
@@ -15,10 +15,11 @@ struct TokenLoss {
 };
 
 /// h (T, C) activation, weight (V, C), labels (T) I32: a token id in [0, V), or kIgnoreLabel. Only labelled rows meet the
-/// head. dh (and dW for a trainable head) are computed in the forward pass, chunk by chunk, and kept.
+/// head. dh (and dW for a trainable head) are computed in the forward pass, part by part, and kept.
 TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Tensor& labels, float scale);
 
-/// Of `rows` labelled rows, how many have their logits (of `type`) in memory at the same time.
-int64_t logit_rows_at_once(int64_t rows, int64_t vocab, DType type);
+/// Logits in F32 that so many labelled rows have in memory at the same time: columns of the vocabulary. (Of a head that is trained
+/// itself, all columns of fewer rows are, in no more bytes unless one row takes more.)
+int64_t logit_columns_at_once(int64_t rows, int64_t vocab);
 
 }  // namespace hone::ops

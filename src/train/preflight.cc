@@ -134,20 +134,19 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
   plan.activations = question.checkpointing ? inputs.bytes() : blocks + lora;
 
   // Temporary, whichever is more. While the loss is computed: the final norm's input and output, the labelled rows, their
-  // gradients, a chunk of logits. In a block's backward pass: gradients of its feed-forward half and of the residual stream,
+  // gradients (also in F32, with the labels' rows of the head), a stripe of logits. In a block's backward pass: gradients of its feed-forward half and of the residual stream,
   // with checkpointing beside the block's tensors, computed again.
   const int64_t feed = feed_width(c, c.moe.has_value()), labelled = std::clamp<int64_t>(question.supervised, 1, tokens);
-  const int64_t rows = model.logit_rows(labelled);
   Kept head(tokens, size), gradients(tokens, size);
   for (int part = 0; part < 2; ++part) head.activation(c.hidden_size), gradients.activation(c.hidden_size);
   for (int part = 0; part < 3; ++part) gradients.activation(feed);
-  const uint64_t loss = head.bytes() + 2 * Storage::block_bytes(static_cast<size_t>(labelled * c.hidden_size * size)) +
-                        Storage::block_bytes(static_cast<size_t>(rows * c.vocab_size * size));
+  const uint64_t loss = head.bytes() + Storage::block_bytes(static_cast<size_t>(model.logit_bytes(labelled))) +
+                        2 * (Storage::block_bytes(static_cast<size_t>(labelled * c.hidden_size * size)) + Storage::block_bytes(static_cast<size_t>(labelled * c.hidden_size * 4)));
   const uint64_t backward = gradients.bytes() + (question.checkpointing ? recomputed : 0);
   // Kernels keep a packed copy of the largest left side of a product they saw and of one layer's keys, a quarter rounded up, and
   // stripes per thread. Query heads that share keys sum their gradients apart, in F32.
   const int64_t widest = std::max({feed, c.heads * c.head_dim, c.hidden_size});
-  const auto packed = static_cast<uint64_t>(std::max(tokens * widest, rows * c.vocab_size) * size * 5 / 4);
+  const auto packed = static_cast<uint64_t>(std::max(tokens * widest * size, model.logit_bytes(labelled) * size / 4) * 5 / 4);
   const int64_t key = c.mla ? c.mla->qk_nope_head_dim + c.mla->qk_rope_head_dim : c.head_dim, value = c.mla ? c.mla->v_head_dim : c.head_dim;
   const int64_t sums = c.heads > c.kv_heads ? c.heads * (key + value) * 4 : 0, packed_keys = c.kv_heads * (2 * key + value) * size;
   const auto attention = static_cast<uint64_t>(tokens * (packed_keys + sums) * 5 / 4);

@@ -366,6 +366,28 @@ void cross_entropy(int64_t rows, int64_t vocab, void* logits, DType type, const 
   });
 }
 
+void softmax_stripe(int64_t rows, int64_t first, int64_t width, float* z, DType type, const int32_t* labels, SoftmaxRow* state, float* sums, int64_t cols,
+                    ThreadPool& pool) {
+  pool.ranges(rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      SoftmaxRow& s = state[t];
+      float* row = z + t * width;
+      const float* top = std::max_element(row, row + width);
+      const float before = s.top;
+      if (*top > s.top) s.top = *top, s.best = static_cast<int32_t>(first + (top - row));
+      if (labels[t] >= first && labels[t] < first + width) s.label = row[labels[t] - first];
+      const float factor = std::exp(before - s.top);
+      s.total *= factor;
+      for (int64_t c = 0; sums && c < cols; ++c) sums[t * cols + c] *= factor;
+      for (int64_t c = 0; c < width; ++c) {
+        const float e = std::exp(row[c] - s.top);
+        s.total += e;
+        if (sums) store(row, type, c, e);
+      }
+    }
+  });
+}
+
 void adamw(int64_t n, float* p, const float* g, float* m, float* v, float lr, float beta1, float beta2, float eps,
            float weight_decay, float grad_scale, float correction1, float correction2, ThreadPool& pool) {
   pool.ranges(n, kElementsPerTask, [&](int64_t begin, int64_t end) {
@@ -407,7 +429,7 @@ const KernelTable& scalar_table() {
   static constexpr KernelTable table{
       Isa::kScalar, /*has_int8=*/true, gemm,      gather_rows, scatter_add_rows, rms_norm,  rms_norm_backward,  rope,
       swiglu,       swiglu_backward, axpby, dropout,          attention, attention_backward, cached_attention, cross_entropy,
-      adamw,        sum_squares,     decode};
+      softmax_stripe, adamw,        sum_squares,     decode};
   return table;
 }
 
