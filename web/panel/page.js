@@ -95,22 +95,29 @@ function receive(e) {
 // ---- the page
 
 let charts = [];
+const zoomed = () => { $("whole").disabled = charts.every(c => !c.range); };
+const wrong = e => ["skipped", "rollback", "failed", "alarm"].includes(e.kind);
+// Of the run's events, as the charts mark them; made again when there are more.
+let marked = { events: null, count: 0, list: [] };
+function marks() {
+  if (marked.events !== data.events || marked.count !== data.events.length)
+    marked = { events: data.events, count: data.events.length, list: data.events.filter(e => e.kind !== "sample").map(e => ({ step: e.step, kind: e.kind, bad: wrong(e) })) };
+  return marked.list;
+}
 const mib = bytes => bytes.map(b => b / 1048576);
 
 function build() {
   const settings = data.settings;
   const logs = Object.fromEntries(charts.map(c => [c.word, c.log])), range = charts.length ? charts[0].range : null;
+  for (const c of charts) c.destroy();
   $("charts").replaceChildren();
   charts = [];
   if (!settings) return refresh();  // the run has no plan yet
   const group = [];
   const chart = (options, grouped = true) => {
     const box = $("charts").appendChild(document.createElement("div"));
-    const one = new Chart(box, { ...options, log: logs[options.word] ?? false, group: grouped ? group : null });
-    if (grouped) {
-      group.push(one);
-      one.range = range;
-    }
+    const one = new Chart(box, { ...options, log: logs[options.word] ?? false, group: grouped ? group : null, range: grouped ? range : null, events: grouped ? marks : () => [], hint: !charts.length, zoomed });
+    if (grouped) group.push(one);
     charts.push(one);
   };
   const pair = (word, xs, ys, key, x = "x", more = {}) => {
@@ -173,7 +180,7 @@ function lists() {
   const fill = (list, events) => {
     list.replaceChildren();
     for (const e of events.slice(-200).reverse()) {
-      const one = row(list, "li", ["skipped", "rollback", "failed", "alarm"].includes(e.kind) ? "bad" : "");
+      const one = row(list, "li", wrong(e) ? "bad" : "");
       one.append(make("b", `${e.step} ${e.kind} `), make("span", e.text));
     }
   };
@@ -209,6 +216,7 @@ function refresh() {
 
 function label() {
   for (const c of charts) c.label();
+  zoomed();
   refresh();
 }
 
