@@ -67,7 +67,7 @@ class Chart {
     this.u = new uPlot({
       width: this.plot.clientWidth || 300, height: this.plot.clientHeight || 200, padding: [10, 16, 0, 0], legend: { show: false },
       scales: { x: { time: false }, y: { distr: this.log ? 3 : 1, range: (u, low, high) => this.bounds(low, high) } },
-      axes: [{ ...axis, size: 24, gap: 4, space: 70, grid: { show: false }, incrs: INTEGERS, values: (u, all, i, space, step) => all.map(x => short(x, step)) },
+      axes: [{ ...axis, size: 24, gap: 4, space: 60, grid: { show: false }, incrs: INTEGERS, values: (u, all, i, space, step) => all.map(x => short(x, step)) },
         { ...axis, size: 54, gap: 6, space: 34, grid: { stroke: color("--line"), width: 1 }, filter: (u, all) => all,
           splits: this.log ? (u, i, low, high) => powers(low, high) : undefined, values: (u, all, i, space, step) => all.map(y => this.log ? number(y).replace(/\.?0+e/, "e") : tick(y, step)) }],
       series: [{}, ...this.series.map(s => ({
