@@ -93,6 +93,8 @@ def panel(program, browser):
             check(page.evaluate(f"data.{mine}") == [m[theirs] for m in lines], f"{theirs} on the page is not that of metrics.jsonl")
         drawn(page)
         last = lines[-1]
+        legend = page.inner_text("#charts .top >> nth=0")
+        check(all(name in legend for name in ("each step", "smoothed")) and ("validation" in legend) == any("validation_loss" in m for m in program.metrics(folder)), f"every line is named: {legend}")
         for name, value in {"Loss": last["loss"], "smoothed": last["smoothed_loss"], "Gradient norm": last["grad_norm"], "Learning rate": last["learning_rate"], "Tokens per second": last["tokens_per_second"]}.items():
             check(figure(page, name) == shown(page, value), f"{name}: {figure(page, name)}, expected {shown(page, value)}")
         check(figure(page, "Step").startswith(f"{last['step']} / "), f"{figure(page, 'Step')}")

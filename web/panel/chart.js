@@ -18,6 +18,7 @@ function fingers({ over, posToVal, scales, setSelect }, zoom) {
     if (down.size === 1) return tell("mousedown", event);
     setSelect({ width: 0, height: 0 }, false);
     tell("mouseup", event);
+    tell("mouseleave", event);
     held = [...down].map(([id, at]) => [id, posToVal(at, "x")]);
   };
   over.onpointermove = event => {
@@ -104,9 +105,13 @@ class Chart {
     this.plot.setAttribute("aria-label", word(this.word));
     this.plot.dataset.none = word("empty");
     this.read(this.u);
+    this.named = this.filled();
     this.drawn = "";
     this.draw();
   }
+
+  // Of which series there are points.
+  filled() { return this.series.map(s => s.xs.length > 0).join(); }
 
   zoom(range) {
     const [left, right] = this.extent();
@@ -137,6 +142,7 @@ class Chart {
 
   paint() {
     const { u, log } = this, width = this.plot.clientWidth, height = this.plot.clientHeight, [min, max] = this.range || this.extent();
+    if (this.filled() !== this.named) return this.label();  // the first validation, say
     if (width !== u.width || height !== u.height) u.setSize({ width, height });
     const column = 2 ** Math.floor(Math.log2((max - min) / Math.max(u.bbox.width, 1)));
     const parts = this.series.map(s => thinned(s, Math.max(0, lower(s.xs, min) - 1), Math.min(s.xs.length, lower(s.xs, max) + 1), column, log));
@@ -154,7 +160,7 @@ class Chart {
   bounds(low, high) {
     if (low === null) [low, high] = this.band || [0, 1];
     if (this.band && !this.range) [low, high] = [Math.min(low, this.band[0] > 0 || !this.log ? this.band[0] : low), Math.max(high, this.band[1])];
-    if (!this.log) return uPlot.rangeNum(low, high, 0.06, true);
+    if (!this.log) return low === 0 && high === 0 ? [0, 1] : uPlot.rangeNum(low, high, 0.06, true);
     [low, high] = high > 0 ? [low > 0 ? low : high / 100, high] : [0.1, 1];
     const margin = Math.max((high / low) ** 0.06, 1.01);
     return [low / margin, high * margin];
@@ -164,21 +170,25 @@ class Chart {
     const { min, max } = u.scales.y, { left, width } = u.bbox, at = y => Math.round(u.valToPos(Math.min(Math.max(y, min), max), "y", true));
     if (!this.band || min === null) return;
     const [low, high] = this.band;
+    u.ctx.save();  // uPlot remembers what it set
     u.ctx.fillStyle = color("--band")();
     u.ctx.fillRect(left, at(high), width, at(low) - at(high));
     u.ctx.fillStyle = color("--edge")();
     for (const y of [low, high]) if (y > min && y < max && y > 0) u.ctx.fillRect(left, at(y), width, devicePixelRatio);
+    u.ctx.restore();
   }
 
   // Points out of band, and what happened: a mark at the foot, and a line of what went wrong.
   draw_marks(u, color) {
     const { ctx, bbox } = u, { min, max } = u.scales.x, ratio = devicePixelRatio, x_of = x => Math.round(u.valToPos(x, "x", true)), seen = new Set();
     const points = this.band && this.series[this.judged].thinned || { xs: [] }, radius = points.xs.length * 4 * ratio > bbox.width ? 1.8 * ratio : 2.4 * ratio;
+    const good = color("--accent")(), bad = color("--bad")();
+    ctx.save();
     for (const e of this.events()) {
       const x = x_of(e.step), foot = bbox.top + bbox.height;
       if (min === null || e.step < min || e.step > max || seen.has(x + e.kind)) continue;
       seen.add(x + e.kind);
-      ctx.fillStyle = color(e.bad ? "--bad" : "--accent")();
+      ctx.fillStyle = e.bad ? bad : good;
       ctx.globalAlpha = 0.5;
       if (e.bad) ctx.fillRect(x, bbox.top, ratio, bbox.height);
       ctx.globalAlpha = 1;
@@ -188,7 +198,7 @@ class Chart {
       ctx.lineTo(x + 3.5 * ratio, foot);
       ctx.fill();
     }
-    ctx.fillStyle = color("--bad")();
+    ctx.fillStyle = bad;
     points.xs.forEach((x, i) => {
       const y = points.ys[i];
       if (x < min || x > max || (y !== null && y >= this.band[0] && y <= this.band[1])) return;
@@ -196,6 +206,7 @@ class Chart {
       ctx.arc(x_of(x), y === null ? bbox.top + 4 * ratio : u.valToPos(y, "y", true), radius, 0, 2 * Math.PI);
       ctx.fill();
     });
+    ctx.restore();
   }
 
   // The values nearest to the pointer, under the chart; of a series that has none at that step, its nearest and where.

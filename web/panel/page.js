@@ -101,7 +101,7 @@ const wrong = e => ["skipped", "rollback", "failed", "alarm"].includes(e.kind);
 let marked = { events: null, count: 0, list: [] };
 function marks() {
   if (marked.events !== data.events || marked.count !== data.events.length)
-    marked = { events: data.events, count: data.events.length, list: data.events.filter(e => e.kind !== "sample").map(e => ({ step: e.step, kind: e.kind, bad: wrong(e) })) };
+    marked = { events: data.events, count: data.events.length, list: data.events.filter(e => e.kind !== "sample").map(e => ({ step: e.step, kind: e.kind, bad: wrong(e) })).sort((a, b) => a.bad - b.bad) };
   return marked.list;
 }
 const mib = bytes => bytes.map(b => b / 1048576);
@@ -116,7 +116,7 @@ function build() {
   const group = [];
   const chart = (options, grouped = true) => {
     const box = $("charts").appendChild(document.createElement("div"));
-    const one = new Chart(box, { ...options, log: logs[options.word] ?? false, group: grouped ? group : null, range: grouped ? range : null, events: grouped ? marks : () => [], hint: !charts.length, zoomed });
+    const one = new Chart(box, { ...options, log: logs[options.word] ?? false, group: grouped ? group : null, events: grouped ? marks : () => [], hint: !charts.length, zoomed });
     if (grouped) group.push(one);
     charts.push(one);
   };
@@ -135,6 +135,7 @@ function build() {
   if (data.limit > 0) chart({ word: "share", unit: "seconds", series: [{ word: "share", color: "--two", xs: data.mx, ys: data.share = data.bytes.map(share) }], band: [100 * settings.memory_min, 100 * settings.memory_max] }, false);
   else chart({ word: "amount", series: pair("amount", data.x, mib(data.memory), "memory").map((s, i) => i ? { ...s, ys: mib(other.memory) } : s), judged: -1 });
   chart({ word: "speed", series: pair("speed", data.x, data.speed, "speed", "x", { thin: true }), judged: -1 });
+  if (range) charts[0].zoom(range);  // unless this run has nothing there
   $("config").textContent = data.run.config || "";
   comparison();
   label();
