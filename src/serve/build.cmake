@@ -1,7 +1,8 @@
-# The pages' files become a source file of the program: cmake/EmbedFiles.cmake writes it whenever one of them changes.
-file(GLOB page_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/web/*/*)
+# The pages' files, ours and those of uPlot, become a source file of the program: cmake/EmbedFiles.cmake writes it whenever one of them changes.
+include(UPlot)
+file(GLOB page_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/web/*/* ${HONE_FETCHED_WEB}/*/*)
 set(page_source ${CMAKE_BINARY_DIR}/generated/pages.cc)
 add_custom_command(OUTPUT ${page_source}
-                   COMMAND ${CMAKE_COMMAND} -DFOLDER=${CMAKE_SOURCE_DIR}/web -DOUTPUT=${page_source} -P ${CMAKE_SOURCE_DIR}/cmake/EmbedFiles.cmake
+                   COMMAND ${CMAKE_COMMAND} "-DFOLDERS=${CMAKE_SOURCE_DIR}/web;${HONE_FETCHED_WEB}" -DOUTPUT=${page_source} -P ${CMAKE_SOURCE_DIR}/cmake/EmbedFiles.cmake
                    DEPENDS ${page_files} ${CMAKE_SOURCE_DIR}/cmake/EmbedFiles.cmake VERBATIM)
 target_sources(hone_serve PRIVATE ${page_source})

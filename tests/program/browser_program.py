@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.parse
 
 from hone_program import Running, check
 from python_environment import environment
@@ -13,6 +14,7 @@ from python_environment import environment
 PACKAGES = ["playwright==1.65.2"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PHONE = {"width": 360, "height": 740}
+TOUCH = {"has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
 class Verb(Running):
@@ -36,13 +38,15 @@ class Browser:
         self._chromium = self._playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])  # which root has no use of
         self.wrong = []
 
-    def page(self, url, size=None, language="en-US", before=None):
+    def page(self, url, size=None, language="en-US", before=None, **more):
         """`before`: a script that runs before the page's own."""
-        context = self._chromium.new_context(viewport=size or {"width": 1280, "height": 900}, locale=language, color_scheme="light")
+        context = self._chromium.new_context(viewport=size or {"width": 1280, "height": 900}, locale=language, color_scheme="light", **more)
         context.set_default_timeout(60000)
         page = context.new_page()
         page.on("pageerror", lambda error: self.wrong.append(f"{url}: {error}"))
-        page.on("console", lambda message: self.wrong.append(f"{url}: {message.text}") if "Security Policy" in message.text else None)
+        page.on("console", lambda message: self.wrong.append(f"{url}: {message.text}") if message.type in ("error", "warning") and "Failed to load resource" not in message.text else None)  # refusals are asked for
+        origin = urllib.parse.urlsplit(url)[:2]
+        page.on("request", lambda request: self.wrong.append(f"{url} asks for {request.url}") if urllib.parse.urlsplit(request.url)[:2] != origin else None)
         if before:
             page.add_init_script(before)
         page.goto(url)

@@ -90,9 +90,9 @@ def past(program, expected):
         for name in ("step", *NAMES[1:]):
             check(row[name] == meant[name], f"history, step {meant['step']}: {name} is {row[name]}, meant {meant[name]}")
     check(len(shown["validations"]) == 3 and len(shown["volatilities"]) == 6, "validations and volatilities of the history")
-    for path in ("/", "/web/page/page.css", "/web/page/page.js", "/web/panel/page.css", "/web/panel/page.js", "/web/panel/chart.js", "/web/panel/words.js"):
+    for path in ("/", "/web/page/page.css", "/web/page/page.js", "/web/panel/page.css", "/web/panel/page.js", "/web/panel/points.js", "/web/panel/chart.js", "/web/panel/words.js", "/web/uplot/uPlot.iife.min.js", "/web/uplot/uPlot.min.css", "/web/page/licenses.txt"):
         status, headers, data = ask(port, "GET", path)
-        check(status == 200 and data and "default-src 'self'" in headers["content-security-policy"], f"{path}: {status}")
+        check(status == 200 and data and "default-src 'self'" in headers["content-security-policy"] and headers["cache-control"] == "no-cache", f"{path}: {status} {headers}")
         check(not re.search(rb"(src|href)=\"(https?:)?//|url\(|@import", data), f"{path} loads something from elsewhere")
     check(ask(port, "GET", "/api/runs/none")[0] == 404 and ask(port, "GET", "/web/panel/none")[0] == 404 and ask(port, "GET", "/web/../main.cc")[0] == 404, "what is not there")
     check(ask(port, "GET", "/api/runs", {"Host": "evil.example"})[0] == 421, "a foreign host name is refused")

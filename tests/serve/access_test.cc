@@ -91,5 +91,20 @@ TEST(Assets, EveryPageHasWhatItLoads) {
   EXPECT_THROW(asset_response("page/none.js"), Error);
 }
 
+TEST(Assets, WhatOthersWroteIsServedLikeTheRestWithItsLicence) {
+  const std::pair<const char*, const char*> files[] = {{"uplot/uPlot.iife.min.js", "text/javascript; charset=utf-8"}, {"uplot/uPlot.min.css", "text/css; charset=utf-8"}, {"page/licenses.txt", "text/plain; charset=utf-8"}};
+  const http::Response ours = asset_response("panel/chart.js");
+  for (const auto& [name, type] : files) {
+    const http::Response answer = asset_response(name);
+    EXPECT_EQ(answer.status, 200) << name;
+    EXPECT_EQ(answer.type, type) << name;
+    EXPECT_EQ(answer.headers, ours.headers) << name;
+  }
+  EXPECT_EQ(asset_response("uplot/uPlot.iife.min.js").body.find("/*! https://github.com/leeoniya/uPlot (v"), 0u);
+  const std::string licences = asset_response("page/licenses.txt").body;
+  for (const char* part : {"uPlot 1.", "MIT License", "Copyright (c)", "Permission is hereby granted", "THE SOFTWARE IS PROVIDED \"AS IS\""}) EXPECT_NE(licences.find(part), std::string::npos) << part;
+  EXPECT_NE(asset_response("panel/index.html").body.find("href=\"/web/page/licenses.txt\""), std::string::npos);
+}
+
 }  // namespace
 }  // namespace hone::serve

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/error.h"
 #include "serve/panel/panel_server.h"
@@ -206,6 +207,30 @@ TEST(Record, ThinningKeepsPeaksAndEnds) {
   EXPECT_EQ(kept.back().step, 1001);
   for (const int64_t peak : {500, 703, 900}) EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [&](const auto& r) { return r.step == peak; })) << peak;
   for (size_t i = 1; i < kept.size(); ++i) EXPECT_LT(kept[i - 1].step, kept[i].step);
+}
+
+TEST(Record, ManyStepsAreThinnedEvenly) {
+  constexpr int64_t kSteps = 300'000;
+  Record record(Bands{}, 0);
+  for (int64_t step = 1; step <= kSteps; ++step) {
+    StepReport report = step_of(step, 2, step == 123'456 || step == 299'999 ? 8 : 1);
+    if (step == 77'777) report.loss = 50;
+    record.add(report);
+  }
+  const Json json = record.snapshot();
+  const Json& points = json["points"];
+  EXPECT_LE(points.size(), (size_t{1} << 17) + 1);
+  EXPECT_EQ(points.front()[0], 1);
+  EXPECT_EQ(points.back()[0], kSteps);
+  std::vector<size_t> tenths(10);
+  std::set<int64_t> kept;
+  for (const Json& row : points) {
+    kept.insert(row[0].get<int64_t>());
+    ++tenths[static_cast<size_t>((row[0].get<int64_t>() - 1) * 10 / kSteps)];
+  }
+  EXPECT_EQ(kept.size(), points.size());
+  for (const int64_t peak : {77'777, 123'456, 299'999}) EXPECT_EQ(kept.count(peak), 1u) << peak;
+  for (const size_t tenth : tenths) EXPECT_NEAR(static_cast<double>(tenth), static_cast<double>(points.size()) / 10, 64);
 }
 
 TEST(Record, TellsOfAlarmsOnlyWhenTheyChanged) {

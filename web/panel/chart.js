@@ -1,273 +1,228 @@
 "use strict";
-// Lines over steps on a canvas. A million points are drawn as the lowest and highest value of each pixel column, so no peak is lost.
+// Lines over steps, drawn by uPlot. It is given the points that can be told apart (points.js), so that a million of them do not hold it up.
 
-function number(value) {
-  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  if (size >= 1e6 || (size > 0 && size < 1e-3)) return value.toExponential(2);
-  return size >= 1000 ? value.toFixed(0) : String(+value.toPrecision(4));
+function dash(color) {
+  const one = make("span", "");
+  one.style.background = `var(${color})`;
+  return one;
 }
 
-// Round values between low and high, about `count` of them.
-function ticks(low, high, count) {
-  const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].map(m => m * power).find(s => s >= raw), out = [];
-  for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-9 && out.length < 50; t += step) out.push(Math.abs(t) < step * 1e-9 ? 0 : t);
-  return out;
-}
-
-// First index whose x is at least `x`; xs rises.
-function lower(xs, x) {
-  let low = 0, high = xs.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (xs[middle] < x) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+// One finger selects as the mouse does, two stretch; up and down scrolls the page. A wheel with Ctrl, which is what browsers make of two fingers on a touchpad, stretches too.
+function fingers({ over, posToVal, scales, setSelect }, zoom) {
+  const down = new Map(), place = event => event.clientX - over.getBoundingClientRect().left;
+  const tell = (kind, event) => over.dispatchEvent(new MouseEvent(kind, { clientX: event.clientX, clientY: event.clientY, movementX: 1, bubbles: true }));
+  let held = null;
+  over.onpointerdown = event => {
+    if (event.pointerType !== "touch") return;
+    down.set(event.pointerId, place(event));
+    if (down.size === 1) return tell("mousedown", event);
+    setSelect({ width: 0, height: 0 }, false);
+    tell("mouseup", event);
+    tell("mouseleave", event);
+    held = [...down].map(([id, at]) => [id, posToVal(at, "x")]);
+  };
+  over.onpointermove = event => {
+    if (!down.has(event.pointerId)) return;
+    down.set(event.pointerId, place(event));
+    if (!held) return tell("mousemove", event);
+    const [[p, a], [q, b]] = held.map(([id, x]) => [down.get(id), x]), unit = (b - a) / (q - p), left = a - p * unit;
+    if (unit > 0 && Number.isFinite(unit)) zoom([left, left + over.clientWidth * unit]);
+  };
+  over.onpointerup = over.onpointercancel = event => {
+    if (!down.delete(event.pointerId)) return;
+    if (event.type === "pointercancel") setSelect({ width: 0, height: 0 }, false);
+    if (!held) tell("mouseup", event);
+    if (!down.size) held = null;
+  };
+  over.onwheel = event => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    const x = posToVal(place(event), "x"), f = event.deltaY > 0 ? 1.25 : 0.8, { min, max } = scales.x;
+    zoom([x - (x - min) * f, x + (max - x) * f]);
+  };
 }
 
 class Chart {
-  // series: [{word, color, xs, ys, dots}]; band: [low, high] or null, both in units of y; outside it, points of the series `judged` are marked.
+  // series: [{word, name, color, xs, ys, dots, thin}]; band: [low, high] or null, both in units of y; outside it, points of the series `judged` are marked.
+  // group: the charts that are zoomed together, or null; events(): what happened at which step, as [{step, kind, bad}]; zoomed(): called when the range is another.
   constructor(box, options) {
-    Object.assign(this, { series: [], band: null, judged: 0, log: false, group: null }, options);
-    this.box = box;
+    Object.assign(this, { series: [], band: null, judged: 0, log: false, group: null, range: null, hint: false, events: () => [], zoomed: () => {} }, options);
     box.className = "chart";
-    this.top = box.appendChild(document.createElement("div"));
-    this.top.className = "top";
-    this.canvas = box.appendChild(document.createElement("canvas"));
-    this.readout = box.appendChild(document.createElement("div"));
-    this.readout.className = "read";
-    this.range = null;
-    this.pending = false;
-    new ResizeObserver(() => this.draw()).observe(this.canvas);
-    this.listen();
+    [this.top, this.plot, this.readout] = ["top", "plot", "read"].map(name => box.appendChild(make("div", "", name)));
+    this.plot.setAttribute("role", "img");
+    this.make();
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(this.plot);
   }
 
+  destroy() {
+    this.observer.disconnect();
+    this.u.destroy();
+    this.u = null;
+  }
+
+  make() {
+    if (this.u) this.u.destroy();
+    const color = name => () => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+    const axis = { stroke: color("--faint"), font: "11px system-ui, sans-serif", ticks: { show: false } };
+    this.u = new uPlot({
+      width: this.plot.clientWidth || 300, height: this.plot.clientHeight || 200, padding: [10, 16, 0, 0], legend: { show: false },
+      scales: { x: { time: false }, y: { distr: this.log ? 3 : 1, range: (u, low, high) => this.bounds(low, high) } },
+      axes: [{ ...axis, size: 24, gap: 4, space: 60, grid: { show: false }, incrs: INTEGERS, values: (u, all, i, space, step) => all.map(x => short(x, step)) },
+        { ...axis, size: 54, gap: 6, space: 34, grid: { stroke: color("--line"), width: 1 }, filter: (u, all) => all,
+          splits: this.log ? (u, i, low, high) => powers(low, high) : undefined, values: (u, all, i, space, step) => all.map(y => this.log ? number(y).replace(/\.?0+e/, "e") : tick(y, step)) }],
+      series: [{}, ...this.series.map(s => ({
+        stroke: color(s.color), width: s.thin ? 1 : 1.8,
+        points: { show: () => s.thinned?.xs.length < (s.dots ? this.plot.clientWidth / 8 : 3), size: 5, fill: color(s.color) },
+      }))],
+      cursor: {
+        y: false, drag: { x: true, y: false, dist: 5, setScale: false }, points: { size: 7 }, bind: { dblclick: () => () => this.zoom(null) },
+        sync: this.group ? { key: "steps", scales: ["x", null], filters: { pub: type => type === "mousemove" } } : {},
+      },
+      hooks: {
+        drawClear: [u => this.draw_band(u, color)], draw: [u => this.draw_marks(u, color)], setCursor: [u => this.read(u)],
+        setSelect: [u => this.zoom([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")])],
+      },
+    }, [[], ...this.series.map(() => [])], this.plot);
+    fingers(this.u, range => this.zoom(range));
+  }
+
+  // Words, colours: all that is not a value.
   label() {
     this.top.replaceChildren();
-    const add = (tag, text, color) => {
-      const one = this.top.appendChild(document.createElement(tag));
-      one.textContent = text;
-      if (color) one.style.color = `var(${color})`;
-      return one;
-    };
+    const add = (tag, text, name) => this.top.appendChild(make(tag, text, name));
     add("b", word(this.word));
-    if (this.series.length > 1) for (const s of this.series) if (s.xs.length) add("i", `— ${s.name || word(s.word)}`, s.color);
-    if (this.band) add("i", this.band[0] > 0 ? `${number(this.band[0])} – ${number(this.band[1])}` : `< ${number(this.band[1])}`);
+    for (const s of this.series.length > 1 ? this.series : []) if (s.xs.length) add("i", s.name || word(s.word)).prepend(dash(s.color));
+    if (this.band) add("i", this.band[0] > 0 ? `${number(this.band[0])} – ${number(this.band[1])}` : `≤ ${number(this.band[1])}`, "band");
     const log = add("button", word("log"));
     log.type = "button";
     log.setAttribute("aria-pressed", this.log);
     log.onclick = () => {
       this.log = !this.log;
+      this.make();
       this.label();
-      this.draw();
     };
-    this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", word(this.word));
-    this.canvas.title = word("hint");
+    this.plot.setAttribute("aria-label", word(this.word));
+    this.plot.dataset.none = word("empty");
+    this.read(this.u);
+    this.named = this.filled();
+    this.drawn = "";
+    this.draw();
   }
 
-  listen() {
-    let from = null;
-    const at = event => event.clientX - this.canvas.getBoundingClientRect().left;
-    this.canvas.onpointerdown = event => {
-      from = at(event);
-      this.canvas.setPointerCapture(event.pointerId);
-    };
-    this.canvas.onpointermove = event => {
-      this.cursor = at(event);
-      this.selection = from !== null && Math.abs(at(event) - from) > 4 ? [from, at(event)] : null;
-      this.draw();
-    };
-    this.canvas.onpointerup = () => {
-      if (this.selection && this.scale) {
-        const [a, b] = this.selection.map(p => this.scale.x_of(p)).sort((p, q) => p - q);
-        if (b > a) this.zoom([a, b]);
-      }
-      from = this.selection = null;
-    };
-    this.canvas.onpointercancel = () => { from = this.selection = null; };
-    this.canvas.onpointerleave = () => {
-      this.cursor = null;
-      this.draw();
-    };
-    this.canvas.ondblclick = () => this.zoom(null);
-    this.canvas.onwheel = event => {
-      if (!event.ctrlKey || !this.scale) return;
-      event.preventDefault();
-      const x = this.scale.x_of(at(event)), f = event.deltaY > 0 ? 1.25 : 0.8;
-      this.zoom([x - (x - this.scale.left) * f, x + (this.scale.right - x) * f]);
-    };
-  }
+  // Of which series there are points.
+  filled() { return this.series.map(s => s.xs.length > 0).join(); }
 
   zoom(range) {
+    const [left, right] = this.extent();
+    this.u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    if (range) range = [Math.max(range[0], left), Math.min(range[1], right)];
+    if (range && range[1] - range[0] < Math.min(1, (right - left) / 1000)) return;
+    if (range && range[0] <= left && range[1] >= right) range = null;
     for (const chart of this.group || [this]) {
       chart.range = range;
       chart.draw();
     }
+    this.zoomed();
+  }
+
+  // From the first to the last x of all charts that are zoomed together.
+  extent() {
+    const all = (this.group || [this]).flatMap(chart => chart.series).filter(s => s.xs.length), left = Math.min(...all.map(s => s.xs[0])), right = Math.max(...all.map(s => s.xs[s.xs.length - 1]));
+    return left < right ? [left, right] : all.length ? [left - 1, left + 1] : [0, 1];
   }
 
   draw() {
-    if (this.pending) return;
-    this.pending = true;
-    requestAnimationFrame(() => {
+    if (!this.pending) requestAnimationFrame(() => {
       this.pending = false;
-      this.paint();
+      if (this.u && this.plot.clientWidth && this.plot.clientHeight) this.paint();
     });
-  }
-
-  // What is seen: bounds of x, and of y within them.
-  bounds() {
-    let left = Infinity, right = -Infinity, low = Infinity, high = -Infinity;
-    for (const s of this.series) {
-      if (!s.xs.length) continue;
-      left = Math.min(left, s.xs[0]);
-      right = Math.max(right, s.xs[s.xs.length - 1]);
-    }
-    if (this.range) [left, right] = this.range;
-    if (!(left < right)) [left, right] = Number.isFinite(left) ? [left - 1, left + 1] : [0, 1];
-    for (const s of this.series) {
-      for (let i = lower(s.xs, left); i < s.xs.length && s.xs[i] <= right; ++i) {
-        const y = s.ys[i];
-        if (y === null || !Number.isFinite(y) || (this.log && y <= 0)) continue;
-        if (y < low) low = y;
-        if (y > high) high = y;
-      }
-    }
-    if (!(low <= high)) [low, high] = this.band || [0, 1];
-    if (this.band && !this.range) {
-      high = Math.max(high, this.band[1]);
-      low = Math.min(low, this.band[0]);
-    }
-    if (this.log) low = Math.max(low, high * 1e-12) || 1e-12;
-    return { left, right, low, high };
+    this.pending = true;
   }
 
   paint() {
-    const ratio = window.devicePixelRatio || 1, width = this.canvas.clientWidth, height = this.canvas.clientHeight;
-    if (!width || !height) return;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    const pen = this.canvas.getContext("2d"), css = getComputedStyle(document.documentElement), color = name => css.getPropertyValue(name).trim();
-    pen.scale(ratio, ratio);
-    pen.font = "11px system-ui, sans-serif";
-    const b = this.bounds(), to = this.log ? Math.log10 : y => y;
-    let low = to(b.low), high = to(b.high);
-    const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
-    low -= margin;
-    high += margin;
-    const x0 = 52, x1 = width - 8, y0 = 6, y1 = height - 20;
-    const px = x => x0 + (x - b.left) / (b.right - b.left) * (x1 - x0), py = y => y1 - (to(y) - low) / (high - low) * (y1 - y0);
-    this.scale = { left: b.left, right: b.right, x_of: p => b.left + (Math.min(Math.max(p, x0), x1) - x0) / (x1 - x0) * (b.right - b.left) };
-    if (this.band) {
-      const top = Math.max(y0, py(this.band[1])), bottom = this.band[0] > 0 || !this.log ? Math.min(y1, py(Math.max(this.band[0], this.log ? 1e-300 : -Infinity))) : y1;
-      pen.fillStyle = color("--band");
-      if (bottom > top) pen.fillRect(x0, top, x1 - x0, bottom - top);
-    }
-    pen.strokeStyle = color("--line");
-    pen.fillStyle = color("--faint");
-    pen.textBaseline = "middle";
-    pen.textAlign = "right";
-    for (const t of ticks(low, high, 4)) {
-      const y = y1 - (t - low) / (high - low) * (y1 - y0);
-      pen.beginPath();
-      pen.moveTo(x0, y);
-      pen.lineTo(x1, y);
-      pen.stroke();
-      pen.fillText(number(this.log ? 10 ** t : t), x0 - 5, y);
-    }
-    pen.textAlign = "center";
-    for (const t of ticks(b.left, b.right, Math.max(2, width / 110))) {
-      const half = pen.measureText(number(t)).width / 2;
-      pen.fillText(number(t), Math.min(Math.max(px(t), x0 + half), width - half - 1), height - 8);
-    }
-    pen.save();
-    pen.beginPath();
-    pen.rect(x0, y0, x1 - x0, y1 - y0);
-    pen.clip();
-    this.series.forEach((s, index) => this.line(pen, s, color, b, px, py, index === this.judged));
-    if (this.selection) {
-      pen.fillStyle = color("--band");
-      pen.fillRect(Math.min(...this.selection), y0, Math.abs(this.selection[1] - this.selection[0]), y1 - y0);
-    }
-    pen.restore();
-    this.read(pen, color, px, y0, y1);
+    const { u, log } = this, width = this.plot.clientWidth, height = this.plot.clientHeight, [min, max] = this.range || this.extent();
+    if (this.filled() !== this.named) return this.label();  // the first validation, say
+    if (width !== u.width || height !== u.height) u.setSize({ width, height });
+    const column = 2 ** Math.floor(Math.log2((max - min) / Math.max(u.bbox.width, 1)));
+    const parts = this.series.map(s => thinned(s, Math.max(0, lower(s.xs, min) - 1), Math.min(s.xs.length, lower(s.xs, max) + 1), column, log));
+    const drawn = [min, max, width, height, this.events().length, ...parts.map(p => p.key + p.to)].join();
+    if (drawn === this.drawn) return;  // what is new lies elsewhere
+    this.drawn = drawn;
+    this.plot.classList.toggle("empty", parts.every(p => !p.xs.length));
+    u.batch(() => {
+      u.setData(parts.length > 1 ? uPlot.join(parts.map(p => [p.xs, p.ys])) : [parts[0].xs, parts[0].ys], false);
+      u.setScale("x", { min, max });
+    });
   }
 
-  line(pen, s, color, b, px, py, judged) {
-    const first = Math.max(0, lower(s.xs, b.left) - 1), last = Math.min(s.xs.length, lower(s.xs, b.right) + 1), marks = [];
-    pen.strokeStyle = color(s.color);
-    pen.lineWidth = s.thin ? 1 : 1.8;
-    pen.beginPath();
-    let open = false, column = null, lowest = 0, highest = 0, leaving = 0;
-    const finish = () => {
-      if (column === null) return;
-      if (open) pen.lineTo(column, lowest);
-      else pen.moveTo(column, lowest);
-      if (highest !== lowest) pen.lineTo(column, highest);
-      if (leaving !== highest) pen.lineTo(column, leaving);
-      open = true;
-      column = null;
-    };
-    for (let i = first; i < last; ++i) {
-      const y = s.ys[i];
-      if (y === null || !Number.isFinite(y) || (this.log && y <= 0)) {
-        finish();
-        open = false;
-        if (judged) marks.push([px(s.xs[i]), null]);
-        continue;
-      }
-      const at = Math.round(px(s.xs[i])), value = py(y);
-      if (judged && this.band && (y < this.band[0] || y > this.band[1])) {
-        const previous = marks[marks.length - 1];
-        if (!previous || previous[0] !== at || Math.abs(previous[1] - value) > 1) marks.push([at, value]);
-      }
-      if (at === column) {
-        lowest = Math.min(lowest, value);
-        highest = Math.max(highest, value);
-        leaving = value;
-      } else {
-        finish();
-        column = at;
-        lowest = highest = leaving = value;
-      }
-    }
-    finish();
-    pen.stroke();
-    pen.fillStyle = color(s.color);
-    if (s.dots || last - first < 3) for (let i = first; i < last; ++i) if (Number.isFinite(s.ys[i]) && s.ys[i] !== null) this.dot(pen, px(s.xs[i]), py(s.ys[i]), 2.6);
-    pen.fillStyle = color("--bad");
-    for (const [x, y] of marks) this.dot(pen, x, y === null ? 10 : y, 2.4);
+  // Of y: around the values that are seen and, of a whole run, around the band.
+  bounds(low, high) {
+    if (low === null) [low, high] = this.band || [0, 1];
+    if (this.band && !this.range) [low, high] = [Math.min(low, this.band[0] > 0 || !this.log ? this.band[0] : low), Math.max(high, this.band[1])];
+    if (!this.log) return low === 0 && high === 0 ? [0, 1] : uPlot.rangeNum(low, high, 0.06, true);
+    [low, high] = high > 0 ? [low > 0 ? low : high / 100, high] : [0.1, 1];
+    const margin = Math.max((high / low) ** 0.06, 1.01);
+    return [low / margin, high * margin];
   }
 
-  dot(pen, x, y, radius) {
-    pen.beginPath();
-    pen.arc(x, y, radius, 0, 2 * Math.PI);
-    pen.fill();
+  draw_band(u, color) {
+    const { min, max } = u.scales.y, { left, width } = u.bbox, at = y => Math.round(u.valToPos(Math.min(Math.max(y, min), max), "y", true));
+    if (!this.band || min === null) return;
+    const [low, high] = this.band;
+    u.ctx.save();  // uPlot remembers what it set
+    u.ctx.fillStyle = color("--band")();
+    u.ctx.fillRect(left, at(high), width, at(low) - at(high));
+    u.ctx.fillStyle = color("--edge")();
+    for (const y of [low, high]) if (y > min && y < max && y > 0) u.ctx.fillRect(left, at(y), width, devicePixelRatio);
+    u.ctx.restore();
   }
 
-  // The values nearest to the pointer, under the chart.
-  read(pen, color, px, y0, y1) {
-    if (this.cursor === null || this.cursor === undefined) {
-      this.readout.textContent = "";
-      return;
+  // Points out of band, and what happened: a mark at the foot, and a line of what went wrong.
+  draw_marks(u, color) {
+    const { ctx, bbox } = u, { min, max } = u.scales.x, ratio = devicePixelRatio, x_of = x => Math.round(u.valToPos(x, "x", true)), seen = new Set();
+    const points = this.band && this.series[this.judged].thinned || { xs: [] }, radius = points.xs.length * 4 * ratio > bbox.width ? 1.8 * ratio : 2.4 * ratio;
+    const good = color("--accent")(), bad = color("--bad")();
+    ctx.save();
+    for (const e of this.events()) {
+      const x = x_of(e.step), foot = bbox.top + bbox.height;
+      if (min === null || e.step < min || e.step > max || seen.has(x + e.kind)) continue;
+      seen.add(x + e.kind);
+      ctx.fillStyle = e.bad ? bad : good;
+      ctx.globalAlpha = 0.5;
+      if (e.bad) ctx.fillRect(x, bbox.top, ratio, bbox.height);
+      ctx.globalAlpha = 1;
+      ctx.beginPath();
+      ctx.moveTo(x, foot - 6 * ratio);
+      ctx.lineTo(x - 3.5 * ratio, foot);
+      ctx.lineTo(x + 3.5 * ratio, foot);
+      ctx.fill();
     }
-    const x = this.scale.x_of(this.cursor), words = [];
-    let nearest = null;
-    for (const s of this.series) {
+    ctx.fillStyle = bad;
+    points.xs.forEach((x, i) => {
+      const y = points.ys[i];
+      if (x < min || x > max || (y !== null && y >= this.band[0] && y <= this.band[1])) return;
+      ctx.beginPath();
+      ctx.arc(x_of(x), y === null ? bbox.top + 4 * ratio : u.valToPos(y, "y", true), radius, 0, 2 * Math.PI);
+      ctx.fill();
+    });
+    ctx.restore();
+  }
+
+  // The values nearest to the pointer, under the chart; of a series that has none at that step, its nearest and where.
+  read(u) {
+    this.readout.textContent = this.hint ? word(matchMedia("(pointer: coarse)").matches ? "hint_touch" : "hint") : "";
+    const x = u.posToVal(u.cursor.left, "x"), at = x => Number.isInteger(x) ? String(x) : x.toFixed(1), words = [];
+    let first;
+    for (const s of u.cursor.left >= 0 ? this.series : []) {
       if (!s.xs.length) continue;
       let i = Math.min(lower(s.xs, x), s.xs.length - 1);
       if (i > 0 && x - s.xs[i - 1] < s.xs[i] - x) --i;
-      if (nearest === null) nearest = s.xs[i];
-      words.push(`${s.name || word(s.word)} ${number(s.ys[i])}`);
+      first ??= s.xs[i];
+      words.push(`${s.name || word(s.word)} ${number(s.ys[i])}${s.xs[i] === first ? "" : ` (${at(s.xs[i])})`}`);
     }
-    if (nearest === null) return;
-    pen.strokeStyle = color("--faint");
-    pen.lineWidth = 1;
-    pen.beginPath();
-    pen.moveTo(px(nearest), y0);
-    pen.lineTo(px(nearest), y1);
-    pen.stroke();
-    this.readout.textContent = `${word(this.unit || "step")} ${number(nearest)}: ${words.join(" · ")}`;
+    if (!words.length) return;
+    const kinds = new Set(this.events().filter(e => e.step === first).map(e => e.kind));
+    this.readout.textContent = `${word(this.unit || "step")} ${at(first)}: ${[...words, ...kinds].join(" · ")}`;
   }
 }

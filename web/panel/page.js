@@ -95,22 +95,29 @@ function receive(e) {
 // ---- the page
 
 let charts = [];
+const zoomed = () => { $("whole").disabled = charts.every(c => !c.range); };
+const wrong = e => ["skipped", "rollback", "failed", "alarm"].includes(e.kind);
+// Of the run's events, as the charts mark them; made again when there are more.
+let marked = { events: null, count: 0, list: [] };
+function marks() {
+  if (marked.events !== data.events || marked.count !== data.events.length)
+    marked = { events: data.events, count: data.events.length, list: data.events.filter(e => e.kind !== "sample").map(e => ({ step: e.step, kind: e.kind, bad: wrong(e) })).sort((a, b) => a.bad - b.bad) };
+  return marked.list;
+}
 const mib = bytes => bytes.map(b => b / 1048576);
 
 function build() {
   const settings = data.settings;
   const logs = Object.fromEntries(charts.map(c => [c.word, c.log])), range = charts.length ? charts[0].range : null;
+  for (const c of charts) c.destroy();
   $("charts").replaceChildren();
   charts = [];
   if (!settings) return refresh();  // the run has no plan yet
   const group = [];
   const chart = (options, grouped = true) => {
     const box = $("charts").appendChild(document.createElement("div"));
-    const one = new Chart(box, { ...options, log: logs[options.word] ?? false, group: grouped ? group : null });
-    if (grouped) {
-      group.push(one);
-      one.range = range;
-    }
+    const one = new Chart(box, { ...options, log: logs[options.word] ?? false, group: grouped ? group : null, events: grouped ? marks : () => [], hint: !charts.length, zoomed });
+    if (grouped) group.push(one);
     charts.push(one);
   };
   const pair = (word, xs, ys, key, x = "x", more = {}) => {
@@ -128,6 +135,7 @@ function build() {
   if (data.limit > 0) chart({ word: "share", unit: "seconds", series: [{ word: "share", color: "--two", xs: data.mx, ys: data.share = data.bytes.map(share) }], band: [100 * settings.memory_min, 100 * settings.memory_max] }, false);
   else chart({ word: "amount", series: pair("amount", data.x, mib(data.memory), "memory").map((s, i) => i ? { ...s, ys: mib(other.memory) } : s), judged: -1 });
   chart({ word: "speed", series: pair("speed", data.x, data.speed, "speed", "x", { thin: true }), judged: -1 });
+  if (range) charts[0].zoom(range);  // unless this run has nothing there
   $("config").textContent = data.run.config || "";
   comparison();
   label();
@@ -173,7 +181,7 @@ function lists() {
   const fill = (list, events) => {
     list.replaceChildren();
     for (const e of events.slice(-200).reverse()) {
-      const one = row(list, "li", ["skipped", "rollback", "failed", "alarm"].includes(e.kind) ? "bad" : "");
+      const one = row(list, "li", wrong(e) ? "bad" : "");
       one.append(make("b", `${e.step} ${e.kind} `), make("span", e.text));
     }
   };
@@ -209,6 +217,7 @@ function refresh() {
 
 function label() {
   for (const c of charts) c.label();
+  zoomed();
   refresh();
 }
 

@@ -11,7 +11,7 @@ const WORDS = {
     alarms: { grad_norm_high: "Gradient norm above its band", grad_norm_low: "Gradient norm below its band", volatility: "The loss fluctuates", memory_high: "Memory runs short", memory_low: "Memory is left over",
       not_finite: "A loss or gradient is not finite", loss_rises: "The loss rises", overfitting: "The validation loss rises" },
     statuses: {}, advice: {},
-    hint: "Drag to zoom, double-click for the whole range.",
+    hint: "Drag to zoom, double-click for the whole range.", hint_touch: "Drag sideways or stretch with two fingers to zoom.", empty: "No values yet", licenses: "Charts: uPlot. Licences",
   },
   zh: {
     run: "训练", compare: "对比", nothing: "无", whole: "全部范围", stop: "保存并停止", pause: "暂停", resume: "继续", checkpoint: "保存检查点", events: "事件", samples: "生成样例", config: "配置",
@@ -34,6 +34,6 @@ const WORDS = {
       loss_rises: "训练发散：降低 training.learning_rate，并从较早的检查点继续。",
       overfitting: "模型在背诵训练数据：停止训练（early_stop: true）、减少轮数、增加数据或设置 lora.dropout。",
     },
-    hint: "拖动放大，双击恢复全部范围。",
+    hint: "拖动放大，双击恢复全部范围。", hint_touch: "横向拖动或双指张开可放大。", empty: "还没有数值", licenses: "图表：uPlot · 许可证",
   },
 };

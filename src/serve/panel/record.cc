@@ -10,7 +10,7 @@
 namespace hone::serve::panel {
 namespace {
 
-// 130,000 reports are about 10 MB here and half a minute's worth of a phone's patience; longer runs are thinned.
+// 130,000 reports are about 10 MB here and half a minute's worth of a phone's patience; of longer runs every 2, 4, 8 … steps one report stays.
 constexpr size_t kMaxPoints = size_t{1} << 17, kMaxMemory = 8192, kMaxEvents = 4096, kMaxText = 2000;
 
 Json point(const recipes::StepReport& r) { return {r.step, r.loss, r.smoothed, r.grad_norm, r.learning_rate, r.tokens_per_second, r.memory, r.epoch}; }
@@ -28,19 +28,21 @@ Bands bands_of(const std::string& config, const std::string& more) {
   return recipes::parse_bands(more, bands);
 }
 
+// What is worth keeping among neighbours: numbers that are none, gradients out of band, then losses far from their trend.
+std::pair<bool, double> weight(const recipes::StepReport& r, const Bands& bands) {
+  const double away = std::fabs(r.loss - r.smoothed);
+  return {!(r.grad_norm >= bands.grad_norm_min && r.grad_norm <= bands.grad_norm_max), std::isfinite(away) ? away : INFINITY};
+}
+
 Json event(const runs::Event& e) { return {{"step", e.step}, {"kind", e.kind}, {"text", e.text}}; }
 
 }  // namespace
 
-std::vector<recipes::StepReport> thinned(const std::vector<recipes::StepReport>& points) {
-  const auto distance = [](const recipes::StepReport& r) {
-    const double away = std::fabs(r.loss - r.smoothed);
-    return std::isfinite(away) ? away : INFINITY;
-  };
+std::vector<recipes::StepReport> thinned(const std::vector<recipes::StepReport>& points, const Bands& bands) {
   if (points.size() < 4) return points;
   std::vector<recipes::StepReport> kept = {points.front()};
   for (size_t i = 1; i + 1 < points.size(); i += 2) {
-    const bool second = i + 2 < points.size() && distance(points[i + 1]) > distance(points[i]);
+    const bool second = i + 2 < points.size() && weight(points[i + 1], bands) > weight(points[i], bands);
     kept.push_back(points[second ? i + 1 : i]);
   }
   kept.push_back(points.back());
@@ -89,8 +91,17 @@ Json Record::begin(const recipes::TrainPlan& plan) {
 
 Json Record::add(const recipes::StepReport& r) {
   steps_ = r.steps;
-  if (points_.size() >= kMaxPoints) points_ = thinned(points_);
-  points_.push_back(r);
+  last_ = r;
+  if (++in_group_ <= group_ && !points_.empty()) {
+    if (weight(r, bands_) > weight(points_.back(), bands_)) points_.back() = r;
+  } else {
+    if (points_.size() >= kMaxPoints) {
+      points_ = thinned(points_, bands_);
+      group_ *= 2;
+    }
+    points_.push_back(r);
+    in_group_ = 1;
+  }
   const auto volatile_now = health_.add(r);
   if (volatile_now) volatilities_.emplace_back(r.step, *volatile_now);
   Json json = {{"event", "step"}, {"step", r.step}, {"steps", r.steps}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed}, {"grad_norm", r.grad_norm},
@@ -117,7 +128,7 @@ Json Record::add_memory(const MemorySample& sample) {
     memory_.resize(kMaxMemory / 2);
   }
   memory_.push_back(sample);
-  health_.add_memory(points_.empty() ? 0 : points_.back().step, sample.bytes);
+  health_.add_memory(last_ ? last_->step : 0, sample.bytes);
   return {{"event", "memory"}, {"seconds", sample.seconds}, {"bytes", sample.bytes}};
 }
 
@@ -147,13 +158,14 @@ Json Record::changed_alarms() {
 Json Record::snapshot() const {
   Json json = {{"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"settings", settings(bands_)}};
   json["columns"] = {"step", "loss", "smoothed_loss", "grad_norm", "learning_rate", "tokens_per_second", "memory", "epoch"};
-  json["seconds_left"] = points_.empty() ? 0.0 : points_.back().seconds_left;
-  json["rate_factor"] = points_.empty() ? 1.0 : points_.back().rate_factor;
+  json["seconds_left"] = last_ ? last_->seconds_left : 0.0;
+  json["rate_factor"] = last_ ? last_->rate_factor : 1.0;
   const auto list = [&](const char* name, const auto& from, auto row) {
     Json& out = json[name] = Json::array();
     for (const auto& one : from) out.push_back(row(one));
   };
   list("points", points_, point);
+  if (last_ && points_.back().step != last_->step) json["points"].push_back(point(*last_));
   list("validations", validations_, validation);
   list("volatilities", volatilities_, [](const auto& v) -> Json { return {v.first, v.second}; });
   list("memory", memory_, [](const MemorySample& m) -> Json { return {m.seconds, m.bytes}; });
@@ -167,8 +179,8 @@ std::string Record::metrics() const {
   const auto gauge = [&](const char* name, const char* help, double value) {
     text += fmt::format("# HELP hone_train_{0} {1}\n# TYPE hone_train_{0} gauge\nhone_train_{0} {2}\n", name, help, std::isnan(value) ? "NaN" : fmt::format("{}", value));
   };
-  if (!points_.empty()) {
-    const recipes::StepReport& r = points_.back();
+  if (last_) {
+    const recipes::StepReport& r = *last_;
     gauge("step", "Optimizer steps that are done.", static_cast<double>(r.step));
     gauge("steps", "Optimizer steps that are planned.", static_cast<double>(r.steps));
     gauge("loss", "Loss per supervised token of the last step.", r.loss);

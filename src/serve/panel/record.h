@@ -1,6 +1,7 @@
 // Everything the page shows of one run, live or past, and its JSON.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "recipes/health.h"
@@ -50,14 +51,17 @@ class Record {
   uint64_t told_version_ = 0;
   Json run_ = Json::object();
   int64_t steps_ = 0;
-  std::vector<recipes::StepReport> points_;
+  std::vector<recipes::StepReport> points_;  // of each `group_` steps, the one that is most worth keeping
+  std::optional<recipes::StepReport> last_;  // the newest, kept or not
+  int64_t group_ = 1, in_group_ = 0;
   std::vector<recipes::ValidationReport> validations_;
   std::vector<std::pair<int64_t, double>> volatilities_;
   std::vector<MemorySample> memory_;
   std::vector<runs::Event> events_;
 };
 
-/// Halves `points`: of each two neighbours the one farther from their common trend stays, so that peaks do. The first and the last stay.
-std::vector<recipes::StepReport> thinned(const std::vector<recipes::StepReport>& points);
+/// Halves `points`: of each two neighbours one stays, rather that whose gradient is out of band, then that whose loss is farther from its
+/// trend, so that peaks do. The first and the last stay.
+std::vector<recipes::StepReport> thinned(const std::vector<recipes::StepReport>& points, const Bands& bands = {});
 
 }  // namespace hone::serve::panel
