@@ -56,6 +56,7 @@ struct Request {
   std::string adapter;                   // name of a loaded adapter; empty: the base model
   int32_t top_logprobs = -1;             // −1: none; 0: of the token itself; n: of the n likeliest too
   bool prompt_logprobs = false;          // of the prompt's tokens too (all but the first)
+  bool stop_logprob = false;             // of the stop token that ends the answer too: one more event, without text; not counted as a token of the answer
   bool embed = false;                    // only the prompt's embedding is wanted
   std::shared_ptr<TokenFilter> filter;
 

@@ -64,10 +64,15 @@ void Running::next_token(std::span<float> logits, int64_t context) {
   event.id = sampler_.sample(logits, ids);
   if (request.filter) request.filter->accept(event.id);
   const auto& stops = request.options.stop_ids;
-  if (std::find(stops.begin(), stops.end(), event.id) != stops.end()) return end(Finish::kStop);
+  const bool stops_here = std::find(stops.begin(), stops.end(), event.id) != stops.end();
+  if (stops_here && !request.stop_logprob) return end(Finish::kStop);
   if (request.top_logprobs >= 0) {
     const std::span<const float> raw = before.empty() ? std::span<const float>(logits) : std::span<const float>(before);
     event.logprob = logprob_of(raw, event.id, request.top_logprobs, &event.top).logprob;
+  }
+  if (stops_here) {
+    show(event);
+    return end(Finish::kStop);
   }
   ids.push_back(event.id);
   ++produced;

@@ -230,6 +230,23 @@ TEST_P(EngineTest, LogprobsOfPromptAndAnswer) {
   float sum = 0;
   for (const TokenEvent& event : kept->prompt) sum -= event.logprob;
   EXPECT_NEAR(sum, loss, 1e-4 * loss);
+  // The stop token that ends an answer: told when it is wanted, and no token of the answer.
+  for (const bool told : {false, true}) {
+    Request ends = r;
+    ends.options.stop_ids = {kept->answer[0].id};
+    ends.stop_logprob = told;
+    const auto ended = std::make_shared<Kept>();
+    engine.submit(ends, ended);
+    const Outcome outcome = ended->wait();
+    EXPECT_EQ(outcome.finish, Finish::kStop);
+    EXPECT_EQ(outcome.answer_tokens, 0);
+    ASSERT_EQ(ended->answer.size(), told ? 1u : 0u);
+    if (!told) continue;
+    EXPECT_EQ(ended->answer[0].id, kept->answer[0].id);
+    EXPECT_EQ(ended->answer[0].text, "");
+    EXPECT_NEAR(ended->answer[0].logprob, kept->answer[0].logprob, 1e-5);
+    EXPECT_EQ(ended->answer[0].top.size(), 2u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, EngineTest, ::testing::Values("llama", "qwen2", "qwen3", "deepseek_v2_lite", "deepseek_v3"), [](const auto& which) { return std::string(which.param); });

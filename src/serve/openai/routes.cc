@@ -70,6 +70,7 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
       one.options.max_tokens = room(settings, static_cast<int64_t>(one.prompt.size()), context);
       one.filter = filter_of(settings, request.format.is_null() ? nullptr : model.json_filter(request.format));
       if (request.logprobs) one.top_logprobs = request.top_logprobs;
+      one.stop_logprob = request.logprobs && !chat;  // as OpenAI's: whoever scores a text counts on one token more than it has
       one.prompt_logprobs = request.logprobs && request.echo;
       open.push_back(service.answers.start(lease, std::move(one), prompts[i / n].split, group->sink(i, i % n == 0)));
     }
