@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-BOUND = 0.05  # per token: the server multiplies quantised blocks, transformers what they stand for
+BOUND = 0.005  # per word; both compute in f32, each in an order of its own
 ROWS = [("What animal says meow?", " cat", " dog", " cow", " horse"), ("What is the capital of France?", " Paris", " Berlin", " London", " Rome"),
         ("How many legs has a spider?", " eight", " six", " four", " ten"), ("What color is the sky on a clear day?", " blue", " green", " red", " black"),
         ("Which planet is closest to the sun?", " Mercury", " Venus", " Mars", " Jupiter"), ("What do bees make?", " honey", " milk", " silk", " bread"),

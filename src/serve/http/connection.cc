@@ -12,6 +12,7 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using boost::system::error_code;
 
+constexpr size_t kLargeBody = size_t{1} << 20;
 constexpr size_t kLingerBytes = size_t{4} << 20;
 constexpr std::chrono::milliseconds kLingerTime{2000};
 
@@ -109,6 +110,7 @@ void Connection::start() {
 void Connection::await_request() {
   state_ = State::kHeader;
   header_begun_ = false;
+  idle_since_ = std::chrono::steady_clock::now();
   request_ = {};
   parser_.emplace();
   parser_->header_limit(shared_.options.max_header_bytes);
@@ -166,6 +168,7 @@ void Connection::feed() {
     }
     if (state_ == State::kHeader) {
       if (parser_->is_header_done()) {
+        asked_ = true;
         if (!header_done()) return;
         continue;
       }
@@ -220,6 +223,12 @@ void Connection::charge_body() {
   charged_ = now;
 }
 
+void Connection::discharge_body() {
+  if (charged_ > kLargeBody) shared_.large_body_ended = true;
+  shared_.body_bytes -= charged_;
+  charged_ = 0;
+}
+
 uint64_t Connection::body_limit() const { return request_.sink ? request_.sink->limit() : shared_.options.max_body_bytes; }
 
 // Hands what has arrived to the sink; nothing is read meanwhile.
@@ -269,6 +278,7 @@ void Connection::refuse(int status, const std::string& message) {
   if (state_ == State::kClosed) return;
   state_ = State::kAnswering;
   request_.sink.reset();
+  std::string().swap(parser_->get().body());
   Answer(shared_from_this(), request_, /*http11=*/true, /*keep_alive=*/false).send(shared_.refusal(request_, status, message));
 }
 
@@ -335,8 +345,7 @@ void Connection::on_written(error_code error, size_t bytes) {
 
 void Connection::answered() {
   if (state_ != State::kAnswering) return;
-  shared_.body_bytes -= charged_;
-  charged_ = 0;
+  discharge_body();
   bool ends = false;
   {
     const std::lock_guard lock(mutex_);
@@ -374,6 +383,11 @@ void Connection::stop() {
   if (state_ == State::kBody) return refuse(503, "the server is stopping");
 }
 
+void Connection::make_room(const std::string& words) {
+  if (!asked_) socket_->last_words(words);
+  close();
+}
+
 void Connection::set_gone() {
   std::vector<std::function<void()>> callbacks;
   {
@@ -389,8 +403,8 @@ void Connection::close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   const auto self = shared_from_this();
-  shared_.body_bytes -= charged_;
-  charged_ = 0;
+  discharge_body();
+  parser_.reset();
   request_.sink.reset();
   timer_.cancel();
   socket_->close();

@@ -2,6 +2,7 @@
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/write.hpp>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <unordered_map>
 
@@ -13,6 +14,46 @@ namespace hone::serve::http {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+
+namespace {
+
+constexpr size_t kMaxTurnedAway = 256;
+constexpr std::chrono::milliseconds kTurnedAwayTime{1000};
+constexpr std::chrono::seconds kTrimInterval{2};
+
+// A connection beyond the limit: what it still sends is read for a moment, because closing at once would make the system take back
+// the answer that it is one too many.
+class TurnedAway : public std::enable_shared_from_this<TurnedAway> {
+ public:
+  TurnedAway(tcp::socket socket, std::shared_ptr<size_t> count) : socket_(std::move(socket)), timer_(socket_.get_executor()), count_(std::move(count)) { ++*count_; }
+  ~TurnedAway() { --*count_; }
+
+  void start() {
+    error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    timer_.expires_after(kTurnedAwayTime);
+    timer_.async_wait([self = shared_from_this()](error_code) {
+      error_code e;
+      self->socket_.close(e);
+    });
+    read();
+  }
+
+ private:
+  void read() {
+    socket_.async_read_some(asio::buffer(discarded_), [self = shared_from_this()](error_code error, size_t) {
+      if (error) self->timer_.cancel();
+      else self->read();
+    });
+  }
+
+  tcp::socket socket_;
+  asio::steady_timer timer_;
+  const std::shared_ptr<size_t> count_;
+  char discarded_[4096];
+};
+
+}  // namespace
 
 class Server::Impl {
  public:
@@ -93,23 +134,22 @@ class Server::Impl {
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>(60), ignored);
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>(15), ignored);
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>(4), ignored);
+    static const std::string body = R"({"error":"too many open connections"})";
+    static const std::string full = fmt::format("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
+                                                "Content-Length: {}\r\nConnection: close\r\n\r\n{}", body.size(), body);
     if (connections_.size() >= shared_.options.max_connections) {
-      // Whoever keeps an idle connection makes room for a new one.
+      // Whoever has been idle for longest makes room for a new one.
+      std::shared_ptr<Connection> longest;
       for (const auto& [raw, connection] : connections_)
-        if (connection->idle()) {
-          const auto oldest = connection;
-          oldest->close();
-          break;
-        }
+        if ((!longest || connection->idle_since() < longest->idle_since()) && connection->idle()) longest = connection;
+      if (longest) longest->make_room(full);
     }
     if (connections_.size() >= shared_.options.max_connections) {
       ++refused_;
-      static const std::string body = R"({"error":"too many open connections"})";
-      static const std::string full = fmt::format("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
-                                                  "Content-Length: {}\r\nConnection: close\r\n\r\n{}", body.size(), body);
       if (!tls_) {
         socket.non_blocking(true, ignored);
         socket.write_some(asio::buffer(full), ignored);
+        if (*turned_away_ < kMaxTurnedAway) std::make_shared<TurnedAway>(std::move(socket), turned_away_)->start();
       }
       return;
     }
@@ -138,6 +178,12 @@ class Server::Impl {
       if (!error) tick();
     });
     const auto now = std::chrono::steady_clock::now();
+    // Once the allocator has seen a large body, it keeps the room of the following ones.
+    if (shared_.large_body_ended && now - trimmed_at_ > kTrimInterval) {
+      shared_.large_body_ended = false;
+      trimmed_at_ = now;
+      ::malloc_trim(0);
+    }
     if (!stopping() && stop_()) {
       shared_.stopping = true;
       stopped_at_ = now;
@@ -166,7 +212,8 @@ class Server::Impl {
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
   std::function<bool()> stop_;
   std::function<void()> cancel_;
-  std::chrono::steady_clock::time_point stopped_at_;
+  std::chrono::steady_clock::time_point stopped_at_, trimmed_at_;
+  const std::shared_ptr<size_t> turned_away_ = std::make_shared<size_t>(0);
   bool cancelled_ = false;
   std::atomic<int64_t> open_ = 0, accepted_ = 0, refused_ = 0;
 };

@@ -23,6 +23,15 @@ class PlainSocket : public Socket {
     error_code ignored;
     socket_.shutdown(tcp::socket::shutdown_send, ignored);
   }
+  bool has_input() const override {
+    error_code ignored;
+    return socket_.available(ignored) > 0;
+  }
+  void last_words(const std::string& text) override {
+    error_code ignored;
+    socket_.non_blocking(true, ignored);
+    socket_.write_some(asio::buffer(text), ignored);
+  }
   void close() override {
     error_code ignored;
     socket_.close(ignored);
@@ -44,6 +53,11 @@ class TlsSocket : public Socket {
     // The close_notify of TLS; the peer's own is not waited for, the connection's timer ends it.
     stream_->async_shutdown([stream = stream_](error_code) {});
   }
+  bool has_input() const override {
+    error_code ignored;
+    return stream_->next_layer().available(ignored) > 0;
+  }
+  void last_words(const std::string&) override {}
   void close() override {
     error_code ignored;
     stream_->lowest_layer().close(ignored);
