@@ -151,6 +151,55 @@ TEST(Server, BodiesShareABudget) {
   EXPECT_TRUE(hear(third).starts_with("HTTP/1.1 200"));
 }
 
+// Whoever is one too many can say all it has to say, and then reads why it was turned away.
+TEST(Server, ConnectionsBeyondTheLimitAreToldSo) {
+  ServerOptions options;
+  options.max_connections = 1;
+  std::shared_ptr<Exchange> kept;
+  std::atomic<bool> busy = false;
+  RunningServer server(options, [&](std::shared_ptr<Exchange> exchange) { kept = std::move(exchange), busy = true; });
+  const int first = server.connect();
+  say(first, kGet);
+  EXPECT_TRUE(eventually([&] { return busy.load(); }));
+  const int second = server.connect();
+  say(second, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + std::string(100000, 'x'));
+  EXPECT_TRUE(eventually([&] { return server.metrics().refused == 1; }));
+  std::this_thread::sleep_for(100ms);
+  say(second, std::string(100000, 'x'));
+  const std::string answer = hear(second);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 503") && answer.find("Retry-After: 1") != std::string::npos && answer.ends_with("}")) << answer;
+  kept->send({});
+  EXPECT_TRUE(server.metrics().connections == 1);
+  ::close(first);
+}
+
+TEST(Server, TheLongestIdleMakesRoom) {
+  ServerOptions options;
+  options.max_connections = 2;
+  RunningServer server(options, [](std::shared_ptr<Exchange> exchange) { exchange->send({}); });
+  const auto accepted = [&](int64_t count) {
+    EXPECT_TRUE(eventually([&] { return server.metrics().accepted == count; }));
+    std::this_thread::sleep_for(100ms);
+  };
+  const int first = server.connect();
+  say(first, kGet);
+  accepted(1);
+  const int second = server.connect();
+  accepted(2);
+  const int third = server.connect();
+  accepted(3);
+  const std::string answered = hear(first);
+  EXPECT_TRUE(answered.starts_with("HTTP/1.1 200") && answered.find("503") == std::string::npos) << answered;
+  const int fourth = server.connect();
+  accepted(4);
+  EXPECT_TRUE(hear(second).starts_with("HTTP/1.1 503")) << "it may be about to ask";
+  for (const int fd : {third, fourth}) {
+    say(fd, "GET /x HTTP/1.0\r\n\r\n");
+    EXPECT_TRUE(hear(fd).starts_with("HTTP/1.1 200"));
+  }
+  EXPECT_EQ(server.metrics().refused, 0);
+}
+
 TEST(Server, AForgottenRequestIsAnswered) {
   RunningServer server({}, [](std::shared_ptr<Exchange>) {});
   const int fd = server.connect();

@@ -375,7 +375,9 @@ void Connection::arm(std::chrono::milliseconds time) {
 void Connection::on_time() {
   if (state_ == State::kBody || (state_ == State::kHeader && header_begun_)) return refuse(408, "the request did not arrive in time");
   if (state_ == State::kAnswering) ++shared_.too_slow;
-  close();
+  // On a machine that is short of time, a request may have arrived in time without having been read.
+  if (idle() || state_ != State::kHeader) return close();
+  arm(shared_.options.header_time);
 }
 
 void Connection::stop() {
