@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <mutex>
 
@@ -15,6 +14,7 @@
 #include "apps/verb.h"
 #include "base/error.h"
 #include "recipes/create.h"
+#include "runs/run_store.h"
 #include "serve/models/store_catalog.h"
 #include "serve/ollama/requests.h"
 
@@ -31,12 +31,6 @@ void catch_ctrl_c() {
   struct sigaction action {};
   action.sa_handler = [](int) { ctrl_c = 1; };
   sigaction(SIGINT, &action, nullptr);
-}
-
-std::filesystem::path history_file() {
-  if (const char* home = std::getenv("HONE_HOME"); home && *home) return std::filesystem::path(home) / "chat_history";
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home && *home ? home : ".") / ".hone" / "chat_history";
 }
 
 // What a model writes must not steer the terminal.
@@ -115,7 +109,7 @@ void help(const Command (&commands)[N]) {
 
 class Chat {
  public:
-  explicit Chat(ChatOptions options) : options_(std::move(options)), editor_(history_file(), [] { return ctrl_c || interrupted(); }) {
+  explicit Chat(ChatOptions options) : options_(std::move(options)), editor_(runs::RunStore::default_path().replace_filename("chat_history"), [] { return ctrl_c || interrupted(); }) {
     open(options_.model, options_.adapter);
     if (!options_.system.empty()) system_ = options_.system;
   }

@@ -1,6 +1,7 @@
 #include "base/disk.h"
 
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -46,6 +47,14 @@ Error write_error(const std::filesystem::path& path, std::string_view tried, int
     hint = "a file stands where a folder is wanted: choose another place";
   }
   return Error(reason == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, path.string(), std::move(message), std::move(hint));
+}
+
+void write_all(int file, std::string_view bytes, const std::filesystem::path& path, std::string_view tried) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) throw write_error(path, tried, errno, bytes.size());
+    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
+  }
 }
 
 }  // namespace hone

@@ -21,4 +21,8 @@ std::string byte_size(uint64_t bytes);
 /// much it needed (0: unknown), how much is free, and the remedy.
 Error write_error(const std::filesystem::path& path, std::string_view tried, int reason, uint64_t needed = 0);
 
+/// Writes all of `bytes` to an open file, in as many pieces as the system takes them; `path` and what was `tried` name it in write_error. A disk that fills up
+/// may have taken a part.
+void write_all(int file, std::string_view bytes, const std::filesystem::path& path, std::string_view tried = "write");
+
 }  // namespace hone

@@ -22,6 +22,8 @@ nlohmann::json parse_json(std::string_view text, const std::string& where) {
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}:{}", where, line),
                 text.empty() ? "the file is empty; JSON was expected" : fmt::format("is not JSON (byte {})", at),
                 "the file may be cut off or damaged: fetch or write it again");
+  } catch (const nlohmann::json::out_of_range&) {  // 1e999
+    throw Error(ErrorCode::kInvalidInput, where, "JSON holds a number that is too large for any type", "the file may be damaged: fetch or write it again");
   }
   throw Error(ErrorCode::kInvalidInput, where, fmt::format("JSON is nested deeper than {} levels", kMaxJsonDepth),
               "no model or adapter file needs that: fetch it again from a source you trust");

@@ -1,6 +1,7 @@
 #include "data/batch.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/error.h"
 
@@ -22,6 +23,30 @@ void MicroBatch::append(const Sample& sample) {
   }
   segment_begin.push_back(static_cast<int32_t>(ids.size()));
   sources.push_back(sample.source);
+}
+
+std::vector<MicroBatch> cut(MicroBatch batch, int64_t tokens) {
+  std::vector<MicroBatch> passes;
+  if (batch.tokens() <= tokens || batch.segments() < 2) {
+    passes.push_back(std::move(batch));
+    return passes;
+  }
+  const auto slice = [](const auto& all, size_t begin, size_t end) { return std::remove_cvref_t<decltype(all)>(all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(end)); };
+  const auto at = [&](size_t segment) { return static_cast<size_t>(batch.segment_begin[segment]); };
+  const size_t segments = batch.sources.size();
+  for (size_t first = 0, last; first < segments; first = last) {
+    for (last = first + 1; last < segments && static_cast<int64_t>(at(last + 1) - at(first)) <= tokens;) ++last;
+    const size_t begin = at(first), end = at(last);
+    MicroBatch pass;
+    pass.ids = slice(batch.ids, begin, end);
+    pass.labels = slice(batch.labels, begin, end);
+    pass.positions = slice(batch.positions, begin, end);
+    for (size_t s = first; s <= last; ++s) pass.segment_begin.push_back(static_cast<int32_t>(at(s) - begin));
+    pass.sources = slice(batch.sources, first, last);
+    pass.supervised = static_cast<int64_t>(pass.labels.size()) - std::count(pass.labels.begin(), pass.labels.end(), kNoLabel);
+    passes.push_back(std::move(pass));
+  }
+  return passes;
 }
 
 }  // namespace hone::data

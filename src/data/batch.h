@@ -29,8 +29,8 @@ struct Sample {
   int64_t supervised() const;
 };
 
-/// What one forward and backward pass takes. Segment s is positions [segment_begin[s], segment_begin[s + 1]) and is one
-/// sample; nothing may attend across segments.
+/// Samples that are taken together: one forward and backward pass, or a few (cut). Segment s is positions [segment_begin[s],
+/// segment_begin[s + 1]) and is one sample; nothing may attend across segments.
 struct MicroBatch {
   std::vector<int32_t> ids;            // (T)
   std::vector<int32_t> labels;         // (T) the next token of the same segment where supervised, else kNoLabel
@@ -45,6 +45,10 @@ struct MicroBatch {
   /// Appends `sample` as one more segment.
   void append(const Sample& sample);
 };
+
+/// The same segments in passes, in order: each holds as many whole segments as have at most `tokens` tokens together, or one that has
+/// more. `rows` is not kept.
+std::vector<MicroBatch> cut(MicroBatch batch, int64_t tokens);
 
 /// One optimizer step. The loss of the step is Σ over micro-batches of Σ −log p(label), divided by `supervised`.
 struct StepBatch {

@@ -1,7 +1,6 @@
 // A decoder-only language model: embedding, blocks, final norm, head. Families differ in how their blocks are composed.
 #pragma once
 
-#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -48,8 +47,6 @@ class CausalLm {
   Variable logits(const Variable& hidden) const;
   /// Of so many labelled rows, how many have their logits in memory at the same time while `loss` trains.
   int64_t logit_rows(int64_t labelled) const { return ops::logit_rows_at_once(labelled, config_.vocab_size, activation_); }
-  /// Whether `loss` keeps the outputs of attention, for so many tokens in samples of so many, rather than make them again.
-  bool keeps_attention_output(int64_t tokens, int64_t sample) const { return !ops::attention_output_remade(tokens, std::max<int64_t>(1, tokens / std::max<int64_t>(1, sample))); }
   /// scale · Σ −log p(label) over the labelled tokens; labels as in ops::linear_cross_entropy.
   ops::TokenLoss loss(const nn::Sequence& sequence, const Tensor& labels, float scale, const nn::Pass& pass,
                       bool checkpointing = false) const;

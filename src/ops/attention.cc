@@ -1,7 +1,5 @@
 #include "ops/attention.h"
 
-#include <utility>
-
 #include "ops/encoder.h"
 
 namespace hone::ops {
@@ -47,8 +45,6 @@ kernels::AttentionShape shape_of(const Variable& q, const Variable& k, const Var
 
 }  // namespace
 
-bool attention_output_remade(int64_t tokens, int64_t segments) { return tokens > kKeptTokens && tokens <= segments * kRemadeTokens; }
-
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
                    const Tensor& k_begin) {
   const profile::Scope scope("attention");
@@ -57,30 +53,17 @@ Variable attention(const Variable& q, const Variable& k, const Variable& v, cons
   Tensor y = Tensor::empty({q.size(0), shape.heads * shape.value_dim}, type), lse = Tensor::empty({q.size(0), shape.heads}, DType::kF32);
   kernels_for(y).attention(shape, q.value().raw(), k.value().raw(), v.value().raw(), y.raw_mutable(),
                            lse.data_mutable<float>(), threads());
-  std::shared_ptr<autograd::Recipe> recipe;  // null: the output is kept
-  if (autograd::needs_grad({&q, &k, &v}) && attention_output_remade(q.size(0), shape.segments)) {
-    recipe = std::make_shared<autograd::Recipe>();
-    recipe->make = [q = q.value(), k = k.value(), v = v.value(), lse, shape, q_begin, k_begin] {
-      Tensor again = Tensor::empty({q.size(0), shape.heads * shape.value_dim}, q.dtype());
-      kernels_for(again).attention(shape, q.raw(), k.raw(), v.raw(), again.raw_mutable(), lse.data_mutable<float>(), threads());
-      return again;
-    };
-  }
-  Variable result = autograd::record(
+  return autograd::record(
       "attention", {q, k, v}, y,
-      [q = q.value(), k = k.value(), v = v.value(), kept = recipe ? Tensor{} : y, recipe, lse, shape, q_begin, k_begin](std::vector<Tensor>& dy,
-                                                                                                                     autograd::Gradients& out) {
-        const Tensor output = !recipe ? kept : recipe->made.defined() ? std::exchange(recipe->made, {}) : recipe->make();
+      [q = q.value(), k = k.value(), v = v.value(), y, lse, shape, q_begin, k_begin](std::vector<Tensor>& dy, autograd::Gradients& out) {
         Tensor dq = Tensor::empty(q.shape(), q.dtype()), dk = Tensor::empty(k.shape(), k.dtype());
         Tensor dv = Tensor::empty(v.shape(), v.dtype());
-        kernels_for(q).attention_backward(shape, q.raw(), k.raw(), v.raw(), output.raw(), lse.data<float>(), dy[0].raw(),
+        kernels_for(q).attention_backward(shape, q.raw(), k.raw(), v.raw(), y.raw(), lse.data<float>(), dy[0].raw(),
                                           dq.raw_mutable(), dk.raw_mutable(), dv.raw_mutable(), threads());
         if (out.needed(0)) out.add(0, dq);
         if (out.needed(1)) out.add(1, dk);
         if (out.needed(2)) out.add(2, dv);
       });
-  if (recipe) result.set_recipe(std::move(recipe));
-  return result;
 }
 
 Variable bidirectional_attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& segments) {

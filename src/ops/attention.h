@@ -12,15 +12,9 @@ struct AttentionHeads {
 
 /// q (Tq, H·D), k (Tk, G·D), v (Tk, G·Dv) → (Tq, H·Dv). Segment s is query rows [q_begin[s], q_begin[s+1]) with key rows
 /// [k_begin[s], k_begin[s+1]) (I32, S+1 each); nothing crosses segments, and the last query of a segment sees its last key.
-/// Keeps q, k, v and one log-sum-exp per query and head, and the output where it would be dear to make again; never a Tq×Tk buffer.
+/// Keeps q, k, v, the output and one log-sum-exp per query and head; never a Tq×Tk buffer.
 Variable attention(const Variable& q, const Variable& k, const Variable& v, const AttentionHeads& heads, const Tensor& q_begin,
                    const Tensor& k_begin);
-
-/// Whether the backward pass makes the output of so many query tokens in so many segments again: that saves a twelfth of what a block
-/// keeps for a twentieth of a step's time, more where segments are long. A pass over few tokens keeps little anyway.
-inline constexpr int64_t kKeptTokens = 1024;    // of a pass
-inline constexpr int64_t kRemadeTokens = 1024;  // per segment, on average
-bool attention_output_remade(int64_t tokens, int64_t segments);
 
 /// One query per sequence, q (B, H·D), over cached keys and values; see kernels::CachedAttention. Row r sees the first tokens[r] keys
 /// (I32, B) of pages[page_begin[r]] … (I32, B+1), each kPageTokens tokens of one layer with values of `value_dim` per head, in q's type

@@ -117,13 +117,7 @@ const std::string* AnswerFile::find(const Question& question) const {
 void AnswerFile::add(const Question& question, const std::string& answer) {
   const std::string id = question_key(question);
   const nlohmann::ordered_json entry = {{"where", question.where}, {"prompt", question.prompt_text}, {"expected", question.expected}, {"answer", answer}, {"key", key_}, {"question", id}};
-  const std::string line = entry.dump() + "\n";
-  for (size_t at = 0; at < line.size();) {
-    const ssize_t n = ::write(file_, line.data() + at, line.size() - at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw write_error(path_, "write to it", errno);
-    at += static_cast<size_t>(n);
-  }
+  write_all(file_, entry.dump() + "\n", path_, "write to it");
   known_[id] = answer;
 }
 

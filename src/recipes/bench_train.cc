@@ -213,7 +213,7 @@ BenchTrainResult bench_train(const BenchTrainOptions& options) {
   question.checkpointing = options.checkpointing;
   const train::MemoryPlan plan = train::plan_memory(bench.model(), question);
   refuse_if_too_large(r.weight_bytes + plan.parameters + plan.optimizer + plan.activations + plan.working, "training takes",
-                      "try --checkpointing, or smaller --batch and --seq");
+                      "try --checkpointing, or a smaller --seq");
   r.model_seconds = seconds_since(begun);
 
   profile::start();  // for the count of operations; what recording costs is far below what a first step is known to

@@ -276,8 +276,8 @@ std::vector<Key> make_table() {
        }});
   // ---- training
   add(word("training.method", {"stage"}, {{"sft", "sft"}, {"pretrain", "pretrain"}, {"pt", "pretrain"}}, FIELD(training.method), "sft, or pretrain (every token is learned)"));
-  add(integer("training.batch_size", {"per_device_train_batch_size", "micro_batch_size"}, 1, 1 << 20, FIELD(training.batch_size), "rows per pass"));
-  add(integer("training.gradient_accumulation", {"gradient_accumulation_steps", "training.gradient_accumulation_steps"}, 1, 1 << 20, FIELD(training.gradient_accumulation), "passes per optimizer step"));
+  add(integer("training.batch_size", {"per_device_train_batch_size", "micro_batch_size"}, 1, 1 << 20, FIELD(training.batch_size), "rows per micro-batch"));
+  add(integer("training.gradient_accumulation", {"gradient_accumulation_steps", "training.gradient_accumulation_steps"}, 1, 1 << 20, FIELD(training.gradient_accumulation), "micro-batches per optimizer step"));
   add(number("training.learning_rate", {"learning_rate", "lr", "training.lr"}, 0, kMaxLearningRate, FIELD(training.learning_rate), "peak learning rate; 0: 1e-4 for LoRA, 2e-5 in full"));
   add(number("training.epochs", {"num_train_epochs", "epochs", "num_epochs"}, 0, 1e6, FIELD(training.epochs), "passes over the data"));
   add(integer("training.max_steps", {"max_steps"}, 0, kMany, FIELD(training.max_steps), "stop after so many optimizer steps; 0: as epochs say"));

@@ -81,8 +81,8 @@ std::string advice(const std::string& kind) {
   if (kind == "grad_norm_high") return "lower training.learning_rate or optimizer.max_grad_norm, lengthen schedule.warmup_ratio, and look at the rows of these steps";
   if (kind == "grad_norm_low") return "little is learned: raise training.learning_rate, check that the answers are supervised (--dry-run), or stop if the loss is low already";
   if (kind == "volatility") return "raise training.gradient_accumulation or batch_size so that steps resemble each other, or lower training.learning_rate";
-  if (kind == "memory_high") return "lower training.batch_size or data.cutoff_length, turn on training.gradient_checkpointing, or use model.quantization: nf4";
-  if (kind == "memory_low") return "there is room: a larger training.batch_size or no gradient_checkpointing may be faster";
+  if (kind == "memory_high") return "lower data.cutoff_length, turn on training.gradient_checkpointing, or use model.quantization: nf4";
+  if (kind == "memory_low") return "there is room: no gradient_checkpointing, or a larger data.cutoff_length for rows that were cut";
   if (kind == "not_finite") return "the update was skipped: lower training.learning_rate, set optimizer.max_grad_norm, and look at the rows that the event names";
   if (kind == "loss_rises") return "training diverges: lower training.learning_rate, and go on from an earlier checkpoint";
   if (kind == "overfitting") return "the model learns the training rows by heart: stop (early_stop: true), use fewer epochs, more data, or lora.dropout";

@@ -70,19 +70,12 @@ RunFolder::~RunFolder() {
     if (file >= 0) ::close(file);
 }
 
-void RunFolder::append(int file, const char* name, const std::string& text) {
-  std::string_view rest = text;
-  while (!rest.empty()) {  // a full disk takes part of a line first; resuming drops that part
-    const ssize_t written = ::write(file, rest.data(), rest.size());
-    if (written < 0 && errno != EINTR) throw write_error(folder_ / name, "write", errno, rest.size());
-    if (written > 0) rest.remove_prefix(static_cast<size_t>(written));
-  }
-}
+// A full disk takes part of a line first; resuming drops that part.
+void RunFolder::add_line(const nlohmann::ordered_json& metrics) { write_all(metrics_, metrics.dump() + "\n", folder_ / kMetrics); }
 
 void RunFolder::add(const StepReport& r) {
-  append(metrics_, kMetrics, nlohmann::ordered_json{{"step", r.step}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed},
-                                {"grad_norm", r.grad_norm}, {"learning_rate", r.learning_rate},
-                                {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}}.dump() + "\n");
+  add_line(nlohmann::ordered_json{{"step", r.step}, {"epoch", r.epoch}, {"loss", r.loss}, {"smoothed_loss", r.smoothed}, {"grad_norm", r.grad_norm},
+                                  {"learning_rate", r.learning_rate}, {"tokens_per_second", r.tokens_per_second}, {"memory", r.memory}});
   store_.add_metrics(id_, {{r.step, "loss", r.loss}, {r.step, "smoothed_loss", r.smoothed}, {r.step, "grad_norm", r.grad_norm},
                            {r.step, "learning_rate", r.learning_rate}, {r.step, "tokens_per_second", r.tokens_per_second},
                            {r.step, "memory", static_cast<double>(r.memory)}});
@@ -93,7 +86,7 @@ void RunFolder::add(const StepReport& r) {
 }
 
 void RunFolder::add(const ValidationReport& r) {
-  append(metrics_, kMetrics, nlohmann::ordered_json{{"step", r.step}, {"validation_loss", r.loss}, {"validation_accuracy", r.accuracy}, {"best", r.best}}.dump() + "\n");
+  add_line(nlohmann::ordered_json{{"step", r.step}, {"validation_loss", r.loss}, {"validation_accuracy", r.accuracy}, {"best", r.best}});
   store_.add_metrics(id_, {{r.step, "validation_loss", r.loss}, {r.step, "validation_accuracy", r.accuracy}});
   if (!tensorboard_) return;
   const std::pair<std::string_view, double> values[] = {{"eval/loss", r.loss}, {"eval/accuracy", r.accuracy}};
@@ -109,7 +102,7 @@ void RunFolder::add_samples(int64_t step, const std::vector<Question>& questions
     line["answer"] = answers[i];
     lines += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   }
-  append(samples_, kSamples, lines);
+  write_all(samples_, lines, folder_ / kSamples);
 }
 
 void RunFolder::add_event(int64_t step, const std::string& kind, const std::string& text) {

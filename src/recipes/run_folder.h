@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,7 +36,7 @@ class RunFolder {
   void fail(int64_t step, const std::string& message) noexcept;
 
  private:
-  void append(int file, const char* name, const std::string& text);
+  void add_line(const nlohmann::ordered_json& metrics);
   std::filesystem::path folder_;
   runs::RunStore store_;
   std::string id_;

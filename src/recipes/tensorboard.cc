@@ -139,12 +139,7 @@ void EventFile::write_event(const std::string& fields) {
   put_raw(frame, masked(crc32c(frame)));
   frame += event;
   put_raw(frame, masked(crc32c(event)));
-  std::string_view rest = frame;
-  while (!rest.empty()) {
-    const ssize_t written = ::write(file_, rest.data(), rest.size());
-    if (written < 0 && errno != EINTR) throw write_error(path_, "write", errno, rest.size());
-    if (written > 0) rest.remove_prefix(static_cast<size_t>(written));
-  }
+  write_all(file_, frame, path_);
 }
 
 }  // namespace hone::recipes

@@ -38,10 +38,6 @@ std::vector<std::string> advice(const Config& config, const TrainPlan& plan, mod
     question.checkpointing = true;
     offer(train::plan_memory(model, question), "training.gradient_checkpointing=true");
   }
-  if (config.training.batch_size > 1) {
-    question.tokens = question.tokens / config.training.batch_size;
-    offer(train::plan_memory(model, question), fmt::format("also training.batch_size=1 training.gradient_accumulation={}", config.training.batch_size * config.training.gradient_accumulation));
-  }
   if (config.data.cutoff_length > 512) {
     question.tokens = question.tokens * 512 / config.data.cutoff_length;
     question.longest = std::min<int64_t>(question.longest, 512);

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/thread_pool.h"
+#include "train/step.h"
 
 namespace hone::train {
 namespace {
@@ -53,7 +54,7 @@ int64_t feed_width(const models::ModelConfig& c, bool experts) {
 
 // One block, in the order of its forward pass; the LoRA products x·Aᵀ are counted by the caller. Which op keeps what is said
 // in the first comment of its header.
-void keep_block(Kept& kept, const models::ModelConfig& c, bool experts, bool attention_output) {
+void keep_block(Kept& kept, const models::ModelConfig& c, bool experts) {
   const int64_t width = c.hidden_size;
   int64_t q = c.heads * c.head_dim, k = c.kv_heads * c.head_dim, v = k, out = q;
   kept.activation(width);  // the block's input
@@ -70,7 +71,7 @@ void keep_block(Kept& kept, const models::ModelConfig& c, bool experts, bool att
     kept.f32(c.kv_heads);
   }
   for (const int64_t part : {q, k, v}) kept.activation(part);
-  if (attention_output) kept.activation(out);
+  kept.activation(out);
   kept.f32(c.heads);       // log-sum-exp
   kept.activation(width);  // the middle residual
   kept.f32(1);
@@ -87,9 +88,9 @@ void keep_block(Kept& kept, const models::ModelConfig& c, bool experts, bool att
   for (int part = 0; part < 2; ++part) kept.activation(moe.n_shared_experts * moe.intermediate_size);
 }
 
-uint64_t kept_by_block(models::CausalLm& model, int64_t tokens, int64_t size, bool experts, bool attention_output) {
+uint64_t kept_by_block(models::CausalLm& model, int64_t tokens, int64_t size, bool experts) {
   Kept kept(tokens, size);
-  keep_block(kept, model.config(), experts, attention_output);
+  keep_block(kept, model.config(), experts);
   return kept.bytes();
 }
 
@@ -110,7 +111,7 @@ uint64_t kept_by_lora(models::CausalLm& model, int64_t tokens, int64_t size) {
 
 MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) {
   const models::ModelConfig& c = model.config();
-  const int64_t tokens = question.tokens, size = model.activation() == DType::kBF16 ? 2 : 4;
+  const int64_t tokens = pass_tokens(question.tokens, question.longest), size = model.activation() == DType::kBF16 ? 2 : 4;
   MemoryPlan plan;
   plan.mapped = model.mapped_weight_bytes();
   plan.weights = model.owned_weight_bytes();
@@ -122,7 +123,7 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
 
   uint64_t blocks = 0, largest = 0;
   for (int64_t layer = 0; layer < c.layers; ++layer) {
-    const uint64_t one = kept_by_block(model, tokens, size, c.is_moe_layer(layer), model.keeps_attention_output(tokens, question.longest));
+    const uint64_t one = kept_by_block(model, tokens, size, c.is_moe_layer(layer));
     blocks += one;
     largest = std::max(largest, one);
   }
@@ -135,7 +136,7 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
   // Temporary, whichever is more. While the loss is computed: the final norm's input and output, the labelled rows, their
   // gradients, a chunk of logits. In a block's backward pass: gradients of its feed-forward half and of the residual stream,
   // with checkpointing beside the block's tensors, computed again.
-  const int64_t feed = feed_width(c, c.moe.has_value()), labelled = std::max<int64_t>(1, question.supervised);
+  const int64_t feed = feed_width(c, c.moe.has_value()), labelled = std::clamp<int64_t>(question.supervised, 1, tokens);
   const int64_t rows = model.logit_rows(labelled);
   Kept head(tokens, size), gradients(tokens, size);
   for (int part = 0; part < 2; ++part) head.activation(c.hidden_size), gradients.activation(c.hidden_size);

@@ -11,9 +11,9 @@ namespace hone::train {
 
 /// What decides a run's memory besides the model itself.
 struct MemoryQuestion {
-  int64_t tokens = 0;          // per pass (batch_size × cutoff_length at most)
+  int64_t tokens = 0;          // per micro-batch (batch_size × cutoff_length at most)
   int64_t longest = 0;         // tokens of the longest sample at most
-  int64_t supervised = 0;      // labelled tokens per pass at most
+  int64_t supervised = 0;      // labelled tokens per micro-batch at most
   bool checkpointing = false;
   uint64_t program_bytes = 0;  // resident now, besides weights, parameters and moments: code, tokenizer, data
 };

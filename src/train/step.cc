@@ -1,5 +1,6 @@
 #include "train/step.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace hone::train {
@@ -18,6 +19,11 @@ void add(LossSum& total, const ops::TokenLoss& loss, const data::MicroBatch& bat
 
 }  // namespace
 
+int64_t pass_tokens(int64_t tokens, int64_t longest) {
+  const int64_t sample = std::max<int64_t>(1, std::min(longest, tokens));
+  return std::min(tokens, std::max(sample, kPassTokens / sample * sample));
+}
+
 nn::Sequence to_sequence(const data::MicroBatch& batch) {
   return {to_tensor(batch.ids), to_tensor(batch.positions), to_tensor(batch.segment_begin)};
 }
@@ -31,16 +37,16 @@ LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatc
   pass.seed = options.seed;
   pass.step = options.step;
   pass.dropout = model.dropout;
-  for (const data::MicroBatch& micro : batch.micro_batches) {
-    if (options.interrupted && options.interrupted()) return total;
-    if (micro.supervised > 0) {
-      const ops::TokenLoss loss =
-          model.loss(to_sequence(micro), to_tensor(micro.labels), scale, pass, options.checkpointing);
-      ops::backward(loss.loss);
-      add(total, loss, micro);
+  for (const data::MicroBatch& micro : batch.micro_batches)
+    for (const data::MicroBatch& part : data::cut(micro, kPassTokens)) {
+      if (options.interrupted && options.interrupted()) return total;
+      if (part.supervised > 0) {
+        const ops::TokenLoss loss = model.loss(to_sequence(part), to_tensor(part.labels), scale, pass, options.checkpointing);
+        ops::backward(loss.loss);
+        add(total, loss, part);
+      }
+      pass.first_token += static_cast<uint64_t>(part.tokens());
     }
-    pass.first_token += static_cast<uint64_t>(micro.tokens());
-  }
   return total;
 }
 
@@ -49,8 +55,8 @@ LossSum evaluate(const models::CausalLm& model, data::ValidationPass& validation
   LossSum total;
   for (data::MicroBatch batch; validation.next(batch);) {
     if (interrupted && interrupted()) break;
-    if (batch.supervised == 0) continue;
-    add(total, model.loss(to_sequence(batch), to_tensor(batch.labels), 1, nn::Pass{}), batch);
+    for (const data::MicroBatch& part : data::cut(std::move(batch), kPassTokens))
+      if (part.supervised > 0) add(total, model.loss(to_sequence(part), to_tensor(part.labels), 1, nn::Pass{}), part);
   }
   return total;
 }

@@ -20,19 +20,26 @@ struct LossSum {
   double accuracy() const { return tokens ? static_cast<double>(correct) / static_cast<double>(tokens) : 0; }
 };
 
+/// A pass takes no more tokens than this, but for a sample that is longer, so that memory does not grow with the batch. More would be a
+/// hundredth faster; 640 takes a third less memory and is a twentieth slower (docs/performance.md).
+inline constexpr int64_t kPassTokens = 1152;
+
+/// Tokens of the largest pass of a micro-batch of `tokens`, when samples have up to `longest`.
+int64_t pass_tokens(int64_t tokens, int64_t longest);
+
 struct StepOptions {
   uint64_t seed = 0;
   uint32_t step = 0;  // optimizer step, from 0: selects the dropout masks
   bool checkpointing = false;
-  /// Asked between micro-batches; true stops the step early (its gradients are then incomplete and must not be used).
+  /// Asked between passes; true stops the step early (its gradients are then incomplete and must not be used).
   std::function<bool()> interrupted;
 };
 
 /// The batch as tensors the model takes.
 nn::Sequence to_sequence(const data::MicroBatch& batch);
 
-/// Adds d(Σ −log p(label) / batch.supervised) to every parameter's gradient, micro-batch by micro-batch, so that the step
-/// does not depend on how it is cut into micro-batches (beyond rounding). Gradients must be cleared before.
+/// Adds d(Σ −log p(label) / batch.supervised) to every parameter's gradient, pass by pass, so that the step does not depend on how
+/// it is cut into micro-batches and passes (beyond rounding). Gradients must be cleared before.
 LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatch& batch, const StepOptions& options);
 
 /// The loss over a whole validation pass; no gradients, no dropout.

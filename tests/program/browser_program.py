@@ -2,15 +2,12 @@
 import os
 import pathlib
 import re
-import select
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 
-from hone_program import check
+from hone_program import Running, check
 from python_environment import environment
 
 PACKAGES = ["playwright==1.65.2"]
@@ -18,37 +15,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PHONE = {"width": 360, "height": 740}
 
 
-class Verb:
-    """A verb that says in its first lines where its page is: `url`, which may end in #token=…"""
+class Verb(Running):
+    """A verb whose page is at `url`."""
+    first_lines = 1000
+    patience = 60
 
     def __init__(self, program, *words):
-        self.process = program.start(*words)
-        self.url, lines = None, ""
-        while not self.url:
-            ready, _, _ = select.select([self.process.stdout], [], [], 60)
-            line = self.process.stdout.readline() if ready else ""
-            lines += line
-            found = re.search(r"http://127\.0\.0\.1:\d+(/#token=\w+)?", line)
-            if found:
-                self.url = found.group()
-            elif not line:
-                self.process.kill()
-                raise AssertionError(f"hone {' '.join(map(str, words))} opened no page: {lines} {self.process.stderr.read()}")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()  # a full pipe would hold the run up
-
-    def stop(self, expect=0, signal_number=signal.SIGTERM):
-        if signal_number:
-            self.process.send_signal(signal_number)
-        code = self.process.wait(timeout=60)
-        check(code == expect, f"the page ended with {code}, expected {expect}: {self.process.stderr.read()}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        super().__init__(program, *words, drain=True)
 
 
 class Browser:

@@ -111,7 +111,10 @@ def panel(program, browser):
         wait_for(page, lambda: figure(page, "State") == "interrupted", "another run")
         page.select_option("#compare", names[0])
         wait_for(page, lambda: page.query_selector("#comparison table"), "two runs beside each other")
+        # The gradients of a run that went wild are so large that the other's lie on the axis: both are seen with logarithms.
+        page.query_selector_all("#charts button:text-is('log')")[1].click()
         charts_are_drawn(page, "history")
+        shot(page, "panel-compared")
         page.select_option("#run", names[0])
         wait_for(page, lambda: page.inner_text("#comparison th >> nth=1") == names[0], "the table follows the run")
         page.select_option("#run", names[1])

@@ -3,25 +3,17 @@
 import http.client
 import json
 import re
-import select
-import signal
 import threading
 
-from hone_program import check, main
+from hone_program import Running, check, main
 
 
-class Page:
+class Page(Running):
     """A verb that opens a page on some free port."""
+    first_lines = 1
 
     def __init__(self, program, *words):
-        self.process = program.start(*words, "--port", "0")
-        ready, _, _ = select.select([self.process.stdout], [], [], 60)
-        line = self.process.stdout.readline() if ready else ""
-        found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-        if not found:
-            self.process.kill()
-            raise AssertionError(f"the page did not open: {line} {self.process.stderr.read()}")
-        self.port = int(found.group(1))
+        super().__init__(program, *words, "--port", "0")
 
     def ask(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -35,15 +27,6 @@ class Page:
         status, _, data = self.ask("POST", path, body)
         check(status == expect, f"{path} {body}: {status}, expected {expect}: {data[:300]}")
         return json.loads(data)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
-        check(code == 0, f"the page ended with {code}: {self.process.stderr.read()}")
 
 
 def check_files(page, folder):

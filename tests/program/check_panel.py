@@ -4,10 +4,9 @@ import http.client
 import json
 import math
 import re
-import select
 import time
 
-from hone_program import check, main
+from hone_program import begin, check, main, wait_for
 
 NAMES = ("epoch", "loss", "smoothed_loss", "grad_norm", "learning_rate", "tokens_per_second", "memory")
 
@@ -25,18 +24,6 @@ def ask_json(port, path):
     status, _, data = ask(port, "GET", path)
     check(status == 200, f"GET {path}: {status} {data[:300]}")
     return json.loads(data)
-
-
-def begin(program, *words):
-    """The process of a program that prints its address in its first lines; port and token of it."""
-    process = program.start(*words)
-    for _ in range(5):
-        ready, _, _ = select.select([process.stdout], [], [], 60)
-        found = re.search(r"http://127\.0\.0\.1:(\d+)(?:/#token=(\w+))?", process.stdout.readline() if ready else "")
-        if found:
-            return process, int(found.group(1)), found.group(2)
-    process.kill()
-    raise AssertionError(f"no address: {process.stderr.read()}")
 
 
 def events(port):
@@ -129,14 +116,6 @@ def alarms(program):
     check(all(a["advice"] and a["count"] > 0 and a["first"] <= a["last"] for a in found.values()), f"{found}")
 
 
-def wait_for(condition, what):
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"in 30 seconds it did not happen that {what}")
-
-
 def control(program):
     folder = program.folder / "stopped"
     config = program.config("stopped.yaml", training__output_dir=folder, training__epochs=5000)
@@ -149,14 +128,14 @@ def control(program):
     wish = lambda what: check(ask(port, "POST", "/api/" + what, {"X-Run-Token": token})[0] == 200, what)
     status = lambda: ask_json(port, "/api/live")["run"]["status"]
     wish("pause")
-    wait_for(lambda: status() == "paused", "the run waits")
+    wait_for(lambda: status() == "paused", "the run waits", 30)
     done = len(program.losses(folder))
     wish("checkpoint")
     time.sleep(0.5)
     check(len(program.losses(folder)) == done and process.poll() is None, "no step while it waits")
     wish("resume")
-    wait_for(lambda: status() == "running" and len(program.losses(folder)) > done, "it goes on")
-    wait_for(lambda: any(e["kind"] == "checkpoint" and e["step"] == done for e in ask_json(port, "/api/live")["events"]), f"step {done} is saved")
+    wait_for(lambda: status() == "running" and len(program.losses(folder)) > done, "it goes on", 30)
+    wait_for(lambda: any(e["kind"] == "checkpoint" and e["step"] == done for e in ask_json(port, "/api/live")["events"]), f"step {done} is saved", 30)
     check(ask(port, "POST", "/api/stop", {"X-Run-Token": token})[0] == 200, "with it the run stops")
     process.communicate(timeout=60)
     check(process.returncode == 130 and max(int(path.name[5:]) for path in (folder / "checkpoints").iterdir()) >= 3, f"and is saved: {process.returncode}")

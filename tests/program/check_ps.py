@@ -4,8 +4,8 @@ import json
 import re
 import socket
 
-from hone_program import check, main
-from serve_program import Server, wait_for
+from hone_program import check, main, wait_for
+from serve_program import Server
 
 
 def run(program):

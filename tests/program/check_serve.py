@@ -9,8 +9,8 @@ import socket
 import subprocess
 import time
 
-from hone_program import check, main
-from serve_program import Server, wait_for
+from hone_program import check, main, wait_for
+from serve_program import Server
 
 GREEDY = {"temperature": 0, "num_predict": 8}
 

@@ -7,8 +7,8 @@ import re
 import socket
 import time
 
-from hone_program import check, main
-from serve_program import Server, wait_for
+from hone_program import check, main, wait_for
+from serve_program import Server
 
 MIB = 1 << 20
 

@@ -4,27 +4,16 @@ changed on the panel and survives a resume bit for bit, and samples that change 
 import http.client
 import http.server
 import json
-import re
-import select
 import shutil
 import signal
 import ssl
 import struct
 import subprocess
 import threading
-import time
 
-from hone_program import check, main
+from hone_program import begin, check, main, wait_for
 
 FILES = ("weights.safetensors", "optimizer.safetensors")
-
-
-def wait_for(condition, what):
-    for _ in range(1200):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"in a minute it did not happen that {what}")
 
 
 class Hooks:
@@ -87,7 +76,7 @@ def alarms(program):
         program.environment.pop("SSL_CERT_FILE", None)
         check(len(secure.bodies) == 2 and ("certificate" in out) == (not trusted), f"TLS, trusted {trusted}: {secure.bodies} {out}")
     for words, bound in (((), 1e-6), (("--panel-bands", "grad_norm=0:7"), 7)):
-        process, port, _ = begin(program, "panel", "0", *words)
+        process, port, _ = begin(program, "panel", "0", *words, drain=True)
         run = ask(port, "GET", "/api/runs/" + grad["run"])[1]
         check(run["settings"]["grad_norm_max"] == bound and run["settings"]["volatility_window"] == 4 and len(run["volatilities"]) == 3, f"the history judges a run by its own bands, unless told otherwise: {run['settings']}")
         check(any(e["kind"] == "alarm" for e in run["events"]), f"{run['events']}")
@@ -162,7 +151,7 @@ def tensorboard(program):
                             report_to="tensorboard")
     for kill in (6, 13):
         process = program.start("train", config, *(["--resume"] if kill > 6 else []))
-        wait_for(lambda: len(program.losses(folder)) >= kill or process.poll() is not None, "the run comes so far")
+        wait_for(lambda: len(program.losses(folder)) >= kill or process.poll() is not None, "the run comes so far", 60)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         lines, shown = [m["step"] for m in program.metrics(folder) if "loss" in m], [step for tag, step in scalars(folder) if tag == "train/loss"]
@@ -181,18 +170,6 @@ def tensorboard(program):
 
 
 # ---- learning rate
-
-def begin(program, *words):
-    process = program.start(*words)
-    for _ in range(5):
-        ready, _, _ = select.select([process.stdout], [], [], 60)
-        found = re.search(r"http://127\.0\.0\.1:(\d+)(?:/#token=(\w+))?", process.stdout.readline() if ready else "")
-        if found:
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            return process, int(found.group(1)), found.group(2)
-    process.kill()
-    raise AssertionError(f"no address: {process.stderr.read()}")
-
 
 def ask(port, method, path, token=None, body=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -213,10 +190,10 @@ def learning_rate(program):
     # The address and the port come from the settings.
     config = program.config("rate.yaml", training__output_dir=folder, training__max_steps=steps, training__epochs=99, training__save_steps=1, training__keep_checkpoints=100, panel__address="127.0.0.1:0",
                             schedule__type="constant", schedule__warmup_ratio=0, training__gradient_accumulation=4)
-    process, port, token = begin(program, "train", config)
+    process, port, token = begin(program, "train", config, drain=True)
     check(ask(port, "POST", "/api/pause", token)[0] == 200, "pause")
     status = lambda: ask(port, "GET", "/api/live")[1].get("run", {}).get("status")
-    wait_for(lambda: status() == "paused", "the run waits")
+    wait_for(lambda: status() == "paused", "the run waits", 60)
     at = len(program.losses(folder))
     check(1 <= at < steps - 10, f"it waits early enough for this check: step {at}")
     check(ask(port, "POST", "/api/learning_rate", None, {"factor": 0.5})[0] == 403, "a change needs the token")

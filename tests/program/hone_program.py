@@ -3,9 +3,14 @@ import json
 import os
 import pathlib
 import random
+import re
+import select
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 
 class Program:
@@ -66,6 +71,69 @@ class Program:
 def check(condition, message):
     if not condition:
         raise AssertionError(message)
+
+
+class Running:
+    """A verb that goes on until it is stopped, and says in its first lines where it listens: `url`, its `port`, and the `token` behind it, if any.
+    As a context it ends with the block. `drain`: nobody reads the rest of what it says, and a full pipe must not hold it up."""
+    address = r"http://127\.0\.0\.1:(\d+)(?:/#token=(\w+))?"
+    first_lines = 5  # among which the address is
+    patience = 30    # seconds for its end
+
+    def __init__(self, program, *words, drain=False):
+        self.process = program.start(*words)
+        said, found = "", None
+        for _ in range(self.first_lines):
+            ready, _, _ = select.select([self.process.stdout], [], [], 60)
+            line = self.process.stdout.readline() if ready else ""
+            said += line
+            found = re.search(self.address, line)
+            if found or not line:
+                break
+        if not found:
+            self.process.kill()
+            raise AssertionError(f"hone {' '.join(map(str, words))} did not say where it listens: {said} {self.process.stderr.read()}")
+        self.url, self.port, self.token = found.group(), int(found.group(1)), found.group(2)
+        if drain:
+            threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def stop(self, expect=0, signal_number=signal.SIGTERM):
+        """The seconds it took to end."""
+        started = time.monotonic()
+        if signal_number:
+            self.process.send_signal(signal_number)
+        code = self.process.wait(timeout=self.patience)
+        took = time.monotonic() - started
+        check(code == expect, f"hone ended with {code}, expected {expect}: {self.process.stderr.read()}")
+        return took
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        if self.process.poll() is None:
+            self.kill()
+            if failure[0] is not None:
+                print(self.process.stderr.read())
+
+
+def begin(program, *words, drain=False):
+    """The process of such a verb, its port and its token."""
+    running = Running(program, *words, drain=drain)
+    return running.process, running.port, running.token
+
+
+def wait_for(condition, what, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"did not happen in {seconds} s: {what}")
 
 
 def main(function):

@@ -3,27 +3,20 @@ import contextlib
 import http.client
 import json
 import re
-import select
-import signal
 import socket
 import ssl
-import time
 
-from hone_program import check
+from hone_program import Running, check
 
 
-class Server:
+class Server(Running):
+    address = r"://(?:[\d.]+|\[[^]]*\]):(\d+)()"
+    first_lines = 1
+
     def __init__(self, program, *words, environment=None, tls=False):
         if environment:
             program.environment.update(environment)
-        self.process = program.start("serve", *words, *([] if "--port" in words else ["--port", "0"]))
-        ready, _, _ = select.select([self.process.stdout], [], [], 60)
-        line = self.process.stdout.readline() if ready else ""
-        found = re.search(r"://(?:[\d.]+|\[[^]]*\]):(\d+)", line)
-        if not found:
-            self.process.kill()
-            raise AssertionError(f"the server did not start: {line} {self.process.stderr.read()}")
-        self.port = int(found.group(1))
+        super().__init__(program, "serve", *words, *([] if "--port" in words else ["--port", "0"]))
         self.tls = tls
 
     def connection(self, timeout=60):
@@ -76,30 +69,3 @@ class Server:
     def metric(self, name):
         text = self.ask("GET", "/metrics")[2].decode()
         return float(re.search(rf"^hone_{name} (\S+)$", text, re.M).group(1))
-
-    def stop(self, expect=0, timeout=30):
-        self.process.send_signal(signal.SIGTERM)
-        started = time.monotonic()
-        code = self.process.wait(timeout=timeout)
-        error = self.process.stderr.read()
-        check(code == expect, f"the server ended with {code}: {error}")
-        return time.monotonic() - started
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-            if failure[0] is not None:
-                print(self.process.stderr.read())
-
-
-def wait_for(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"did not happen in {seconds} s: {what}")

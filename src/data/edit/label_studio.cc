@@ -47,8 +47,9 @@ std::string labels_of(const Json& annotation, Json& labels) {
     Json span = Json::object();
     for (const char* key : {"start", "end", "text", "labels"})
       if (item["value"].contains(key)) span[key] = item["value"][key];
-    if (!labels.contains(name)) labels[name] = Json::array();
-    labels[name].push_back(std::move(span));
+    Json& spans = labels.contains(name) ? labels[name] : labels[name] = Json::array();
+    if (!spans.is_array()) return fmt::format("\"{}\" has both spans and other values", name);
+    spans.push_back(std::move(span));
   }
   return {};
 }

@@ -7,7 +7,7 @@
 namespace hone::serve::anthropic {
 namespace {
 
-constexpr size_t kMaxMessages = 4096, kMaxBlocks = 4096, kMaxTools = 128;
+constexpr size_t kMaxBlocks = 4096;  // of one message
 
 [[noreturn]] void refuse(const std::string& where, const std::string& message) { throw Error(ErrorCode::kInvalidInput, where, message); }
 

@@ -26,10 +26,7 @@ void messages(Service& service, const Exchange& exchange) {
                     .prompt_tokens = static_cast<int64_t>(one.prompt.size()), .stops = {}};
   if (Fields(body).has("stop_sequences")) shape.stops = settings.generate.stop;  // else they are the model's own, which clients do not know
   auto sink = std::make_shared<Sink>(exchange, std::move(shape), model.files.tokenizer);
-  const auto open = service.answers.start(std::move(lease), std::move(one), prompt.split, std::move(sink));
-  exchange->when_gone([weak = std::weak_ptr(open)] {
-    if (const auto gone = weak.lock()) gone->cancel();
-  });
+  cancel_when_gone(exchange, {service.answers.start(std::move(lease), std::move(one), prompt.split, std::move(sink))});
 }
 
 void count_tokens(Service& service, const Exchange& exchange) {

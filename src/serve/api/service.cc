@@ -47,6 +47,15 @@ std::string random_id(const std::string& prefix) {
   return id;
 }
 
+void cancel(const OpenAnswers& answers) {
+  for (const auto& weak : answers)
+    if (const auto answer = weak.lock()) answer->cancel();
+}
+
+void cancel_when_gone(const Exchange& exchange, OpenAnswers answers) {
+  exchange->when_gone([answers = std::move(answers)] { cancel(answers); });
+}
+
 std::optional<Error> failure_of(const infer::Outcome& outcome) {
   if (outcome.error) return outcome.error;
   if (outcome.finish == infer::Finish::kCancelled) return Error(ErrorCode::kInterrupted, "server", "the answer was ended before it was complete", "the server is stopping; try again later");

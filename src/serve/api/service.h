@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "serve/http/router.h"
 #include "serve/models/answers.h"
@@ -41,6 +42,11 @@ std::string timestamp(std::chrono::system_clock::time_point at);
 std::string timestamp_now();
 /// "chatcmpl-" and 24 characters (124 bits) from the system's source of secrets: nobody guesses them. Throws Error{kInternal}.
 std::string random_id(const std::string& prefix);
+
+/// Cancels those that are not over; when_gone: once the client has gone away.
+using OpenAnswers = std::vector<std::weak_ptr<OpenAnswer>>;
+void cancel(const OpenAnswers& answers);
+void cancel_when_gone(const Exchange& exchange, OpenAnswers answers);
 
 /// The error an outcome ended with, kCancelled included (the server is stopping); nullopt when it is whole.
 std::optional<Error> failure_of(const infer::Outcome& outcome);

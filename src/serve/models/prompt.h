@@ -9,6 +9,8 @@
 
 namespace hone::serve {
 
+inline constexpr size_t kMaxMessages = 4096, kMaxTools = 128;  // of one request
+
 struct ChatRequest {
   Json messages = Json::array();  // {"role", "content", …} as chat templates read them
   Json tools;                     // null, or a list of {"type": "function", "function": {…}}

@@ -6,8 +6,6 @@
 namespace hone::serve::ollama {
 namespace {
 
-constexpr size_t kMaxMessages = 4096, kMaxTools = 128;
-
 void unsupported(const Fields& fields, const char* name, const std::string& message, const std::string& hint) {
   const Json* value = fields.find(name);
   if (value && !value->empty() && *value != "") throw Error(ErrorCode::kUnsupported, name, message, hint);

@@ -33,10 +33,7 @@ void answer(Service& service, const Exchange& exchange, bool chat) {
   prepared.shape.started = started;
   prepared.shape.load_seconds = lease->load_seconds();
   auto sink = std::make_shared<Sink>(exchange, std::move(prepared.shape), (*lease)->files.tokenizer);
-  const auto open = service.answers.start(std::move(lease), std::move(prepared.request), prepared.split, std::move(sink));
-  exchange->when_gone([weak = std::weak_ptr(open)] {
-    if (const auto gone = weak.lock()) gone->cancel();
-  });
+  cancel_when_gone(exchange, {service.answers.start(std::move(lease), std::move(prepared.request), prepared.split, std::move(sink))});
 }
 
 // The answers of /api/batch: lines in the order in which they end, each with the index of its request.
@@ -88,7 +85,7 @@ void batch(Service& service, const Exchange& exchange) {
   const Json* requests = Fields(body).array("requests", kMaxBatch);
   if (!requests || requests->empty()) throw Error(ErrorCode::kInvalidInput, "requests", "expected a list of requests as /api/generate or /api/chat take them");
   const auto answers = std::make_shared<Batch>(exchange, requests->size());
-  std::vector<std::weak_ptr<OpenAnswer>> open;
+  OpenAnswers open;
   for (size_t i = 0; i < requests->size(); ++i) {
     try {
       const auto started = Clock::now();
@@ -105,10 +102,7 @@ void batch(Service& service, const Exchange& exchange) {
       answers->finish(i, BatchSink::failed(current_error()));  // the others are not hurt
     }
   }
-  exchange->when_gone([open] {
-    for (const auto& weak : open)
-      if (const auto answer = weak.lock()) answer->cancel();
-  });
+  cancel_when_gone(exchange, std::move(open));
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 namespace hone::serve::openai {
 namespace {
 
-constexpr size_t kMaxMessages = 4096, kMaxTools = 128, kMaxPrompts = 128;
+constexpr size_t kMaxPrompts = 128;
 constexpr int64_t kMaxChoices = 16;
 
 bool is_ids(const Json& list) { return !list.empty() && list[0].is_number(); }

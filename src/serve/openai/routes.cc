@@ -55,11 +55,7 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
   if (request.echo)
     for (const PreparedPrompt& prompt : prompts) shape.echoed.insert(shape.echoed.end(), n, prompt.text);
   const auto group = std::make_shared<Group>(exchange, std::move(shape), model.files.tokenizer, prompts.size() * n);
-  std::vector<std::weak_ptr<OpenAnswer>> open;
-  const auto cancel = [](const std::vector<std::weak_ptr<OpenAnswer>>& answers) {
-    for (const auto& weak : answers)
-      if (const auto answer = weak.lock()) answer->cancel();
-  };
+  OpenAnswers open;
   try {
     for (size_t i = 0; i < prompts.size() * n; ++i) {
       infer::Request one;
@@ -78,7 +74,7 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
     group->fail(current_error());
     return cancel(open);
   }
-  exchange->when_gone([open, cancel] { cancel(open); });
+  cancel_when_gone(exchange, std::move(open));
 }
 
 std::string base64_of(const std::vector<float>& vector) {
