@@ -11,8 +11,8 @@ import resource
 import socket
 import time
 
-from hone_program import check, main
-from serve_program import Server, wait_for
+from hone_program import check, main, wait_for
+from serve_program import Server
 
 CROWD = {"whole": 110, "ndjson": 60, "events": 60, "slow": 40, "pipelined": 30, "leaving": 70, "half_header": 40, "half_body": 40, "malformed": 30, "large_header": 16, "large_body": 16}
 TOKENS, LONG = 16, 450
@@ -242,7 +242,7 @@ def end(server):
     for number, other in enumerate(others):
         other.sendall((b"", b"GET / HTTP", generate(0, stream=True)[:-5])[number % 3])
     wait_for(lambda: server.metric("requests_running") >= 32, "streams run", seconds=60)
-    took = server.stop(timeout=120)
+    took = server.stop()
 
     async def parsed(stream):
         reader = asyncio.StreamReader()

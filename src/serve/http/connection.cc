@@ -15,6 +15,7 @@ using boost::system::error_code;
 constexpr size_t kLargeBody = size_t{1} << 20;
 constexpr size_t kLingerBytes = size_t{4} << 20;
 constexpr std::chrono::milliseconds kLingerTime{2000};
+constexpr const char* kFull = "too many open connections";
 
 std::string date() {
   const std::time_t now = std::time(nullptr);
@@ -122,6 +123,7 @@ void Connection::await_request() {
     gone_callbacks_.clear();
   }
   if (shared_.stopping) return close();
+  if (turned_away_) return refuse(503, kFull);
   arm(shared_.options.header_time);
   if (!input_.empty()) feed();
   else read();
@@ -279,6 +281,7 @@ void Connection::refuse(int status, const std::string& message) {
   state_ = State::kAnswering;
   request_.sink.reset();
   std::string().swap(parser_->get().body());
+  discharge_body();
   Answer(shared_from_this(), request_, /*http11=*/true, /*keep_alive=*/false).send(shared_.refusal(request_, status, message));
 }
 
@@ -385,9 +388,12 @@ void Connection::stop() {
   if (state_ == State::kBody) return refuse(503, "the server is stopping");
 }
 
-void Connection::make_room(const std::string& words) {
-  if (!asked_) socket_->last_words(words);
-  close();
+void Connection::turn_away() {
+  turned_away_ = true;
+  if (asked_) return close();
+  if (state_ == State::kHeader) return refuse(503, kFull);
+  start();
+  arm(kLingerTime);
 }
 
 void Connection::set_gone() {

@@ -38,8 +38,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// No request is being received or answered, and none has arrived that was not read yet.
   bool idle() const { return state_ == State::kHeader && !header_begun_ && !socket_->has_input(); }
   std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
-  /// Closes an idle connection; a peer that was never answered may be about to ask, and is told `words`.
-  void make_room(const std::string& words);
+  /// Instead of start(), or when idle: answers 503 and closes. A peer that was answered before is only closed: it knows that idle connections end.
+  void turn_away();
   /// Ends an idle connection at once, others after their answer.
   void stop();
   void close();
@@ -119,6 +119,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Request request_;
   std::chrono::steady_clock::time_point idle_since_;
   bool asked_ = false;  // before
+  bool turned_away_ = false;
   bool header_begun_ = false, reading_ = false, writing_ = false, peer_finished_ = false;
   std::string input_;  // received and not yet parsed
   char chunk_[16 << 10];

@@ -17,41 +17,8 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr size_t kMaxTurnedAway = 256;
-constexpr std::chrono::milliseconds kTurnedAwayTime{1000};
+constexpr size_t kMaxTurnedAway = 512;
 constexpr std::chrono::seconds kTrimInterval{2};
-
-// A connection beyond the limit: what it still sends is read for a moment, because closing at once would make the system take back
-// the answer that it is one too many.
-class TurnedAway : public std::enable_shared_from_this<TurnedAway> {
- public:
-  TurnedAway(tcp::socket socket, std::shared_ptr<size_t> count) : socket_(std::move(socket)), timer_(socket_.get_executor()), count_(std::move(count)) { ++*count_; }
-  ~TurnedAway() { --*count_; }
-
-  void start() {
-    error_code ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
-    timer_.expires_after(kTurnedAwayTime);
-    timer_.async_wait([self = shared_from_this()](error_code) {
-      error_code e;
-      self->socket_.close(e);
-    });
-    read();
-  }
-
- private:
-  void read() {
-    socket_.async_read_some(asio::buffer(discarded_), [self = shared_from_this()](error_code error, size_t) {
-      if (error) self->timer_.cancel();
-      else self->read();
-    });
-  }
-
-  tcp::socket socket_;
-  asio::steady_timer timer_;
-  const std::shared_ptr<size_t> count_;
-  char discarded_[4096];
-};
 
 }  // namespace
 
@@ -134,41 +101,40 @@ class Server::Impl {
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>(60), ignored);
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>(15), ignored);
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>(4), ignored);
-    static const std::string body = R"({"error":"too many open connections"})";
-    static const std::string full = fmt::format("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
-                                                "Content-Length: {}\r\nConnection: close\r\n\r\n{}", body.size(), body);
-    if (connections_.size() >= shared_.options.max_connections) {
-      // Whoever has been idle for longest makes room for a new one.
-      std::shared_ptr<Connection> longest;
-      for (const auto& [raw, connection] : connections_)
-        if ((!longest || connection->idle_since() < longest->idle_since()) && connection->idle()) longest = connection;
-      if (longest) longest->make_room(full);
-    }
-    if (connections_.size() >= shared_.options.max_connections) {
-      ++refused_;
-      if (!tls_) {
-        socket.non_blocking(true, ignored);
-        socket.write_some(asio::buffer(full), ignored);
-        if (*turned_away_ < kMaxTurnedAway) std::make_shared<TurnedAway>(std::move(socket), turned_away_)->start();
-      }
-      return;
-    }
+    if (connections_.size() >= shared_.options.max_connections) make_room();
+    const bool full = connections_.size() >= shared_.options.max_connections;
+    if (full) ++refused_;
+    if (full && turned_away_.size() >= kMaxTurnedAway) return;
     auto stream = tls_ ? tls_socket(std::move(socket), *tls_) : plain_socket(std::move(socket));
     auto connection = std::make_shared<Connection>(shared_, std::move(stream), [this](Connection* closed) {
       connections_.erase(closed);
+      turned_away_.erase(closed);
       open_ = static_cast<int64_t>(connections_.size());
-      if (stopping() && connections_.empty()) io_.stop();
+      if (stopping() && connections_.empty() && turned_away_.empty()) io_.stop();
     });
-    connections_.emplace(connection.get(), connection);
+    (full ? turned_away_ : connections_).emplace(connection.get(), connection);
     open_ = static_cast<int64_t>(connections_.size());
-    connection->start();
+    if (full) connection->turn_away();
+    else connection->start();
+  }
+
+  // Whoever has been idle for longest gives its place to a new one.
+  void make_room() {
+    std::shared_ptr<Connection> longest;
+    for (const auto& [raw, connection] : connections_)
+      if ((!longest || connection->idle_since() < longest->idle_since()) && connection->idle()) longest = connection;
+    if (!longest) return;
+    if (turned_away_.size() >= kMaxTurnedAway) return longest->close();
+    turned_away_.insert(connections_.extract(longest.get()));
+    longest->turn_away();
   }
 
   bool stopping() const { return shared_.stopping; }
 
   std::vector<std::shared_ptr<Connection>> all() const {
     std::vector<std::shared_ptr<Connection>> list;
-    for (const auto& [raw, connection] : connections_) list.push_back(connection);
+    for (const auto* connections : {&connections_, &turned_away_})
+      for (const auto& [raw, connection] : *connections) list.push_back(connection);
     return list;
   }
 
@@ -190,7 +156,7 @@ class Server::Impl {
       error_code ignored;
       acceptor_.close(ignored);
       for (const auto& connection : all()) connection->stop();
-      if (connections_.empty()) return io_.stop();
+      if (connections_.empty() && turned_away_.empty()) return io_.stop();
     }
     if (stopping() && !cancelled_ && now - stopped_at_ > shared_.options.stop_time) {
       cancelled_ = true;
@@ -209,11 +175,10 @@ class Server::Impl {
   tcp::acceptor acceptor_;
   tcp::endpoint endpoint_;
   asio::steady_timer timer_, retry_;
-  std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_, turned_away_;  // those within the limit; those that are told so
   std::function<bool()> stop_;
   std::function<void()> cancel_;
   std::chrono::steady_clock::time_point stopped_at_, trimmed_at_;
-  const std::shared_ptr<size_t> turned_away_ = std::make_shared<size_t>(0);
   bool cancelled_ = false;
   std::atomic<int64_t> open_ = 0, accepted_ = 0, refused_ = 0;
 };

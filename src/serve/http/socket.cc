@@ -27,11 +27,6 @@ class PlainSocket : public Socket {
     error_code ignored;
     return socket_.available(ignored) > 0;
   }
-  void last_words(const std::string& text) override {
-    error_code ignored;
-    socket_.non_blocking(true, ignored);
-    socket_.write_some(asio::buffer(text), ignored);
-  }
   void close() override {
     error_code ignored;
     socket_.close(ignored);
@@ -55,9 +50,8 @@ class TlsSocket : public Socket {
   }
   bool has_input() const override {
     error_code ignored;
-    return stream_->next_layer().available(ignored) > 0;
+    return stream_->next_layer().available(ignored) > 0 || BIO_pending(SSL_get_rbio(stream_->native_handle())) > 0 || SSL_has_pending(stream_->native_handle()) == 1;
   }
-  void last_words(const std::string&) override {}
   void close() override {
     error_code ignored;
     stream_->lowest_layer().close(ignored);

@@ -20,8 +20,6 @@ class Socket {
   virtual void finish_writing() = 0;
   /// Whether something was received that nobody has read yet.
   virtual bool has_input() const = 0;
-  /// Sends what fits at once, for a peer that is about to be closed; nothing over TLS.
-  virtual void last_words(const std::string& text) = 0;
   virtual void close() = 0;
 };
 
