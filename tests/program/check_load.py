@@ -19,7 +19,7 @@ TOKENS, LONG = 16, 450
 HEADER_SECONDS = 15  # how long a connection may be idle
 PATIENCE = 150  # seconds for what takes a few, on a machine that has other things to do
 WAVES = 4
-GROWTH_MIB = 12  # resident memory after the last wave, beyond that after the second
+GROWTH_MIB = 8  # resident memory after the last wave, beyond that after the second
 PROMPTS = [f"{a} {b} {i}" for i, (a, b) in enumerate((a, b) for a in ("the", "that", "this", "then", "数字") for b in ("the", "that", "this", "then", "x"))]
 MALFORMED = {b"nonsense\r\n\r\n": 400, b"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n": 400, b"GET / HTTP/3.7\r\nHost: localhost\r\n\r\n": 505,
              b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n": 400, b"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n": 400,
@@ -313,11 +313,51 @@ def overflow(program):
         server.stop()
 
 
+def room(program):
+    """At the limit of connections: the idle make room, those that wait for answers do not, and every newcomer is answered."""
+    with Server(program, f"tiny={program.tiny_model()}", "--f32", "--max-connections", 32) as server:
+        expected = [text_of(alone(server, generate(number, stream=False, tokens=LONG)))[0] for number in range(24)]
+        health, told = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", collections.Counter()
+
+        async def connect(request):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(request)
+            return reader, writer
+
+        async def newcomers():
+            for _ in range(10):
+                reader, writer = await connect(health)
+                status, headers, body = await asyncio.wait_for(response(reader), PATIENCE)
+                check(status == 200 or (status == 503 and int(headers["retry-after"]) >= 1 and "connections" in json.loads(body)["error"]), f"a newcomer: {status} {headers} {body}")
+                told[status] += 1
+                writer.close()
+
+        async def clients():
+            streams = [await connect(generate(number, stream=True, tokens=LONG)) for number in range(len(expected))]
+            idle = [await connect(health) for _ in range(32 - len(streams))]
+            for reader, _ in idle:
+                check((await response(reader))[0] == 200, "health")
+            await asyncio.gather(*(newcomers() for _ in range(20)))
+            for number, (reader, _) in enumerate(streams):
+                status, _, body = await asyncio.wait_for(response(reader), PATIENCE)
+                check(status == 200 and text_of(body) == (expected[number], True), f"stream {number}: {status} {body[-300:]}")
+            for reader, writer in idle:
+                with contextlib.suppress(asyncio.TimeoutError, ConnectionResetError):
+                    check(await asyncio.wait_for(reader.read(1), 0.1) == b"", "an idle connection is closed without a word, once it was answered")
+                    told["made room"] += 1
+
+        asyncio.run(clients())
+        check(told["made room"] > 0 and told[200] > 0, f"the idle make room: {told}")
+        print(f"room: {dict(told)}", flush=True)
+        server.stop()
+
+
 def run(program):
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard == resource.RLIM_INFINITY else min(4096, hard), hard))
     waves(program)
     overflow(program)
+    room(program)
 
 
 main(run)
