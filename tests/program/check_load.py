@@ -239,6 +239,8 @@ def waves(program):
             check(text_of(alone(server, generate(0, stream=False)))[0] == expected[0], "an answer after the crowd")
             memory.append(resident(server))
             print(f"wave {wave + 1}: {time.monotonic() - started:.1f} s, {memory[-1]:.0f} MiB, {open_files(server)} open files", flush=True)
+        cancelled = server.metric("requests_cancelled_total")
+        check(cancelled >= WAVES * CROWD["leaving"] / 2, f"only {cancelled:.0f} answers were ended when their clients left or stalled")
         check(memory[-1] <= memory[1] + GROWTH_MIB, f"memory grows: {memory}")
         end(server)
 
