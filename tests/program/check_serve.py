@@ -271,7 +271,7 @@ def keys_and_tls(program):
     check("chmod 600" in program.run("serve", program.tiny_model(), "--api-keys", weak, expect=2), "a key file that everybody may read")
     certificate, key = program.folder / "cert.pem", program.folder / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"], check=True, capture_output=True)
-    with Server(program, f"tiny={program.tiny_model()}", "--host", "0.0.0.0", "--api-keys", keys, "--tls-cert", certificate, "--tls-key", key, tls=True) as server:
+    with Server(program, f"tiny={program.tiny_model()}", "--host", "0.0.0.0", "--api-keys", keys, "--tls-cert", certificate, "--tls-key", key, "--max-connections", 4, tls=True) as server:
         check(server.json("GET", "/health")["status"] == "ok", "health needs no key")
         for headers in ({}, {"Authorization": "Bearer 0123456789abcdef-other"}, {"Authorization": "Basic Og=="}, {"Authorization": "Bearer "}):
             for path in ("/api/tags", "/", "/metrics", "/api/none"):
@@ -288,6 +288,15 @@ def keys_and_tls(program):
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             check(not plain.recv(1000).startswith(b"HTTP/1.1 200"), "no plain HTTP on a TLS port")
+        busy = [server.connection() for _ in range(4)]
+        for connection in busy:
+            connection.connect()
+            connection.sock.sendall(b"GET /health HTTP/1.1\r\n")
+        status, headers, body = server.ask("GET", "/health")
+        check(status == 503 and headers["retry-after"] == "1" and "connections" in json.loads(body)["error"], f"one too many over TLS: {status} {headers} {body}")
+        for connection in busy:
+            connection.close()
+        wait_for(lambda: server.ask("GET", "/health")[0] == 200, "they make room")
         server.stop()
 
 

@@ -48,6 +48,27 @@ TEST(Group, EchoWithLogprobsOfThePrompt) {
   EXPECT_EQ(choice["logprobs"]["top_logprobs"][1], Json::parse(R"({"b": -0.5, "c": -3.0})"));
 }
 
+// A token that holds a part of a character stands where the character does.
+TEST(Group, TextOffsetsCountCharacters) {
+  text::GgufVocab vocab;
+  vocab.model = "gpt2";
+  vocab.pre = "gpt-2";
+  vocab.tokens = {"a", "Ã©", "æķ", "°", "<end>"};  // a, é, two bytes of 数, its third
+  vocab.types = {1, 1, 1, 1, 3};
+  vocab.eos = 4;
+  const auto accents = text::Tokenizer::from_gguf(vocab, "test");
+  const auto exchange = std::make_shared<FakeExchange>();
+  const auto group = std::make_shared<openai::Group>(exchange, openai::GroupShape{.id = "x", .model = "m", .chat = false, .logprobs = true, .echo = true, .echoed = {"éa"}}, accents, 1);
+  const auto sink = group->sink(0, true);
+  for (const int32_t id : {1, 0}) sink->on_token({id, /*of_prompt=*/true, "", -1, {}}, {});
+  for (const int32_t id : {2, 3, 1, 0}) sink->on_token({id, /*of_prompt=*/false, "", -1, {}}, {"", id == 3 ? "数" : id == 1 ? "é" : id == 0 ? "a" : "", {}});
+  sink->on_end({}, outcome(2, 4));
+  const Json choice = Json::parse(exchange->response.body)["choices"][0];
+  EXPECT_EQ(choice["text"], "éa数éa");
+  EXPECT_EQ(choice["logprobs"]["text_offset"], Json({0, 1, 2, 2, 3, 4}));
+  EXPECT_EQ(choice["logprobs"]["token_logprobs"], Json({nullptr, -1, -1, -1, -1, -1}));
+}
+
 TEST(Group, StreamedToolCallsAndReasoning) {
   const auto exchange = std::make_shared<FakeExchange>();
   const auto group = std::make_shared<openai::Group>(exchange, openai::GroupShape{.id = "x", .model = "m", .chat = true, .stream = true, .include_usage = true, .logprobs = true, .echoed = {}}, tokenizer(), 2);

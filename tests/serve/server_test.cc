@@ -22,7 +22,15 @@ class RunningServer {
   RunningServer(ServerOptions options, Server::Handler handler, Server::Admission admission = [](Request&) { return std::nullopt; })
       : server_(with_any_port(std::move(options)), std::move(admission), std::move(handler),
                 [](const Request&, int status, const std::string& message) { return Response{status, "text/plain", message, {}}; }),
-        thread_([this] { server_.run([this] { return stop_.load(); }, [this] { cancelled_ = true; }); }) {}
+        thread_([this] {
+          server_.run(
+              [this] {
+                if (held_) at_rest_ = true;
+                while (held_) std::this_thread::sleep_for(1ms);
+                return stop_.load();
+              },
+              [this] { cancelled_ = true; });
+        }) {}
   ~RunningServer() {
     stop_ = true;
     thread_.join();
@@ -40,13 +48,19 @@ class RunningServer {
   ServerMetrics metrics() const { return server_.metrics(); }
   void stop() { stop_ = true; }
   bool cancelled() const { return cancelled_; }
+  // The thread of all connections does nothing until go_on().
+  void hold() {
+    held_ = true;
+    while (!at_rest_) std::this_thread::sleep_for(1ms);
+  }
+  void go_on() { held_ = false; }
 
  private:
   static ServerOptions with_any_port(ServerOptions options) {
     options.port = 0;
     return options;
   }
-  std::atomic<bool> stop_ = false, cancelled_ = false;
+  std::atomic<bool> stop_ = false, cancelled_ = false, held_ = false, at_rest_ = false;
   Server server_;
   std::thread thread_;
 };
@@ -148,6 +162,78 @@ TEST(Server, BodiesShareABudget) {
   EXPECT_TRUE(hear(first).starts_with("HTTP/1.1 200"));
   const int third = server.connect();
   say(third, head + std::string(900000, 'x'));
+  EXPECT_TRUE(hear(third).starts_with("HTTP/1.1 200"));
+}
+
+// Whoever is one too many can say all it has to say, and then reads why it was turned away.
+TEST(Server, ConnectionsBeyondTheLimitAreToldSo) {
+  ServerOptions options;
+  options.max_connections = 1;
+  std::shared_ptr<Exchange> kept;
+  std::atomic<bool> busy = false;
+  RunningServer server(options, [&](std::shared_ptr<Exchange> exchange) { kept = std::move(exchange), busy = true; });
+  const int first = server.connect();
+  say(first, kGet);
+  EXPECT_TRUE(eventually([&] { return busy.load(); }));
+  const int second = server.connect();
+  say(second, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + std::string(100000, 'x'));
+  EXPECT_TRUE(eventually([&] { return server.metrics().refused == 1; }));
+  std::this_thread::sleep_for(100ms);
+  say(second, std::string(100000, 'x'));
+  const std::string answer = hear(second);
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 503") && answer.ends_with("\r\n\r\ntoo many open connections")) << answer;
+  kept->send({});
+  kept.reset();  // it must not outlive its server
+  EXPECT_EQ(server.metrics().connections, 1);
+  ::close(first);
+}
+
+TEST(Server, TheLongestIdleMakesRoom) {
+  ServerOptions options;
+  options.max_connections = 2;
+  RunningServer server(options, [](std::shared_ptr<Exchange> exchange) { exchange->send({}); });
+  const auto accepted = [&](int64_t count) {
+    EXPECT_TRUE(eventually([&] { return server.metrics().accepted == count; }));
+    std::this_thread::sleep_for(100ms);
+  };
+  const int first = server.connect();
+  say(first, kGet);
+  accepted(1);
+  const int second = server.connect();
+  accepted(2);
+  const int third = server.connect();
+  accepted(3);
+  const std::string answered = hear(first);
+  EXPECT_TRUE(answered.starts_with("HTTP/1.1 200") && answered.find("503") == std::string::npos) << answered;
+  const int fourth = server.connect();
+  accepted(4);
+  say(second, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + std::string(100000, 'x'));
+  EXPECT_TRUE(hear(second).starts_with("HTTP/1.1 503")) << "it was about to ask";
+  for (const int fd : {third, fourth}) {
+    say(fd, "GET /x HTTP/1.0\r\n\r\n");
+    EXPECT_TRUE(hear(fd).starts_with("HTTP/1.1 200"));
+  }
+  EXPECT_EQ(server.metrics().refused, 0);
+}
+
+// On a machine that is short of time, a new connection may be seen before the request that another has sent.
+TEST(Server, WhoeverHasAskedIsNotIdle) {
+  ServerOptions options;
+  options.max_connections = 2;
+  RunningServer server(options, [](std::shared_ptr<Exchange> exchange) { exchange->send({}); });
+  const int first = server.connect();
+  EXPECT_TRUE(eventually([&] { return server.metrics().accepted == 1; }));
+  std::this_thread::sleep_for(50ms);
+  const int second = server.connect();
+  EXPECT_TRUE(eventually([&] { return server.metrics().accepted == 2; }));
+  std::this_thread::sleep_for(50ms);
+  server.hold();
+  const int third = server.connect();
+  say(first, "GET /x HTTP/1.0\r\n\r\n");
+  server.go_on();
+  EXPECT_TRUE(hear(first).starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(hear(second).starts_with("HTTP/1.1 503"));
+  say(third, "GET /x HTTP/1.0\r\n\r\n");
   EXPECT_TRUE(hear(third).starts_with("HTTP/1.1 200"));
 }
 

@@ -12,8 +12,10 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 using boost::system::error_code;
 
+constexpr size_t kLargeBody = size_t{1} << 20;
 constexpr size_t kLingerBytes = size_t{4} << 20;
 constexpr std::chrono::milliseconds kLingerTime{2000};
+constexpr const char* kFull = "too many open connections";
 
 std::string date() {
   const std::time_t now = std::time(nullptr);
@@ -109,6 +111,7 @@ void Connection::start() {
 void Connection::await_request() {
   state_ = State::kHeader;
   header_begun_ = false;
+  idle_since_ = std::chrono::steady_clock::now();
   request_ = {};
   parser_.emplace();
   parser_->header_limit(shared_.options.max_header_bytes);
@@ -120,6 +123,7 @@ void Connection::await_request() {
     gone_callbacks_.clear();
   }
   if (shared_.stopping) return close();
+  if (turned_away_) return refuse(503, kFull);
   arm(shared_.options.header_time);
   if (!input_.empty()) feed();
   else read();
@@ -166,6 +170,7 @@ void Connection::feed() {
     }
     if (state_ == State::kHeader) {
       if (parser_->is_header_done()) {
+        asked_ = true;
         if (!header_done()) return;
         continue;
       }
@@ -220,6 +225,12 @@ void Connection::charge_body() {
   charged_ = now;
 }
 
+void Connection::discharge_body() {
+  if (charged_ > kLargeBody) shared_.large_body_ended = true;
+  shared_.body_bytes -= charged_;
+  charged_ = 0;
+}
+
 uint64_t Connection::body_limit() const { return request_.sink ? request_.sink->limit() : shared_.options.max_body_bytes; }
 
 // Hands what has arrived to the sink; nothing is read meanwhile.
@@ -269,6 +280,8 @@ void Connection::refuse(int status, const std::string& message) {
   if (state_ == State::kClosed) return;
   state_ = State::kAnswering;
   request_.sink.reset();
+  std::string().swap(parser_->get().body());
+  discharge_body();
   Answer(shared_from_this(), request_, /*http11=*/true, /*keep_alive=*/false).send(shared_.refusal(request_, status, message));
 }
 
@@ -335,8 +348,7 @@ void Connection::on_written(error_code error, size_t bytes) {
 
 void Connection::answered() {
   if (state_ != State::kAnswering) return;
-  shared_.body_bytes -= charged_;
-  charged_ = 0;
+  discharge_body();
   bool ends = false;
   {
     const std::lock_guard lock(mutex_);
@@ -366,12 +378,22 @@ void Connection::arm(std::chrono::milliseconds time) {
 void Connection::on_time() {
   if (state_ == State::kBody || (state_ == State::kHeader && header_begun_)) return refuse(408, "the request did not arrive in time");
   if (state_ == State::kAnswering) ++shared_.too_slow;
-  close();
+  // On a machine that is short of time, a request may have arrived in time without having been read.
+  if (idle() || state_ != State::kHeader) return close();
+  arm(shared_.options.header_time);
 }
 
 void Connection::stop() {
   if (state_ == State::kHeader || state_ == State::kHandshake || state_ == State::kLingering) return close();
   if (state_ == State::kBody) return refuse(503, "the server is stopping");
+}
+
+void Connection::turn_away() {
+  turned_away_ = true;
+  if (asked_) return close();
+  if (state_ == State::kHeader) return refuse(503, kFull);
+  start();
+  arm(kLingerTime);
 }
 
 void Connection::set_gone() {
@@ -389,8 +411,8 @@ void Connection::close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   const auto self = shared_from_this();
-  shared_.body_bytes -= charged_;
-  charged_ = 0;
+  discharge_body();
+  parser_.reset();
   request_.sink.reset();
   timer_.cancel();
   socket_->close();

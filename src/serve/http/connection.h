@@ -27,6 +27,7 @@ struct Shared {
   std::atomic<bool> stopping = false;
   std::atomic<size_t> body_bytes = 0;
   std::atomic<int64_t> requests = 0, too_slow = 0;
+  std::atomic<bool> large_body_ended = false;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -34,8 +35,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(Shared& shared, std::unique_ptr<Socket> socket, std::function<void(Connection*)> on_closed);
 
   void start();
-  /// No request is being received or answered.
-  bool idle() const { return state_ == State::kHeader && !header_begun_; }
+  /// No request is being received or answered, and none has arrived that was not read yet.
+  bool idle() const { return state_ == State::kHeader && !header_begun_ && !socket_->has_input(); }
+  std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
+  /// Instead of start(), or when idle: answers 503 and closes. A peer that was answered before is only closed: it knows that idle connections end.
+  void turn_away();
   /// Ends an idle connection at once, others after their answer.
   void stop();
   void close();
@@ -92,6 +96,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm(std::chrono::milliseconds time);
   void on_time();
   void charge_body();
+  void discharge_body();
   uint64_t body_limit() const;
   void set_gone();
   // Runs one step; what it throws (memory is short) ends this connection alone.
@@ -112,6 +117,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   State state_ = State::kHandshake;
   std::optional<Parser> parser_;
   Request request_;
+  std::chrono::steady_clock::time_point idle_since_;
+  bool asked_ = false;  // before
+  bool turned_away_ = false;
   bool header_begun_ = false, reading_ = false, writing_ = false, peer_finished_ = false;
   std::string input_;  // received and not yet parsed
   char chunk_[16 << 10];

@@ -2,6 +2,7 @@
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/write.hpp>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <unordered_map>
 
@@ -13,6 +14,13 @@ namespace hone::serve::http {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+
+namespace {
+
+constexpr size_t kMaxTurnedAway = 512;
+constexpr std::chrono::seconds kTrimInterval{2};
+
+}  // namespace
 
 class Server::Impl {
  public:
@@ -93,42 +101,40 @@ class Server::Impl {
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>(60), ignored);
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>(15), ignored);
     socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>(4), ignored);
-    if (connections_.size() >= shared_.options.max_connections) {
-      // Whoever keeps an idle connection makes room for a new one.
-      for (const auto& [raw, connection] : connections_)
-        if (connection->idle()) {
-          const auto oldest = connection;
-          oldest->close();
-          break;
-        }
-    }
-    if (connections_.size() >= shared_.options.max_connections) {
-      ++refused_;
-      static const std::string body = R"({"error":"too many open connections"})";
-      static const std::string full = fmt::format("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json\r\n"
-                                                  "Content-Length: {}\r\nConnection: close\r\n\r\n{}", body.size(), body);
-      if (!tls_) {
-        socket.non_blocking(true, ignored);
-        socket.write_some(asio::buffer(full), ignored);
-      }
-      return;
-    }
+    if (connections_.size() >= shared_.options.max_connections) make_room();
+    const bool full = connections_.size() >= shared_.options.max_connections;
+    if (full) ++refused_;
+    if (full && turned_away_.size() >= kMaxTurnedAway) return;
     auto stream = tls_ ? tls_socket(std::move(socket), *tls_) : plain_socket(std::move(socket));
     auto connection = std::make_shared<Connection>(shared_, std::move(stream), [this](Connection* closed) {
       connections_.erase(closed);
+      turned_away_.erase(closed);
       open_ = static_cast<int64_t>(connections_.size());
-      if (stopping() && connections_.empty()) io_.stop();
+      if (stopping() && connections_.empty() && turned_away_.empty()) io_.stop();
     });
-    connections_.emplace(connection.get(), connection);
+    (full ? turned_away_ : connections_).emplace(connection.get(), connection);
     open_ = static_cast<int64_t>(connections_.size());
-    connection->start();
+    if (full) connection->turn_away();
+    else connection->start();
+  }
+
+  // Whoever has been idle for longest gives its place to a new one.
+  void make_room() {
+    std::shared_ptr<Connection> longest;
+    for (const auto& [raw, connection] : connections_)
+      if ((!longest || connection->idle_since() < longest->idle_since()) && connection->idle()) longest = connection;
+    if (!longest) return;
+    if (turned_away_.size() >= kMaxTurnedAway) return longest->close();
+    turned_away_.insert(connections_.extract(longest.get()));
+    longest->turn_away();
   }
 
   bool stopping() const { return shared_.stopping; }
 
   std::vector<std::shared_ptr<Connection>> all() const {
     std::vector<std::shared_ptr<Connection>> list;
-    for (const auto& [raw, connection] : connections_) list.push_back(connection);
+    for (const auto* connections : {&connections_, &turned_away_})
+      for (const auto& [raw, connection] : *connections) list.push_back(connection);
     return list;
   }
 
@@ -138,13 +144,19 @@ class Server::Impl {
       if (!error) tick();
     });
     const auto now = std::chrono::steady_clock::now();
+    // Once the allocator has seen a large body, it keeps the room of the following ones.
+    if (shared_.large_body_ended && now - trimmed_at_ > kTrimInterval) {
+      shared_.large_body_ended = false;
+      trimmed_at_ = now;
+      ::malloc_trim(0);
+    }
     if (!stopping() && stop_()) {
       shared_.stopping = true;
       stopped_at_ = now;
       error_code ignored;
       acceptor_.close(ignored);
       for (const auto& connection : all()) connection->stop();
-      if (connections_.empty()) return io_.stop();
+      if (connections_.empty() && turned_away_.empty()) return io_.stop();
     }
     if (stopping() && !cancelled_ && now - stopped_at_ > shared_.options.stop_time) {
       cancelled_ = true;
@@ -163,10 +175,10 @@ class Server::Impl {
   tcp::acceptor acceptor_;
   tcp::endpoint endpoint_;
   asio::steady_timer timer_, retry_;
-  std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_, turned_away_;  // those within the limit; those that are told so
   std::function<bool()> stop_;
   std::function<void()> cancel_;
-  std::chrono::steady_clock::time_point stopped_at_;
+  std::chrono::steady_clock::time_point stopped_at_, trimmed_at_;
   bool cancelled_ = false;
   std::atomic<int64_t> open_ = 0, accepted_ = 0, refused_ = 0;
 };

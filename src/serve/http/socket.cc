@@ -23,6 +23,10 @@ class PlainSocket : public Socket {
     error_code ignored;
     socket_.shutdown(tcp::socket::shutdown_send, ignored);
   }
+  bool has_input() const override {
+    error_code ignored;
+    return socket_.available(ignored) > 0;
+  }
   void close() override {
     error_code ignored;
     socket_.close(ignored);
@@ -43,6 +47,10 @@ class TlsSocket : public Socket {
   void finish_writing() override {
     // The close_notify of TLS; the peer's own is not waited for, the connection's timer ends it.
     stream_->async_shutdown([stream = stream_](error_code) {});
+  }
+  bool has_input() const override {
+    error_code ignored;
+    return stream_->next_layer().available(ignored) > 0 || BIO_pending(SSL_get_rbio(stream_->native_handle())) > 0 || SSL_has_pending(stream_->native_handle()) == 1;
   }
   void close() override {
     error_code ignored;

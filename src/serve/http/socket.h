@@ -18,6 +18,8 @@ class Socket {
   virtual void write_some(boost::asio::const_buffer buffer, Done done) = 0;
   /// Tells the peer that nothing more comes; what the peer still sends can be read.
   virtual void finish_writing() = 0;
+  /// Whether something was received that nobody has read yet.
+  virtual bool has_input() const = 0;
   virtual void close() = 0;
 };
 

@@ -1,9 +1,17 @@
 #include "serve/openai/group.h"
 
+#include <algorithm>
+
 #include "serve/api/errors.h"
 #include "serve/api/logprobs.h"
 
 namespace hone::serve::openai {
+namespace {
+
+// Of UTF-8, which a token may begin or end in the middle of.
+bool goes_on(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+}  // namespace
 
 class Group::ChoiceSink : public AnswerSink {
  public:
@@ -36,14 +44,17 @@ void Group::add_logprob(Choice& choice, const infer::TokenEvent& token) {
   }
   if (choice.logprobs.is_null()) choice.logprobs = {{"tokens", Json::array()}, {"token_logprobs", Json::array()}, {"top_logprobs", Json::array()}, {"text_offset", Json::array()}};
   const Json one = token_logprob(tokenizer_, token);
-  const bool first = token.of_prompt && choice.text_offset == 0;  // nothing comes before it that could foretell it
+  const bool first = token.of_prompt && !choice.scored;  // nothing comes before it that could foretell it
   Json top = Json::object();
   for (const Json& other : one["top_logprobs"]) top[other["token"].get<std::string>()] = other["logprob"];
   choice.logprobs["tokens"].push_back(one["token"]);
   choice.logprobs["token_logprobs"].push_back(first ? Json() : one["logprob"]);
   choice.logprobs["top_logprobs"].push_back(first || top.empty() ? Json() : std::move(top));
-  choice.logprobs["text_offset"].push_back(choice.text_offset);
-  choice.text_offset += one["token"].get_ref<const std::string&>().size();
+  const std::string bytes = tokenizer_.token_bytes(token.id);
+  const bool within = !bytes.empty() && goes_on(bytes[0]) && choice.characters > 0;
+  choice.logprobs["text_offset"].push_back(choice.characters - (within ? 1 : 0));
+  choice.characters += static_cast<size_t>(std::count_if(bytes.begin(), bytes.end(), [](char byte) { return !goes_on(byte); }));
+  choice.scored = true;
 }
 
 bool Group::on_token(size_t index, const infer::TokenEvent& token, const Part& part) {

@@ -33,8 +33,8 @@ class Group : public std::enable_shared_from_this<Group> {
   struct Choice {
     Part part;                        // since the last chunk
     Json logprobs;                    // the same
-    bool begun = false;
-    size_t calls = 0, text_offset = 0;
+    bool begun = false, scored = false;
+    size_t calls = 0, characters = 0;  // characters: code points that the tokens so far begin
     std::string finish;
   };
   bool on_token(size_t index, const infer::TokenEvent& token, const Part& part);
