@@ -10,17 +10,17 @@
 namespace hone::infer {
 namespace {
 
-constexpr int64_t kPage = kernels::kPageTokens;
+constexpr int64_t kCachePage = kernels::kPageTokens;
 
 // Token t of a page ↔ one row of keys (G·D) and of values (G·Dv). Element is uint16_t or uint32_t.
 template <class Element>
 void put_token(const KvLayout& l, std::byte* page, int64_t t, const void* k, const void* v) {
   auto* to = reinterpret_cast<Element*>(page);
   const auto* key = static_cast<const Element*>(k);
-  for (int64_t i = 0; i < l.kv_heads * l.key_dim; ++i) to[i * kPage + t] = key[i];
-  to += l.kv_heads * l.key_dim * kPage + t * l.value_dim;
+  for (int64_t i = 0; i < l.kv_heads * l.key_dim; ++i) to[i * kCachePage + t] = key[i];
+  to += l.kv_heads * l.key_dim * kCachePage + t * l.value_dim;
   const auto* value = static_cast<const Element*>(v);
-  for (int64_t g = 0; g < l.kv_heads; ++g) std::memcpy(to + g * kPage * l.value_dim, value + g * l.value_dim, static_cast<size_t>(l.value_dim) * sizeof(Element));
+  for (int64_t g = 0; g < l.kv_heads; ++g) std::memcpy(to + g * kCachePage * l.value_dim, value + g * l.value_dim, static_cast<size_t>(l.value_dim) * sizeof(Element));
 }
 
 template <class Element>
@@ -29,12 +29,12 @@ void get_tokens(const KvLayout& l, const std::byte* page, int64_t count, void* k
   auto* key = static_cast<Element*>(k);
   const int64_t keys = l.kv_heads * l.key_dim, values = l.kv_heads * l.value_dim;
   for (int64_t i = 0; i < keys; ++i)
-    for (int64_t t = 0; t < count; ++t) key[t * keys + i] = from[i * kPage + t];
-  from += keys * kPage;
+    for (int64_t t = 0; t < count; ++t) key[t * keys + i] = from[i * kCachePage + t];
+  from += keys * kCachePage;
   auto* value = static_cast<Element*>(v);
   for (int64_t t = 0; t < count; ++t)
     for (int64_t g = 0; g < l.kv_heads; ++g)
-      std::memcpy(value + t * values + g * l.value_dim, from + (g * kPage + t) * l.value_dim, static_cast<size_t>(l.value_dim) * sizeof(Element));
+      std::memcpy(value + t * values + g * l.value_dim, from + (g * kCachePage + t) * l.value_dim, static_cast<size_t>(l.value_dim) * sizeof(Element));
 }
 
 // One head's values of one token ↔ bytes `apart` from each other, with a scale per kCacheBlock of them. A block that holds a value
@@ -62,20 +62,20 @@ void get_bytes(Element* to, int64_t n, const std::byte* from, int64_t apart, con
   for (int64_t i = 0; i < n; ++i) to[i] = from_float<Element>(static_cast<float>(q[i * apart]) * scales[i / kernels::kCacheBlock * scales_apart]);
 }
 
-// Calls part(head, keys, their scales, values, their scales) for token t of a page of bytes; keys and their scales lie kPage apart.
+// Calls part(head, keys, their scales, values, their scales) for token t of a page of bytes; keys and their scales lie kCachePage apart.
 template <class Part>
 void each_head(const KvLayout& l, std::byte* page, int64_t t, Part part) {
   const kernels::CachePage at = l.page();
   const int64_t key_blocks = kernels::CachePage::blocks(l.key_dim), value_blocks = kernels::CachePage::blocks(l.value_dim);
   auto *key_scales = reinterpret_cast<float*>(page + at.key_scales), *value_scales = reinterpret_cast<float*>(page + at.value_scales);
   for (int64_t g = 0; g < l.kv_heads; ++g)
-    part(g, page + g * l.key_dim * kPage + t, key_scales + g * key_blocks * kPage + t, page + at.values + (g * kPage + t) * l.value_dim, value_scales + (g * kPage + t) * value_blocks);
+    part(g, page + g * l.key_dim * kCachePage + t, key_scales + g * key_blocks * kCachePage + t, page + at.values + (g * kCachePage + t) * l.value_dim, value_scales + (g * kCachePage + t) * value_blocks);
 }
 
 template <class Element>
 void put_token_as_bytes(const KvLayout& l, std::byte* page, int64_t t, const void* k, const void* v) {
   each_head(l, page, t, [&](int64_t g, std::byte* keys, float* key_scales, std::byte* values, float* value_scales) {
-    put_bytes(static_cast<const Element*>(k) + g * l.key_dim, l.key_dim, keys, kPage, key_scales, kPage);
+    put_bytes(static_cast<const Element*>(k) + g * l.key_dim, l.key_dim, keys, kCachePage, key_scales, kCachePage);
     put_bytes(static_cast<const Element*>(v) + g * l.value_dim, l.value_dim, values, 1, value_scales, 1);
   });
 }
@@ -84,7 +84,7 @@ template <class Element>
 void get_tokens_of_bytes(const KvLayout& l, const std::byte* page, int64_t count, void* k, void* v) {
   for (int64_t t = 0; t < count; ++t)
     each_head(l, const_cast<std::byte*>(page), t, [&](int64_t g, std::byte* keys, float* key_scales, std::byte* values, float* value_scales) {
-      get_bytes(static_cast<Element*>(k) + (t * l.kv_heads + g) * l.key_dim, l.key_dim, keys, kPage, key_scales, kPage);
+      get_bytes(static_cast<Element*>(k) + (t * l.kv_heads + g) * l.key_dim, l.key_dim, keys, kCachePage, key_scales, kCachePage);
       get_bytes(static_cast<Element*>(v) + (t * l.kv_heads + g) * l.value_dim, l.value_dim, values, 1, value_scales, 1);
     });
 }
@@ -94,7 +94,7 @@ void get_tokens_of_bytes(const KvLayout& l, const std::byte* page, int64_t count
 BatchCache::BatchCache(const KvLayout& layout, std::vector<Part> parts, bool one_by_one) : layout_(layout), parts_(std::move(parts)), one_by_one_(one_by_one) {
   std::vector<int32_t> ends{0}, tokens, begin{0};
   for (const Part& part : parts_) {
-    const int64_t all = part.past + part.count, pages = (all + kPage - 1) / kPage;
+    const int64_t all = part.past + part.count, pages = (all + kCachePage - 1) / kCachePage;
     HONE_CHECK(pages <= static_cast<int64_t>(part.pages->size()) && (!one_by_one || part.count == 1), "{} pages for {} tokens", part.pages->size(), all);
     ends.push_back(ends.back() + static_cast<int32_t>(all));
     tokens.push_back(static_cast<int32_t>(all));
@@ -115,8 +115,8 @@ void BatchCache::store(int64_t layer, const Tensor& k, const Tensor& v) const {
   for (const Part& part : parts_)
     for (int64_t i = 0; i < part.count; ++i, ++row) {
       const int64_t at = part.past + i;
-      std::byte* page = (*part.pages)[static_cast<size_t>(at / kPage)]->data + offset;
-      put(layout_, page, at % kPage, k.rows(row, row + 1).raw(), v.rows(row, row + 1).raw());
+      std::byte* page = (*part.pages)[static_cast<size_t>(at / kCachePage)]->data + offset;
+      put(layout_, page, at % kCachePage, k.rows(row, row + 1).raw(), v.rows(row, row + 1).raw());
     }
 }
 
@@ -128,9 +128,9 @@ std::pair<Tensor, Tensor> BatchCache::gather(int64_t layer, DType type) const {
   const size_t offset = static_cast<size_t>(layer) * layout_.layer_bytes();
   int64_t row = 0;
   for (const Part& part : parts_)
-    for (int64_t t = 0; t < part.past + part.count; t += kPage) {
-      const int64_t n = std::min(kPage, part.past + part.count - t);
-      get(layout_, (*part.pages)[static_cast<size_t>(t / kPage)]->data + offset, n, k.rows(row, row + n).raw_mutable(), v.rows(row, row + n).raw_mutable());
+    for (int64_t t = 0; t < part.past + part.count; t += kCachePage) {
+      const int64_t n = std::min(kCachePage, part.past + part.count - t);
+      get(layout_, (*part.pages)[static_cast<size_t>(t / kCachePage)]->data + offset, n, k.rows(row, row + n).raw_mutable(), v.rows(row, row + n).raw_mutable());
       row += n;
     }
   return {k, v};

@@ -11,8 +11,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
-constexpr std::string_view kMark = "\xE2\x96\x81";  // SentencePiece's space
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // SentencePiece's space
 
 [[noreturn]] void cannot(const TokenizerData& d, const std::string& what) {
   throw Error(ErrorCode::kUnsupported, d.where, fmt::format("GGUF cannot hold {}", what),
@@ -33,7 +32,7 @@ std::vector<RankedMerge> ordered_merges(const Bpe& bpe) {
 }
 
 bool is_mark_replacement(const NormalizeStep& step) {
-  return step.kind == NormalizeStep::Kind::kReplace && step.text == kMark && (step.pattern->source() == " " || step.pattern->source() == "\\ ");
+  return step.kind == NormalizeStep::Kind::kReplace && step.text == kSpaceMark && (step.pattern->source() == " " || step.pattern->source() == "\\ ");
 }
 
 void sentencepiece(const TokenizerData& d, GgufVocab& v) {
@@ -45,13 +44,13 @@ void sentencepiece(const TokenizerData& d, GgufVocab& v) {
       marked = true;
       prefix |= step.prefix != PreStep::Prefix::kNever;
     } else {  // pieces that begin at marks change nothing: no token holds a mark but at its beginning
-      const bool at_marks = step.kind == PreStep::Kind::kSplit && ((step.pattern->source() == kMark && step.behavior == SplitBehavior::kMergedWithNext) ||
+      const bool at_marks = step.kind == PreStep::Kind::kSplit && ((step.pattern->source() == kSpaceMark && step.behavior == SplitBehavior::kMergedWithNext) ||
                                                                    step.pattern->source() == kCutBeforeMarks);
       other |= !at_marks;
     }
   }
   for (const NormalizeStep& step : d.normalizers) {
-    if (step.kind == NormalizeStep::Kind::kPrepend && (step.text == kMark || step.text == " ")) prefix = true;
+    if (step.kind == NormalizeStep::Kind::kPrepend && (step.text == kSpaceMark || step.text == " ")) prefix = true;
     else if (is_mark_replacement(step)) marked = true;
     else if (step.kind != NormalizeStep::Kind::kForm) cannot(d, "this tokenizer's normalisation");
   }
@@ -172,10 +171,10 @@ std::string tokenizer_json(const GgufVocab& v, const std::string& where) {
   bool ignore_merges = false;
   if (pieces) {
     Json marks = Json::array();
-    if (prefix) marks.push_back({{"type", "Prepend"}, {"prepend", kMark}});
-    marks.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kMark}});
+    if (prefix) marks.push_back({{"type", "Prepend"}, {"prepend", kSpaceMark}});
+    marks.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}});
     normalizer = {{"type", "Sequence"}, {"normalizers", marks}};
-    Json steps = {{{"type", "Replace"}, {"pattern", {{"String", kMark}}}, {"content", " "}}, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+    Json steps = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}}, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
     if (prefix) steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
     decoder = {{"type", "Sequence"}, {"decoders", steps}};
     merges = merges_by_score(v, vocabulary);
