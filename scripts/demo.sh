@@ -2,8 +2,8 @@
 # Installs, builds, and teaches a small model to triage: the score before, a few minutes of training, the score after.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/setup.sh
-scripts/build.sh release
+scripts/setup.sh --build
+scripts/build.sh release hone
 hone=build/apps/hone
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 

@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that hone is built and tested with, and nothing else. Safe to run again.
+# --build: only those that it is built and shown (scripts/demo.sh) with, not those that only tests need.
 set -euo pipefail
 
 packages=(
   cmake ninja-build g++ pkg-config
   libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libfmt-dev libpcre2-dev libutf8proc-dev libsqlite3-dev libedit-dev libssl-dev libboost1.81-dev
   libgtest-dev libgmock-dev
-  python3 python3-pip python3-venv unzip openssl docker-registry
-  chromium
+  python3 python3-pip
 )
+case "${1:-}" in
+  "") packages+=(python3-venv unzip openssl docker-registry chromium) ;;
+  --build) ;;
+  *) echo "usage: scripts/setup.sh [--build]" >&2; exit 2 ;;
+esac
 
 command -v dpkg-query >/dev/null || { echo "setup: needs a Debian-like system (dpkg, apt-get)" >&2; exit 2; }
 missing=()

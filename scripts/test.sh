@@ -9,8 +9,13 @@ case "${1:-}" in
   --sanitize) preset=sanitize; selection=(--label-exclude program) ;;
   *) echo "usage: scripts/test.sh [--sanitize]" >&2; exit 2 ;;
 esac
-scripts/setup.sh
+# What only the tests need (a browser, a registry) is fetched while the compiler works.
+scripts/setup.sh --build
+scripts/setup.sh &
+setup=$!
+trap wait EXIT  # an installation is not left halfway, whatever fails here
 scripts/build.sh "$preset"
+wait "$setup" || { echo "test: scripts/setup.sh could not install what the tests need (its message is above)" >&2; exit 1; }
 folder=build
 [ "$preset" = release ] || folder=build-$preset
 ctest --test-dir "$folder" --output-on-failure --parallel 2 --no-tests=error "${selection[@]}"

@@ -11,7 +11,7 @@
 namespace hone::data {
 namespace {
 
-constexpr uint64_t kChunk = 1 << 20;
+constexpr uint64_t kCsvChunk = 1 << 20;
 
 // Where a byte stands within a record. A quote opens a field only as its first byte; kQuoteInQuotes has seen a quote
 // inside a quoted field and not yet what follows it.
@@ -89,7 +89,7 @@ char guess_delimiter(std::string_view header) {
 }
 
 void scan_csv(const InputFile& file, char delimiter, uint64_t max_row_bytes, RowSink on_row) {
-  const auto buffer = std::make_unique<char[]>(kChunk);
+  const auto buffer = std::make_unique<char[]>(kCsvChunk);
   std::string row;
   uint64_t row_begin = file.content_begin(), row_bytes = 0, row_line = 1, line = 1;
   Place place = Place::kFieldStart;
@@ -105,7 +105,7 @@ void scan_csv(const InputFile& file, char delimiter, uint64_t max_row_bytes, Row
     place = Place::kFieldStart;
   };
   for (uint64_t at = row_begin; at < file.size();) {
-    const uint64_t got = file.read_some(at, buffer.get(), std::min(kChunk, file.size() - at));
+    const uint64_t got = file.read_some(at, buffer.get(), std::min(kCsvChunk, file.size() - at));
     if (got == 0) throw Error(ErrorCode::kIo, file.path(), "the file became shorter while it was read");
     for (uint64_t i = 0; i < got; ++i) {
       const char c = buffer[i];

@@ -8,7 +8,7 @@
 namespace hone::data {
 namespace {
 
-constexpr uint64_t kChunk = 1 << 20;
+constexpr uint64_t kJsonChunk = 1 << 20;
 constexpr size_t kMaxDepth = 1 << 20;  // of brackets in one value: bounds the stack at 128 KiB
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -19,9 +19,9 @@ class JsonRows {
       : file_(file), max_row_bytes_(max_row_bytes), on_row_(on_row), at_(file.content_begin()) {}
 
   void run() {
-    const auto buffer = std::make_unique<char[]>(kChunk);
+    const auto buffer = std::make_unique<char[]>(kJsonChunk);
     while (at_ < file_.size()) {
-      const uint64_t got = file_.read_some(at_, buffer.get(), std::min(kChunk, file_.size() - at_));
+      const uint64_t got = file_.read_some(at_, buffer.get(), std::min(kJsonChunk, file_.size() - at_));
       if (got == 0) throw Error(ErrorCode::kIo, file_.path(), "the file became shorter while it was read");
       for (uint64_t i = 0; i < got; ++i, ++at_) {
         feed(buffer[i]);

@@ -10,13 +10,13 @@
 namespace hone::infer {
 namespace {
 
-constexpr int64_t kPage = kernels::kPageTokens;
+constexpr int64_t kCachePage = kernels::kPageTokens;
 
 // Token t of a page ↔ one row of keys (G·D) and of values (G·Dv). Calls copy(element of the page, element of the row).
 template <DType type, class Element, class Copy>
 void each_element(const KvLayout& l, Element* page, int64_t t, Element* k, Element* v, Copy copy) {
   using kernels::CachePage;
-  const int64_t keys = CachePage::key_elements(type, l.key_dim), values = kPage * l.value_dim;
+  const int64_t keys = CachePage::key_elements(type, l.key_dim), values = kCachePage * l.value_dim;
   for (int64_t g = 0; g < l.kv_heads; ++g, page += keys)
     for (int64_t d = 0; d < l.key_dim; ++d) copy(page[CachePage::key_at(type, d, t)], k[g * l.key_dim + d]);
   for (int64_t g = 0; g < l.kv_heads; ++g, page += values)
@@ -61,20 +61,20 @@ void get_bytes(Element* to, int64_t n, const std::byte* from, int64_t apart, con
   for (int64_t i = 0; i < n; ++i) to[i] = from_float<Element>(static_cast<float>(q[i * apart]) * scales[i / kernels::kCacheBlock * scales_apart]);
 }
 
-// Calls part(head, keys, their scales, values, their scales) for token t of a page of bytes; keys and their scales lie kPage apart.
+// Calls part(head, keys, their scales, values, their scales) for token t of a page of bytes; keys and their scales lie kCachePage apart.
 template <class Part>
 void each_head(const KvLayout& l, std::byte* page, int64_t t, Part part) {
   const kernels::CachePage at = l.page();
   const int64_t key_blocks = kernels::CachePage::blocks(l.key_dim), value_blocks = kernels::CachePage::blocks(l.value_dim);
   auto *key_scales = reinterpret_cast<float*>(page + at.key_scales), *value_scales = reinterpret_cast<float*>(page + at.value_scales);
   for (int64_t g = 0; g < l.kv_heads; ++g)
-    part(g, page + g * l.key_dim * kPage + t, key_scales + g * key_blocks * kPage + t, page + at.values + (g * kPage + t) * l.value_dim, value_scales + (g * kPage + t) * value_blocks);
+    part(g, page + g * l.key_dim * kCachePage + t, key_scales + g * key_blocks * kCachePage + t, page + at.values + (g * kCachePage + t) * l.value_dim, value_scales + (g * kCachePage + t) * value_blocks);
 }
 
 template <class Element>
 void put_token_as_bytes(const KvLayout& l, std::byte* page, int64_t t, const void* k, const void* v) {
   each_head(l, page, t, [&](int64_t g, std::byte* keys, float* key_scales, std::byte* values, float* value_scales) {
-    put_bytes(static_cast<const Element*>(k) + g * l.key_dim, l.key_dim, keys, kPage, key_scales, kPage);
+    put_bytes(static_cast<const Element*>(k) + g * l.key_dim, l.key_dim, keys, kCachePage, key_scales, kCachePage);
     put_bytes(static_cast<const Element*>(v) + g * l.value_dim, l.value_dim, values, 1, value_scales, 1);
   });
 }
@@ -83,7 +83,7 @@ template <class Element>
 void get_tokens_of_bytes(const KvLayout& l, const std::byte* page, int64_t count, void* k, void* v) {
   for (int64_t t = 0; t < count; ++t)
     each_head(l, const_cast<std::byte*>(page), t, [&](int64_t g, std::byte* keys, float* key_scales, std::byte* values, float* value_scales) {
-      get_bytes(static_cast<Element*>(k) + (t * l.kv_heads + g) * l.key_dim, l.key_dim, keys, kPage, key_scales, kPage);
+      get_bytes(static_cast<Element*>(k) + (t * l.kv_heads + g) * l.key_dim, l.key_dim, keys, kCachePage, key_scales, kCachePage);
       get_bytes(static_cast<Element*>(v) + (t * l.kv_heads + g) * l.value_dim, l.value_dim, values, 1, value_scales, 1);
     });
 }
@@ -93,7 +93,7 @@ void get_tokens_of_bytes(const KvLayout& l, const std::byte* page, int64_t count
 BatchCache::BatchCache(const KvLayout& layout, std::vector<Part> parts, bool one_by_one) : layout_(layout), parts_(std::move(parts)), one_by_one_(one_by_one) {
   std::vector<int32_t> ends{0}, tokens, begin{0};
   for (const Part& part : parts_) {
-    const int64_t all = part.past + part.count, pages = (all + kPage - 1) / kPage;
+    const int64_t all = part.past + part.count, pages = (all + kCachePage - 1) / kCachePage;
     HONE_CHECK(pages <= static_cast<int64_t>(part.pages->size()) && (!one_by_one || part.count == 1), "{} pages for {} tokens", part.pages->size(), all);
     ends.push_back(ends.back() + static_cast<int32_t>(all));
     tokens.push_back(static_cast<int32_t>(all));
@@ -115,8 +115,8 @@ void BatchCache::store(int64_t layer, const Tensor& k, const Tensor& v) const {
     const Part& part = parts_[static_cast<size_t>(p)];
     for (int64_t i = 0; i < part.count; ++i, ++row) {
       const int64_t at = part.past + i;
-      std::byte* page = (*part.pages)[static_cast<size_t>(at / kPage)]->data + offset;
-      put(layout_, page, at % kPage, k.data<std::byte>() + row * keys, v.data<std::byte>() + row * values);
+      std::byte* page = (*part.pages)[static_cast<size_t>(at / kCachePage)]->data + offset;
+      put(layout_, page, at % kCachePage, k.data<std::byte>() + row * keys, v.data<std::byte>() + row * values);
     }
   };
   const auto count = static_cast<int64_t>(parts_.size());
@@ -137,9 +137,9 @@ std::pair<Tensor, Tensor> BatchCache::gather(int64_t layer, DType type) const {
   const size_t offset = static_cast<size_t>(layer) * layout_.layer_bytes();
   int64_t row = 0;
   for (const Part& part : parts_)
-    for (int64_t t = 0; t < part.past + part.count; t += kPage) {
-      const int64_t n = std::min(kPage, part.past + part.count - t);
-      get(layout_, (*part.pages)[static_cast<size_t>(t / kPage)]->data + offset, n, k.rows(row, row + n).raw_mutable(), v.rows(row, row + n).raw_mutable());
+    for (int64_t t = 0; t < part.past + part.count; t += kCachePage) {
+      const int64_t n = std::min(kCachePage, part.past + part.count - t);
+      get(layout_, (*part.pages)[static_cast<size_t>(t / kCachePage)]->data + offset, n, k.rows(row, row + n).raw_mutable(), v.rows(row, row + n).raw_mutable());
       row += n;
     }
   return {k, v};

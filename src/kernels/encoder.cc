@@ -6,7 +6,7 @@
 namespace hone::kernels {
 namespace {
 
-constexpr int64_t kElementsPerTask = 1 << 14;
+constexpr int64_t kEncodedPerTask = 1 << 14;
 constexpr int64_t kSums = 8;  // running sums of a row: independent, in a fixed order
 
 // Σ f(x[i])
@@ -30,7 +30,7 @@ float erf_of_magnitude(float z) {
 }  // namespace
 
 void layer_norm(int64_t rows, int64_t cols, const float* x, const float* weight, const float* bias, float eps, float* y, ThreadPool& pool) {
-  pool.ranges(rows, std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(cols, 1)), [&](int64_t begin, int64_t end) {
+  pool.ranges(rows, std::max<int64_t>(1, kEncodedPerTask / std::max<int64_t>(cols, 1)), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* in = x + r * cols;
       float* out = y + r * cols;
@@ -43,7 +43,7 @@ void layer_norm(int64_t rows, int64_t cols, const float* x, const float* weight,
 }
 
 void gelu(int64_t n, const float* x, float* y, ThreadPool& pool) {
-  pool.ranges(n, kElementsPerTask, [&](int64_t begin, int64_t end) {
+  pool.ranges(n, kEncodedPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       // The power overflows beyond 10¹⁰; erf(6) is 1 already.
       const float v = x[i], z = std::min(std::fabs(v) * 0.70710678f, 6.0f);

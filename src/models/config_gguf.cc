@@ -6,9 +6,9 @@ namespace hone::models {
 namespace {
 
 // Reads "<architecture>.<key>" with a range.
-class Keys {
+class GgufKeys {
  public:
-  Keys(const io::Gguf& gguf, std::string architecture) : gguf_(gguf), prefix_(std::move(architecture) + ".") {}
+  GgufKeys(const io::Gguf& gguf, std::string architecture) : gguf_(gguf), prefix_(std::move(architecture) + ".") {}
 
   int64_t count(const std::string& key, int64_t low, int64_t high, std::optional<int64_t> fallback = {}) const {
     const auto found = gguf_.find_int(prefix_ + key);
@@ -39,9 +39,9 @@ class Keys {
   std::string prefix_;
 };
 
-constexpr int64_t kMany = 1 << 20;
+constexpr int64_t kLargestCount = 1 << 20;
 
-RopeConfig rope(const io::Gguf& gguf, const Keys& keys, Family family, int64_t head_dim) {
+RopeConfig rope(const io::Gguf& gguf, const GgufKeys& keys, Family family, int64_t head_dim) {
   RopeConfig r;
   r.theta = keys.real("rope.freq_base", 1 + 1e-6, 1e12, 10000.0);
   r.dim = keys.count("rope.dimension_count", 2, head_dim, head_dim);
@@ -78,10 +78,10 @@ RopeConfig rope(const io::Gguf& gguf, const Keys& keys, Family family, int64_t h
   return r;
 }
 
-void read_mla(ModelConfig& c, const Keys& keys) {
+void read_mla(ModelConfig& c, const GgufKeys& keys) {
   MlaConfig mla;
-  mla.q_lora_rank = keys.count("attention.q_lora_rank", 0, kMany, 0);
-  mla.kv_lora_rank = keys.count("attention.kv_lora_rank", 1, kMany);
+  mla.q_lora_rank = keys.count("attention.q_lora_rank", 0, kLargestCount, 0);
+  mla.kv_lora_rank = keys.count("attention.kv_lora_rank", 1, kLargestCount);
   mla.qk_rope_head_dim = keys.count("rope.dimension_count", 2, 4096);
   // Newer files give the latent's sizes as key_length and the heads' own as key_length_mla.
   const bool split = keys.has("attention.key_length_mla");
@@ -93,12 +93,12 @@ void read_mla(ModelConfig& c, const Keys& keys) {
   c.mla = mla;
 }
 
-void read_moe(ModelConfig& c, const Keys& keys) {
+void read_moe(ModelConfig& c, const GgufKeys& keys) {
   MoeConfig moe;
   moe.n_routed_experts = keys.count("expert_count", 1, 65536);
   moe.n_shared_experts = keys.count("expert_shared_count", 0, 65536, 0);
   moe.top_k = keys.count("expert_used_count", 1, moe.n_routed_experts);
-  moe.intermediate_size = keys.count("expert_feed_forward_length", 1, kMany);
+  moe.intermediate_size = keys.count("expert_feed_forward_length", 1, kLargestCount);
   moe.first_dense_layers = keys.count("leading_dense_block_count", 0, c.layers, 0);
   moe.sigmoid = keys.count("expert_gating_func", 0, 2, 1) == 2;
   moe.n_group = keys.count("expert_group_count", 1, moe.n_routed_experts, 1);
@@ -126,8 +126,8 @@ ModelConfig config_from_gguf(const io::Gguf& gguf) {
   else
     throw Error(ErrorCode::kUnsupported, gguf.path().string(), fmt::format("architecture \"{}\" is not supported", architecture),
                 "hone runs llama, qwen2, qwen3 and deepseek2");
-  const Keys keys(gguf, architecture);
-  c.hidden_size = keys.count("embedding_length", 1, kMany);
+  const GgufKeys keys(gguf, architecture);
+  c.hidden_size = keys.count("embedding_length", 1, kLargestCount);
   c.layers = keys.count("block_count", 1, 4096);
   c.heads = keys.count("attention.head_count", 1, 65536);
   c.kv_heads = keys.count("attention.head_count_kv", 1, c.heads, c.heads);

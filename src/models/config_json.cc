@@ -9,12 +9,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMany = 1 << 20, kLong = int64_t{1} << 32;
+constexpr int64_t kWidest = 1 << 20, kLong = int64_t{1} << 32;
 
 // One JSON object with range-checked access; null counts as absent, as it does in transformers.
-class Keys {
+class JsonKeys {
  public:
-  Keys(const json& object, std::string where) : object_(&object), where_(std::move(where)) {
+  JsonKeys(const json& object, std::string where) : object_(&object), where_(std::move(where)) {
     if (!object.is_object())
       throw Error(ErrorCode::kInvalidInput, where_, fmt::format("expected a JSON object, found {}", object.type_name()),
                   "download the model's config.json again");
@@ -27,10 +27,10 @@ class Keys {
     return it == object_->end() || it->is_null() ? nullptr : &*it;
   }
   /// The member object, or nullopt.
-  std::optional<Keys> object(const char* key) const {
+  std::optional<JsonKeys> object(const char* key) const {
     const json* value = find(key);
     if (!value) return std::nullopt;
-    return Keys(*value, where_ + ": " + key);
+    return JsonKeys(*value, where_ + ": " + key);
   }
 
   int64_t count(const char* key, int64_t low, int64_t high, std::optional<int64_t> fallback = {}) const {
@@ -88,7 +88,7 @@ class Keys {
 
 enum class Kind { kLlama, kQwen2, kQwen3, kDeepseekV2, kDeepseekV3 };
 
-Kind kind_of(const Keys& keys) {
+Kind kind_of(const JsonKeys& keys) {
   const std::string type = keys.text("model_type");
   if (type == "llama") return Kind::kLlama;
   if (type == "qwen2") return Kind::kQwen2;
@@ -101,7 +101,7 @@ Kind kind_of(const Keys& keys) {
 
 bool is_deepseek(Kind kind) { return kind == Kind::kDeepseekV2 || kind == Kind::kDeepseekV3; }
 
-void read_scaling(RopeConfig& r, const Keys& scaling, const Keys& keys, double max_positions) {
+void read_scaling(RopeConfig& r, const JsonKeys& scaling, const JsonKeys& keys, double max_positions) {
   const std::string type = scaling.text("rope_type", scaling.text("type", "default"));
   if (type == "default") return;
   // DeepSeek-style configs may leave the factor out of yarn: it is then the ratio of the two lengths.
@@ -137,14 +137,14 @@ void read_scaling(RopeConfig& r, const Keys& scaling, const Keys& keys, double m
 }
 
 // "rope_theta" and "rope_scaling" at the top, or both inside "rope_parameters" (transformers 5).
-RopeConfig read_rope(const Keys& keys, Kind kind, int64_t dim, int64_t max_positions) {
+RopeConfig read_rope(const JsonKeys& keys, Kind kind, int64_t dim, int64_t max_positions) {
   RopeConfig r;
   r.dim = dim;
   r.interleaved = kind == Kind::kDeepseekV2 || (kind == Kind::kDeepseekV3 && keys.flag("rope_interleave", true));
   r.theta = keys.real("rope_theta", 1 + 1e-6, 1e12, 10000.0);
   auto scaling = keys.object("rope_scaling");
   if (!scaling) scaling = keys.object("rope_parameters");
-  const auto whole = [](const Keys& k) {
+  const auto whole = [](const JsonKeys& k) {
     if (k.real("partial_rotary_factor", 0, 1, 1.0) != 1)
       k.unsupported("partial_rotary_factor", "below 1", "hone rotates whole heads in these families");
   };
@@ -160,22 +160,22 @@ RopeConfig read_rope(const Keys& keys, Kind kind, int64_t dim, int64_t max_posit
   return r;
 }
 
-MlaConfig read_mla(const Keys& keys) {
+MlaConfig read_mla(const JsonKeys& keys) {
   MlaConfig mla;
-  mla.q_lora_rank = keys.count("q_lora_rank", 1, kMany, 0);
-  mla.kv_lora_rank = keys.count("kv_lora_rank", 1, kMany);
+  mla.q_lora_rank = keys.count("q_lora_rank", 1, kWidest, 0);
+  mla.kv_lora_rank = keys.count("kv_lora_rank", 1, kWidest);
   mla.qk_nope_head_dim = keys.count("qk_nope_head_dim", 1, 4096);
   mla.qk_rope_head_dim = keys.count("qk_rope_head_dim", 2, 4096);
   mla.v_head_dim = keys.count("v_head_dim", 1, 8192);
   return mla;
 }
 
-MoeConfig read_moe(const Keys& keys, bool v3, int64_t layers) {
+MoeConfig read_moe(const JsonKeys& keys, bool v3, int64_t layers) {
   MoeConfig moe;
   moe.n_routed_experts = keys.count("n_routed_experts", 1, 65536);
   moe.n_shared_experts = keys.count("n_shared_experts", 0, 65536, 0);
   moe.top_k = keys.count("num_experts_per_tok", 1, moe.n_routed_experts);
-  moe.intermediate_size = keys.count("moe_intermediate_size", 1, kMany);
+  moe.intermediate_size = keys.count("moe_intermediate_size", 1, kWidest);
   moe.first_dense_layers = keys.count("first_k_dense_replace", 0, layers, v3 ? std::min<int64_t>(3, layers) : 0);
   if (keys.count("moe_layer_freq", 1, 4096, 1) != 1)
     keys.unsupported("moe_layer_freq", "above 1", "hone has experts in every layer after the dense ones");
@@ -203,7 +203,7 @@ MoeConfig read_moe(const Keys& keys, bool v3, int64_t layers) {
   return moe;
 }
 
-void refuse_sliding_windows(const Keys& keys, int64_t layers) {
+void refuse_sliding_windows(const JsonKeys& keys, int64_t layers) {
   const char* const hint = "use a model with full attention in every layer";
   if (const json* types = keys.find("layer_types")) {
     if (!types->is_array()) keys.bad("layer_types", "a list", *types);
@@ -211,12 +211,12 @@ void refuse_sliding_windows(const Keys& keys, int64_t layers) {
       if (type != "full_attention")
         keys.unsupported("layer type", type.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 80), hint);
   } else if (keys.flag("use_sliding_window", false) && keys.has("sliding_window") &&
-             keys.count("max_window_layers", 0, kMany, 28) < layers) {
+             keys.count("max_window_layers", 0, kWidest, 28) < layers) {
     keys.unsupported("use_sliding_window", "true", hint);
   }
 }
 
-void read_special_tokens(ModelConfig& c, const Keys& keys) {
+void read_special_tokens(ModelConfig& c, const JsonKeys& keys) {
   c.bos_id = keys.count("bos_token_id", -1, kLong, -1);
   const json* eos = keys.find("eos_token_id");
   if (!eos) return;
@@ -229,7 +229,7 @@ void read_special_tokens(ModelConfig& c, const Keys& keys) {
 }  // namespace
 
 ModelConfig config_from_json(const json& document, const std::string& where) {
-  const Keys keys(document, where);
+  const JsonKeys keys(document, where);
   const Kind kind = kind_of(keys);
   if (keys.has("quantization_config"))
     keys.unsupported("quantization_config", "(weights stored quantised)",
@@ -253,7 +253,7 @@ ModelConfig config_from_json(const json& document, const std::string& where) {
       c.family = Family::kDeepseek2;
       break;
   }
-  c.hidden_size = keys.count("hidden_size", 1, kMany);
+  c.hidden_size = keys.count("hidden_size", 1, kWidest);
   c.layers = keys.count("num_hidden_layers", 1, 4096);
   c.heads = keys.count("num_attention_heads", 1, 65536);
   c.kv_heads = keys.count("num_key_value_heads", 1, 65536, c.heads);

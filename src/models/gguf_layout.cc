@@ -11,7 +11,7 @@
 namespace hone::models {
 namespace {
 
-using Kind = GgufTensor::Kind;
+using GgufKind = GgufTensor::Kind;
 
 bool rotary(const ModelConfig& config, const std::string& weight) {
   const std::string module = weight.substr(0, weight.rfind('.'));
@@ -21,8 +21,8 @@ bool rotary(const ModelConfig& config, const std::string& weight) {
 void add_kv_b(std::vector<GgufTensor>& out, const ModelConfig& c, const std::string& weight, const std::string& whole) {
   const MlaConfig& m = *c.mla;
   const std::string prefix = whole.substr(0, whole.rfind("kv_b.weight"));
-  out.push_back({prefix + "k_b.weight", {c.heads, m.kv_lora_rank, m.qk_nope_head_dim}, Kind::kKeyHalf, {weight}});
-  out.push_back({prefix + "v_b.weight", {c.heads, m.v_head_dim, m.kv_lora_rank}, Kind::kValueHalf, {weight}});
+  out.push_back({prefix + "k_b.weight", {c.heads, m.kv_lora_rank, m.qk_nope_head_dim}, GgufKind::kKeyHalf, {weight}});
+  out.push_back({prefix + "v_b.weight", {c.heads, m.v_head_dim, m.kv_lora_rank}, GgufKind::kValueHalf, {weight}});
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ std::vector<GgufTensor> gguf_layout(const ModelSource& source, bool split_latent
       const auto [it, fresh] = stacks.emplace(expert->tensor, out.size());
       if (fresh) {
         const Shape one = source.tensor(weight).shape();
-        out.push_back({expert->tensor, {c.moe->n_routed_experts, one[0], one[1]}, Kind::kExpertStack, {}});
+        out.push_back({expert->tensor, {c.moe->n_routed_experts, one[0], one[1]}, GgufKind::kExpertStack, {}});
       }
       out[it->second].parts.push_back(weight);
       continue;
@@ -45,13 +45,13 @@ std::vector<GgufTensor> gguf_layout(const ModelSource& source, bool split_latent
     const auto name = gguf_name(weight);
     HONE_CHECK(name.has_value(), "{} has no name in GGUF", weight);
     if (split_latent && weight.ends_with("kv_b_proj.weight")) add_kv_b(out, c, weight, *name);
-    else out.push_back({*name, source.tensor(weight).shape(), rotary(c, weight) ? Kind::kRotaryRows : Kind::kWhole, {weight}});
+    else out.push_back({*name, source.tensor(weight).shape(), rotary(c, weight) ? GgufKind::kRotaryRows : GgufKind::kWhole, {weight}});
   }
   return out;
 }
 
-Tensor latent_half(const Tensor& kv_b, const ModelConfig& c, Kind kind) {
-  const bool keys = kind == Kind::kKeyHalf;
+Tensor latent_half(const Tensor& kv_b, const ModelConfig& c, GgufKind kind) {
+  const bool keys = kind == GgufKind::kKeyHalf;
   const int64_t nope = c.mla->qk_nope_head_dim, value = c.mla->v_head_dim, cols = kv_b.size(1);
   Tensor out = keys ? Tensor::empty({c.heads, cols, nope}, DType::kF32) : Tensor::empty({c.heads, value, cols}, DType::kF32);
   const float* from = kv_b.data<float>();
@@ -71,13 +71,13 @@ Tensor latent_half(const Tensor& kv_b, const ModelConfig& c, Kind kind) {
 void gguf_values(const GgufTensor& tensor, const ModelConfig& config, const std::function<Tensor(const std::string&)>& weight,
                  const std::function<void(const Tensor&)>& piece) {
   switch (tensor.kind) {
-    case Kind::kWhole:
-    case Kind::kExpertStack:
+    case GgufKind::kWhole:
+    case GgufKind::kExpertStack:
       for (const std::string& part : tensor.parts) piece(weight(part));
       break;
-    case Kind::kRotaryRows: piece(reorder_rotary_rows(weight(tensor.parts[0]), config.head_dim, RowOrder::kToGguf)); break;
-    case Kind::kKeyHalf:
-    case Kind::kValueHalf: piece(latent_half(weight(tensor.parts[0]), config, tensor.kind)); break;
+    case GgufKind::kRotaryRows: piece(reorder_rotary_rows(weight(tensor.parts[0]), config.head_dim, RowOrder::kToGguf)); break;
+    case GgufKind::kKeyHalf:
+    case GgufKind::kValueHalf: piece(latent_half(weight(tensor.parts[0]), config, tensor.kind)); break;
   }
 }
 

@@ -11,7 +11,7 @@
 namespace hone::ops {
 namespace {
 
-constexpr int64_t kRowsPerTask = 16;
+constexpr int64_t kMixedRowsPerTask = 16;
 
 void softmax(const float* z, int64_t n, float* p) {
   const float top = *std::max_element(z, z + n);
@@ -58,7 +58,7 @@ void limit_groups(std::vector<float>& choice, const Routing& r) {
 template <class T>
 void dispatch_backward(const Tensor& dx, const Tensor& dy, const std::vector<int32_t>& slot, int64_t top_k) {
   const int64_t cols = dx.size(1);
-  threads().ranges(dx.size(0), kRowsPerTask, [&](int64_t begin, int64_t end) {
+  threads().ranges(dx.size(0), kMixedRowsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
       for (int64_t c = 0; c < cols; ++c) {
         float sum = 0;
@@ -71,7 +71,7 @@ void dispatch_backward(const Tensor& dx, const Tensor& dy, const std::vector<int
 template <class T>
 void combine_forward(const Tensor& y, const Tensor& rows, const float* weights, const std::vector<int32_t>& slot, int64_t top_k) {
   const int64_t cols = y.size(1);
-  threads().ranges(y.size(0), kRowsPerTask, [&](int64_t begin, int64_t end) {
+  threads().ranges(y.size(0), kMixedRowsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
       for (int64_t c = 0; c < cols; ++c) {
         float sum = 0;
@@ -86,7 +86,7 @@ template <class T>
 void combine_backward(const Tensor& drows, const Tensor& dweights, const Tensor& rows, const Tensor& dy, const float* weights,
                       const std::vector<int32_t>& slot, int64_t top_k) {
   const int64_t cols = dy.size(1);
-  threads().ranges(dy.size(0), kRowsPerTask, [&](int64_t begin, int64_t end) {
+  threads().ranges(dy.size(0), kMixedRowsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
       for (int64_t p = t * top_k; p < (t + 1) * top_k; ++p) {
         const T* row = rows.data<T>() + int64_t{slot[static_cast<size_t>(p)]} * cols;

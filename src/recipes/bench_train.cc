@@ -23,7 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_from(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // How a model is stored, held and computed with. A new mode is a new row.
 struct Mode {
@@ -154,7 +154,7 @@ uint64_t held_bytes(const Mode& mode, const models::RandomSource& source) {
   return static_cast<uint64_t>(tables * 2 + (source.values() - tables) * mode.held_bits / 8);
 }
 
-double median(std::vector<double> values) {
+double median_step(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t n = values.size();
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
@@ -214,19 +214,19 @@ BenchTrainResult bench_train(const BenchTrainOptions& options) {
   const train::MemoryPlan plan = train::plan_memory(bench.model(), question);
   refuse_if_too_large(r.weight_bytes + plan.parameters + plan.optimizer + plan.activations + plan.working, "training takes",
                       "try --checkpointing, or a smaller --seq");
-  r.model_seconds = seconds_since(begun);
+  r.model_seconds = seconds_from(begun);
 
   profile::start();  // for the count of operations; what recording costs is far below what a first step is known to
   r.first_loss = bench.step();
   r.step_flops = flops_of(profile::stop());
-  r.first_step_seconds = seconds_since(begun);
+  r.first_step_seconds = seconds_from(begun);
 
   for (int64_t i = 0; i < options.steps; ++i) {
     const auto start = Clock::now();
     r.last_loss = bench.step();
-    r.step_seconds.push_back(seconds_since(start));
+    r.step_seconds.push_back(seconds_from(start));
   }
-  r.median_seconds = median(r.step_seconds);
+  r.median_seconds = median_step(r.step_seconds);
   r.tokens_per_second = static_cast<double>(options.batch * options.seq) / r.median_seconds;
   if (r.peak_flops > 0) r.peak_share = r.step_flops / r.median_seconds / r.peak_flops;
 
@@ -234,7 +234,7 @@ BenchTrainResult bench_train(const BenchTrainOptions& options) {
     profile::start();
     const auto start = Clock::now();
     for (int64_t i = 0; i < options.profile_steps; ++i) r.last_loss = bench.step();
-    r.profiled_seconds = seconds_since(start);
+    r.profiled_seconds = seconds_from(start);
     r.profile = profile::stop();
     r.profiled_steps = options.profile_steps;
   }

@@ -25,7 +25,7 @@ YAML::Node parse(const std::string& yaml, const std::string& where) {
 
 std::string line_of(const std::string& where, const YAML::Node& node) { return fmt::format("{}:{}", where, node.Mark().line + 1); }
 
-std::vector<std::string> words_of(const YAML::Node& node, const std::string& where) {
+std::vector<std::string> word_list(const YAML::Node& node, const std::string& where) {
   std::vector<std::string> words;
   const auto add = [&](const YAML::Node& word) {
     if (!word.IsScalar()) fail(line_of(where, word), "expected a word or a list of words", "for example [translate, 翻译]");
@@ -83,12 +83,12 @@ std::vector<data::ClassRule> parse_class_rules(const std::string& yaml, const st
         const std::string key = part.first.IsScalar() ? part.first.Scalar() : "";
         std::vector<std::string>* list = key == "any" ? &rule.any : key == "all" ? &rule.all : key == "none" ? &rule.none : key == "starts" ? &rule.starts : nullptr;
         if (!list) fail(line_of(where, part.first), fmt::format("unknown key \"{}\" in the rule of {}", key, rule.name), "known: any, all, none, starts");
-        *list = words_of(part.second, where);
+        *list = word_list(part.second, where);
       }
     } else if (entry.second.IsNull()) {
       fail(at, fmt::format("the rule of {} has no words", rule.name), "write name: [words]");
     } else {
-      rule.any = words_of(entry.second, where);
+      rule.any = word_list(entry.second, where);
     }
     if (rule.any.empty() && rule.all.empty() && rule.starts.empty()) fail(at, fmt::format("the rule of {} fits no row", rule.name), "give it words: any, all or starts");
     rules.push_back(std::move(rule));

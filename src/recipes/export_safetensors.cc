@@ -43,7 +43,7 @@ void write_values(io::SafetensorsWriter& writer, const Tensor& values, DType typ
   writer.write(out.raw(), out.bytes());
 }
 
-Tensor decoded(const Tensor& stored) {
+Tensor decoded_values(const Tensor& stored) {
   Tensor values = Tensor::empty(stored.shape(), DType::kF32);
   quant::decode_row(stored.dtype(), stored.raw(), stored.elements(), values.data_mutable<float>());
   return values;
@@ -65,7 +65,7 @@ void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights&
   for (const auto& e : entries) {
     const Tensor stored = file.tensor(e.name);
     if (!merged.changed(e.name) && stored.dtype() == e.type) writer.write(stored.raw(), stored.bytes());
-    else write_values(writer, merged.changed(e.name) ? merged.f32(e.name) : decoded(stored), e.type);
+    else write_values(writer, merged.changed(e.name) ? merged.f32(e.name) : decoded_values(stored), e.type);
   }
   writer.finish();
 }

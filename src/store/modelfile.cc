@@ -36,7 +36,7 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::string lower(std::string_view text) {
+std::string lower_case(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return out;
@@ -108,7 +108,7 @@ class Parser {
   }
 
   void instruct(Modelfile& file) {
-    const std::string found = word(), name = lower(found);
+    const std::string found = word(), name = lower_case(found);
     if (name == "from") {
       file.from = value("FROM");
     } else if (name == "adapter") {
@@ -120,10 +120,10 @@ class Parser {
     } else if (name == "license") {
       file.licenses.push_back(value("LICENSE"));
     } else if (name == "parameter") {
-      const std::string key = lower(word());
+      const std::string key = lower_case(word());
       set_parameter(file.parameters, key, value("PARAMETER " + key), fmt::format("{}:{}", where_, line_));
     } else if (name == "message") {
-      const std::string role = lower(word());
+      const std::string role = lower_case(word());
       if (role != "system" && role != "user" && role != "assistant") refuse(fmt::format("MESSAGE from \"{}\"", role), "roles are system, user and assistant");
       file.messages.push_back({role, value("MESSAGE " + role)});
     } else if (name == "requires") {
@@ -171,7 +171,7 @@ void set_parameter(Json& parameters, const std::string& name, const std::string&
     if (!parameters.contains(name)) parameters[name] = Json::array();
     parameters[name].push_back(value);
   } else if (type->kind == Kind::kBoolean) {
-    const std::string word = lower(value);
+    const std::string word = lower_case(value);
     if (word != "true" && word != "false" && word != "1" && word != "0") throw wrong("true or false");
     parameters[name] = word == "true" || word == "1";
   } else if (type->kind == Kind::kInteger) {

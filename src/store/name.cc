@@ -8,17 +8,17 @@
 namespace hone::store {
 namespace {
 
-enum class Part { kHost, kNamespace, kModel, kTag };
+enum class NamePart { kHost, kNamespace, kModel, kTag };
 
 bool alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
-bool valid(Part part, std::string_view text) {
-  if (text.empty() || text.size() > (part == Part::kHost ? 255 : 80)) return false;
+bool valid(NamePart part, std::string_view text) {
+  if (text.empty() || text.size() > (part == NamePart::kHost ? 255 : 80)) return false;
   if (!alphanumeric(text[0]) && text[0] != '_') return false;
   return std::all_of(text.begin(), text.end(), [&](char c) {
     if (alphanumeric(c) || c == '_' || c == '-') return true;
-    if (c == '.') return part != Part::kNamespace;
-    return c == ':' && part == Part::kHost;
+    if (c == '.') return part != NamePart::kNamespace;
+    return c == ':' && part == NamePart::kHost;
   });
 }
 
@@ -69,11 +69,11 @@ ModelName parse_name(std::string_view text) {
     if (before != std::string_view::npos) name.host = text.substr(0, before);
   }
   if (name.host == "huggingface.co") name.host = kHubHost;
-  if (!valid(Part::kHost, name.host)) refuse("host", name.host);
+  if (!valid(NamePart::kHost, name.host)) refuse("host", name.host);
   // The hub's namespaces have dots, Ollama's have not.
-  if (!valid(name.on_hub() ? Part::kModel : Part::kNamespace, name.space)) refuse("namespace", name.space);
-  if (!valid(Part::kModel, name.model)) refuse("model", name.model);
-  if (!valid(Part::kTag, name.tag)) refuse("tag", name.tag);
+  if (!valid(name.on_hub() ? NamePart::kModel : NamePart::kNamespace, name.space)) refuse("namespace", name.space);
+  if (!valid(NamePart::kModel, name.model)) refuse("model", name.model);
+  if (!valid(NamePart::kTag, name.tag)) refuse("tag", name.tag);
   return name;
 }
 

@@ -1,6 +1,7 @@
 // What a loaded tokenizer is made of; filled by the readers of tokenizer.json and GGUF.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,9 @@ namespace hone::text {
 
 /// Cuts SentencePiece text where no token of the vocabulary crosses: faster, and the same tokens.
 inline constexpr const char* kCutBeforeMarks = "▁+[^▁]*|[^▁]+";
+
+/// Types of a GGUF vocabulary's tokens.
+inline constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
 struct TokenizerData {
   /// What the decoder takes off the beginning of a text.

@@ -9,8 +9,6 @@
 namespace hone::text {
 namespace {
 
-constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kByte = 6;
-
 class GgufReader {
  public:
   GgufReader(const GgufVocab& vocab, const std::string& where) : v_(vocab), where_(where), data_(std::make_shared<TokenizerData>()) {}

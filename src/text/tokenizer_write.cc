@@ -9,10 +9,9 @@
 namespace hone::text {
 namespace {
 
-using Json = nlohmann::json;
+using PlainJson = nlohmann::json;
 
-constexpr int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
-constexpr std::string_view kMark = "\xE2\x96\x81";  // SentencePiece's space
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // SentencePiece's space
 
 [[noreturn]] void cannot(const TokenizerData& d, const std::string& what) {
   throw Error(ErrorCode::kUnsupported, d.where, fmt::format("GGUF cannot hold {}", what),
@@ -33,7 +32,7 @@ std::vector<RankedMerge> ordered_merges(const Bpe& bpe) {
 }
 
 bool is_mark_replacement(const NormalizeStep& step) {
-  return step.kind == NormalizeStep::Kind::kReplace && step.text == kMark && (step.pattern->source() == " " || step.pattern->source() == "\\ ");
+  return step.kind == NormalizeStep::Kind::kReplace && step.text == kSpaceMark && (step.pattern->source() == " " || step.pattern->source() == "\\ ");
 }
 
 void sentencepiece(const TokenizerData& d, GgufVocab& v) {
@@ -45,13 +44,13 @@ void sentencepiece(const TokenizerData& d, GgufVocab& v) {
       marked = true;
       prefix |= step.prefix != PreStep::Prefix::kNever;
     } else {  // pieces that begin at marks change nothing: no token holds a mark but at its beginning
-      const bool at_marks = step.kind == PreStep::Kind::kSplit && ((step.pattern->source() == kMark && step.behavior == SplitBehavior::kMergedWithNext) ||
+      const bool at_marks = step.kind == PreStep::Kind::kSplit && ((step.pattern->source() == kSpaceMark && step.behavior == SplitBehavior::kMergedWithNext) ||
                                                                    step.pattern->source() == kCutBeforeMarks);
       other |= !at_marks;
     }
   }
   for (const NormalizeStep& step : d.normalizers) {
-    if (step.kind == NormalizeStep::Kind::kPrepend && (step.text == kMark || step.text == " ")) prefix = true;
+    if (step.kind == NormalizeStep::Kind::kPrepend && (step.text == kSpaceMark || step.text == " ")) prefix = true;
     else if (is_mark_replacement(step)) marked = true;
     else if (step.kind != NormalizeStep::Kind::kForm) cannot(d, "this tokenizer's normalisation");
   }
@@ -78,34 +77,34 @@ void byte_level(const TokenizerData& d, GgufVocab& v) {
     v.merges.push_back(d.names[static_cast<size_t>(merge.left)] + " " + d.names[static_cast<size_t>(merge.right)]);
 }
 
-Json byte_level_step() { return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}}; }
+PlainJson byte_level_step() { return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}}; }
 
 // "▁a ▁b"-like merges of SentencePiece: every split of a token into two tokens, the best scores first.
-Json merges_by_score(const GgufVocab& v, const Json& vocabulary) {
+PlainJson merges_by_score(const GgufVocab& v, const PlainJson& vocabulary) {
   std::vector<size_t> order;
   for (size_t i = 0; i < v.tokens.size(); ++i)
     if (v.types.empty() || (v.types[i] != kControl && v.types[i] != kByte)) order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return v.scores[a] > v.scores[b]; });
-  Json merges = Json::array();
+  PlainJson merges = PlainJson::array();
   for (const size_t i : order) {
     const std::string& token = v.tokens[i];
     for (size_t cut = 1; cut < token.size() && token.size() <= 256; ++cut)
-      if (vocabulary.contains(token.substr(0, cut)) && vocabulary.contains(token.substr(cut))) merges.push_back(Json::array({token.substr(0, cut), token.substr(cut)}));
+      if (vocabulary.contains(token.substr(0, cut)) && vocabulary.contains(token.substr(cut))) merges.push_back(PlainJson::array({token.substr(0, cut), token.substr(cut)}));
   }
   return merges;
 }
 
 // Begin and end tokens around a text, after `before`.
-Json post_processor(const GgufVocab& v, bool add_bos, bool add_eos, const Json& before) {
+PlainJson post_processor(const GgufVocab& v, bool add_bos, bool add_eos, const PlainJson& before) {
   if (!add_bos && !add_eos) return before;
-  Json special = Json::object();
+  PlainJson special = PlainJson::object();
   const auto token = [&](int64_t id) {
     const std::string& name = v.tokens[static_cast<size_t>(id)];
     special[name] = {{"id", name}, {"ids", {id}}, {"tokens", {name}}};
     return name;
   };
   const auto around = [&](std::initializer_list<const char*> sequences) {
-    Json list = Json::array();
+    PlainJson list = PlainJson::array();
     int type = 0;
     for (const char* sequence : sequences) {
       if (add_bos) list.push_back({{"SpecialToken", {{"id", token(v.bos)}, {"type_id", type}}}});
@@ -115,8 +114,8 @@ Json post_processor(const GgufVocab& v, bool add_bos, bool add_eos, const Json& 
     }
     return list;
   };
-  const Json single = around({"A"}), pair = around({"A", "B"});
-  const Json around_text = {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
+  const PlainJson single = around({"A"}), pair = around({"A", "B"});
+  const PlainJson around_text = {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", special}};
   if (before.is_null()) return around_text;
   return {{"type", "Sequence"}, {"processors", {before, around_text}}};
 }
@@ -159,7 +158,7 @@ GgufVocab Tokenizer::to_gguf(int64_t size) const {
 std::string tokenizer_json(const GgufVocab& v, const std::string& where) {
   const bool pieces = v.model == "llama";
   if (!pieces && v.model != "gpt2") throw Error(ErrorCode::kUnsupported, where, fmt::format("tokenizer model \"{}\" is not supported", v.model));
-  Json added = Json::array(), vocabulary = Json::object();
+  PlainJson added = PlainJson::array(), vocabulary = PlainJson::object();
   for (size_t i = 0; i < v.tokens.size(); ++i) {
     const int64_t type = v.types.empty() ? kNormal : v.types[i];
     if (type == kControl || type == kUserDefined || type == kUnknown)
@@ -168,20 +167,20 @@ std::string tokenizer_json(const GgufVocab& v, const std::string& where) {
       throw Error(ErrorCode::kUnsupported, where, fmt::format("two tokens are written \"{}\", which tokenizer.json cannot hold", v.tokens[i]), "use --format gguf");
   }
   const bool add_bos = v.bos >= 0 && adds_bos(v), add_eos = v.eos >= 0 && v.add_eos.value_or(false), prefix = v.add_space_prefix.value_or(true);
-  Json normalizer, pre_tokenizer, decoder, merges, unknown;
+  PlainJson normalizer, pre_tokenizer, decoder, merges, unknown;
   bool ignore_merges = false;
   if (pieces) {
-    Json marks = Json::array();
-    if (prefix) marks.push_back({{"type", "Prepend"}, {"prepend", kMark}});
-    marks.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kMark}});
+    PlainJson marks = PlainJson::array();
+    if (prefix) marks.push_back({{"type", "Prepend"}, {"prepend", kSpaceMark}});
+    marks.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}});
     normalizer = {{"type", "Sequence"}, {"normalizers", marks}};
-    Json steps = {{{"type", "Replace"}, {"pattern", {{"String", kMark}}}, {"content", " "}}, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+    PlainJson steps = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}}, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
     if (prefix) steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
     decoder = {{"type", "Sequence"}, {"decoders", steps}};
     merges = merges_by_score(v, vocabulary);
     if (v.unk >= 0) unknown = v.tokens[static_cast<size_t>(v.unk)];
   } else {
-    Json steps = Json::array();
+    PlainJson steps = PlainJson::array();
     const GgufPre pre = gguf_pretokenizer(v.pre, where);
     if (pre.nfc) normalizer = {{"type", "NFC"}};
     ignore_merges = pre.ignore_merges;
@@ -192,13 +191,13 @@ std::string tokenizer_json(const GgufVocab& v, const std::string& where) {
     decoder = byte_level_step();
     merges = v.merges;
   }
-  const Json file = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", normalizer},
-                     {"pre_tokenizer", pre_tokenizer}, {"post_processor", post_processor(v, add_bos, add_eos, pieces ? Json() : byte_level_step())}, {"decoder", decoder},
+  const PlainJson file = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}, {"normalizer", normalizer},
+                     {"pre_tokenizer", pre_tokenizer}, {"post_processor", post_processor(v, add_bos, add_eos, pieces ? PlainJson() : byte_level_step())}, {"decoder", decoder},
                      {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", unknown}, {"continuing_subword_prefix", nullptr}, {"end_of_word_suffix", nullptr},
                                 {"fuse_unk", pieces}, {"byte_fallback", pieces}, {"ignore_merges", ignore_merges}, {"vocab", vocabulary}, {"merges", merges}}}};
   try {
     return file.dump() + "\n";
-  } catch (const Json::type_error& error) {
+  } catch (const PlainJson::type_error& error) {
     throw Error(ErrorCode::kUnsupported, where, fmt::format("a token is not UTF-8, which JSON cannot hold: {}", error.what()), "use --format gguf");
   }
 }

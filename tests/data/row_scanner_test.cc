@@ -11,15 +11,15 @@ namespace {
 
 using ::testing::ElementsAre;
 
-struct Found {
+struct Scanned {
   std::vector<std::string> rows;
   std::vector<uint64_t> lines;
   std::vector<bool> too_large;
 };
 
 template <class Scan>
-Found collect(const InputFile& file, Container container, Scan scan) {
-  Found found;
+Scanned collect(const InputFile& file, Container container, Scan scan) {
+  Scanned found;
   scan([&](const RawRow& row) {
     found.rows.emplace_back(row.bytes);
     found.lines.push_back(row.line);
@@ -37,52 +37,52 @@ Found collect(const InputFile& file, Container container, Scan scan) {
   return found;
 }
 
-Found jsonl(const std::string& bytes, uint64_t limit = 1 << 20) {
+Scanned jsonl(const std::string& bytes, uint64_t limit = 1 << 20) {
   TempFolder folder;
   const InputFile file(folder.file("rows.jsonl", bytes));
   return collect(file, Container::kJsonl, [&](RowSink sink) { scan_jsonl(file, limit, sink); });
 }
 
-Found json(const std::string& bytes, uint64_t limit = 1 << 20) {
+Scanned json(const std::string& bytes, uint64_t limit = 1 << 20) {
   TempFolder folder;
   const InputFile file(folder.file("rows.json", bytes));
   return collect(file, Container::kJson, [&](RowSink sink) { scan_json(file, limit, sink); });
 }
 
-Found csv(const std::string& bytes, char delimiter = ',', uint64_t limit = 1 << 20) {
+Scanned csv(const std::string& bytes, char delimiter = ',', uint64_t limit = 1 << 20) {
   TempFolder folder;
   const InputFile file(folder.file("rows.csv", bytes));
   return collect(file, Container::kCsv, [&](RowSink sink) { scan_csv(file, delimiter, limit, sink); });
 }
 
 TEST(JsonlScanner, FindsRowsBetweenBlankLines) {
-  const Found found = jsonl("\xef\xbb\xbf{\"a\":1}\r\n\n  \t\n  {\"b\":2} \n{\"c\":3}");
+  const Scanned found = jsonl("\xef\xbb\xbf{\"a\":1}\r\n\n  \t\n  {\"b\":2} \n{\"c\":3}");
   EXPECT_THAT(found.rows, ElementsAre("{\"a\":1}", "{\"b\":2}", "{\"c\":3}"));
   EXPECT_THAT(found.lines, ElementsAre(1, 4, 5));
 }
 
 TEST(JsonlScanner, MarksRowsThatAreTooLarge) {
-  const Found found = jsonl("12345678\n123456789\n12345678\r\n1\n", 8);
+  const Scanned found = jsonl("12345678\n123456789\n12345678\r\n1\n", 8);
   EXPECT_THAT(found.too_large, ElementsAre(false, true, false, false));
   EXPECT_THAT(found.rows, ElementsAre("12345678", "12345678", "12345678", "1"));
 }
 
 TEST(JsonlScanner, JoinsRowsAcrossChunks) {
   const std::string big(3 << 20, 'x');
-  const Found found = jsonl("a\n" + big + "\nb\n", 4 << 20);
+  const Scanned found = jsonl("a\n" + big + "\nb\n", 4 << 20);
   ASSERT_EQ(found.rows.size(), 3u);
   EXPECT_EQ(found.rows[1], big);
   EXPECT_EQ(found.rows[2], "b");
 }
 
 TEST(JsonScanner, FindsElementsOfAnArray) {
-  const Found found = json("\n[ {\"a\": [1, {\"x\": \"]},\\\"\"}]} ,\n\n 12, \"s,]\" ,null\n, [] ]  \n");
+  const Scanned found = json("\n[ {\"a\": [1, {\"x\": \"]},\\\"\"}]} ,\n\n 12, \"s,]\" ,null\n, [] ]  \n");
   EXPECT_THAT(found.rows, ElementsAre("{\"a\": [1, {\"x\": \"]},\\\"\"}]}", "12", "\"s,]\"", "null", "[]"));
   EXPECT_THAT(found.lines, ElementsAre(2, 4, 4, 4, 5));
 }
 
 TEST(JsonScanner, FindsTheArrayUnderData) {
-  const Found found = json(R"({"info": {"data": [9], "n": "]"}, "k\"ey": 3, "data": [{"a":1},{"b":2}], "more": [1,2]})");
+  const Scanned found = json(R"({"info": {"data": [9], "n": "]"}, "k\"ey": 3, "data": [{"a":1},{"b":2}], "more": [1,2]})");
   EXPECT_THAT(found.rows, ElementsAre("{\"a\":1}", "{\"b\":2}"));
 }
 
@@ -115,7 +115,7 @@ TEST(JsonScanner, NamesTheLineWhereTheStructureBreaks) {
 }
 
 TEST(CsvScanner, FindsRecordsWithLineEndsInQuotes) {
-  const Found found = csv("\xef\xbb\xbf" "a,b\r\n\"x\r\ny\",\"q\"\"\n\"\r\n\r\n1,2\n3,");
+  const Scanned found = csv("\xef\xbb\xbf" "a,b\r\n\"x\r\ny\",\"q\"\"\n\"\r\n\r\n1,2\n3,");
   EXPECT_THAT(found.rows, ElementsAre("a,b", "\"x\r\ny\",\"q\"\"\n\"", "1,2", "3,"));
   EXPECT_THAT(found.lines, ElementsAre(1, 2, 6, 7));
 }

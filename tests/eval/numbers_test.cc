@@ -16,21 +16,21 @@
 namespace hone::eval {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 constexpr double kClose = 1e-6;
 
-const json& golden() {
-  static const json value = read_json(HONE_GOLDEN_DIR "/metrics/numbers.json");
+const Json& golden() {
+  static const Json value = read_json(HONE_GOLDEN_DIR "/metrics/numbers.json");
   return value;
 }
 
-void expect_near(const PrecisionRecall& found, const json& expected, const std::string& what) {
+void expect_near(const PrecisionRecall& found, const Json& expected, const std::string& what) {
   EXPECT_NEAR(found.precision, expected[0].get<double>(), kClose) << what;
   EXPECT_NEAR(found.recall, expected[1].get<double>(), kClose) << what;
   EXPECT_NEAR(found.f1, expected[2].get<double>(), kClose) << what;
 }
 
-void expect_report(const ClassReport& report, const json& expected) {
+void expect_report(const ClassReport& report, const Json& expected) {
   expect_near(report.micro, expected["micro"], "micro");
   expect_near(report.macro, expected["macro"], "macro");
   expect_near(report.weighted, expected["weighted"], "weighted");
@@ -42,14 +42,14 @@ void expect_report(const ClassReport& report, const json& expected) {
   }
 }
 
-void expect_optional(const std::optional<double>& found, const json& expected, const std::string& what) {
+void expect_optional(const std::optional<double>& found, const Json& expected, const std::string& what) {
   ASSERT_EQ(found.has_value(), !expected.is_null()) << what;
   if (!found) return;
   EXPECT_NEAR(*found, expected.get<double>(), kClose) << what;
 }
 
 TEST(Labels, EqualScikitLearn) {
-  for (const json& c : golden().at("labels")) {
+  for (const Json& c : golden().at("labels")) {
     LabelCounts counts;
     for (size_t i = 0; i < c["expected"].size(); ++i) counts.add(c["predicted"][i].get<std::string>(), c["expected"][i].get<std::string>());
     EXPECT_NEAR(counts.accuracy(), c["accuracy"].get<double>(), kClose);
@@ -64,7 +64,7 @@ TEST(Labels, RefuseWhatIsNoLabel) {
 }
 
 TEST(Entities, EqualSeqevalStrictIob2) {
-  for (const json& c : golden().at("entities")) {
+  for (const Json& c : golden().at("entities")) {
     ClassCounts counts;
     for (size_t i = 0; i < c["expected"].size(); ++i) count_entities(c["predicted"][i], c["expected"][i], "test", counts);
     expect_report(counts.report(), c);
@@ -79,7 +79,7 @@ TEST(Entities, RefuseOtherTags) {
 }
 
 TEST(Correlation, EqualsScipy) {
-  for (const json& c : golden().at("correlations")) {
+  for (const Json& c : golden().at("correlations")) {
     const std::vector<double> x = c["x"], y = c["y"];
     expect_optional(pearson(x, y), c["pearson"], "pearson");
     expect_optional(spearman(x, y), c["spearman"], "spearman");
@@ -89,11 +89,11 @@ TEST(Correlation, EqualsScipy) {
 }
 
 TEST(Agreement, EqualsThePackages) {
-  for (const json& c : golden().at("agreement")) {
+  for (const Json& c : golden().at("agreement")) {
     RatingTable table;
-    for (const json& row : c["table"]) {
+    for (const Json& row : c["table"]) {
       auto& unit = table.emplace_back();
-      for (const json& value : row) unit.push_back(value.is_null() ? NAN : value.get<double>());
+      for (const Json& value : row) unit.push_back(value.is_null() ? NAN : value.get<double>());
     }
     expect_optional(krippendorff_alpha(table, Level::kNominal), c["nominal"], "nominal");
     expect_optional(krippendorff_alpha(table, Level::kOrdinal), c["ordinal"], "ordinal");
@@ -111,12 +111,12 @@ TEST(Agreement, EqualsThePackages) {
 }
 
 TEST(SignTest, EqualsTheBinomialTest) {
-  for (const json& c : golden().at("sign_test")) EXPECT_NEAR(sign_test(c[0], c[1]), c[2].get<double>(), kClose);
+  for (const Json& c : golden().at("sign_test")) EXPECT_NEAR(sign_test(c[0], c[1]), c[2].get<double>(), kClose);
 }
 
 // Random draws differ from sacreBLEU's, so its figures are met within the spread of such draws.
 TEST(Significance, AgreesWithSacrebleu) {
-  for (const json& c : golden().at("significance")) {
+  for (const Json& c : golden().at("significance")) {
     RowSums first(kBleuSize), second(kBleuSize);
     for (size_t i = 0; i < c["first"].size(); ++i) {
       const std::vector<std::string> reference = {c["references"][i]};

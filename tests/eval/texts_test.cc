@@ -11,7 +11,7 @@
 namespace hone::eval {
 namespace {
 
-constexpr double kClose = 1e-6;
+constexpr double kNear = 1e-6;
 
 struct Corpus {
   std::string name;
@@ -51,15 +51,15 @@ TEST(Bleu, EqualsSacrebleu) {
       BleuCounts sum{};
       for (size_t i = 0; i < corpus.predictions.size(); ++i) {
         const BleuCounts counts = bleu_counts(corpus.predictions[i], corpus.references[i], tokenizer);
-        EXPECT_NEAR(bleu(counts, /*effective_order=*/true).score, expected["rows"][i].get<double>(), kClose) << corpus.name << " " << word << ": " << corpus.predictions[i];
+        EXPECT_NEAR(bleu(counts, /*effective_order=*/true).score, expected["rows"][i].get<double>(), kNear) << corpus.name << " " << word << ": " << corpus.predictions[i];
         for (size_t k = 0; k < sum.size(); ++k) sum[k] += counts[k];
       }
       const Bleu whole = bleu(sum);
-      EXPECT_NEAR(whole.score, expected["score"].get<double>(), kClose) << corpus.name << " " << word;
-      EXPECT_NEAR(whole.brevity_penalty, expected["brevity_penalty"].get<double>(), kClose);
+      EXPECT_NEAR(whole.score, expected["score"].get<double>(), kNear) << corpus.name << " " << word;
+      EXPECT_NEAR(whole.brevity_penalty, expected["brevity_penalty"].get<double>(), kNear);
       EXPECT_EQ(whole.length, expected["length"].get<double>());
       EXPECT_EQ(whole.reference_length, expected["reference_length"].get<double>());
-      for (size_t n = 0; n < 4; ++n) EXPECT_NEAR(whole.precisions[n], expected["precisions"][n].get<double>(), kClose);
+      for (size_t n = 0; n < 4; ++n) EXPECT_NEAR(whole.precisions[n], expected["precisions"][n].get<double>(), kNear);
       EXPECT_EQ(bleu_signature(tokenizer, corpus.width()), expected["signature"]);
     }
 }
@@ -72,10 +72,10 @@ TEST(Chrf, EqualsSacrebleu) {
       std::vector<double> sum(options.size());
       for (size_t i = 0; i < corpus.predictions.size(); ++i) {
         const std::vector<double> counts = chrf_counts(corpus.predictions[i], corpus.references[i], options);
-        EXPECT_NEAR(chrf(counts, options), expected["rows"][i].get<double>(), kClose) << corpus.name << " " << order << ": " << corpus.predictions[i];
+        EXPECT_NEAR(chrf(counts, options), expected["rows"][i].get<double>(), kNear) << corpus.name << " " << order << ": " << corpus.predictions[i];
         for (size_t k = 0; k < sum.size(); ++k) sum[k] += counts[k];
       }
-      EXPECT_NEAR(chrf(sum, options), expected["score"].get<double>(), kClose) << corpus.name;
+      EXPECT_NEAR(chrf(sum, options), expected["score"].get<double>(), kNear) << corpus.name;
       EXPECT_EQ(chrf_signature(options, corpus.width()), expected["signature"]);
     }
 }
@@ -87,9 +87,9 @@ TEST(Rouge, EqualsRougeScore) {
         const RougeScores found = rouge(corpus.predictions[i], corpus.references[i], parse_rouge_tokenizer(word, "test"));
         const auto compare = [&](const char* kind, const Rouge& r) {
           const std::string where = corpus.name + " " + word + " " + kind + ": " + corpus.predictions[i];
-          EXPECT_NEAR(r.precision, expected[kind][i][0].get<double>(), kClose) << where;
-          EXPECT_NEAR(r.recall, expected[kind][i][1].get<double>(), kClose) << where;
-          EXPECT_NEAR(r.f, expected[kind][i][2].get<double>(), kClose) << where;
+          EXPECT_NEAR(r.precision, expected[kind][i][0].get<double>(), kNear) << where;
+          EXPECT_NEAR(r.recall, expected[kind][i][1].get<double>(), kNear) << where;
+          EXPECT_NEAR(r.f, expected[kind][i][2].get<double>(), kNear) << where;
         };
         compare("rouge1", found.rouge1);
         compare("rouge2", found.rouge2);

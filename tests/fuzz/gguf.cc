@@ -8,7 +8,7 @@
 namespace hone::fuzz {
 namespace {
 
-void run(const uint8_t* data, size_t size) {
+void run_gguf(const uint8_t* data, size_t size) {
   const MemoryFile file(text_of(data, size));
   const io::Gguf gguf = io::Gguf::open(file.path());
   for (const std::string& name : gguf.tensor_names())
@@ -31,7 +31,7 @@ void run(const uint8_t* data, size_t size) {
   });
 }
 
-const Registered registered({"gguf", run, 1500,
+const Registered registered_gguf({"gguf", run_gguf, 1500,
                              {"GGUF", "general.architecture", "general.alignment", "llama", "qwen2", "qwen3", "deepseek2", "llama.block_count", "llama.embedding_length", "llama.attention.head_count", "llama.rope.freq_base", "tokenizer.ggml.model",
                               "tokenizer.ggml.pre", "tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.scores", "tokenizer.ggml.token_type", "tokenizer.ggml.bos_token_id", "gpt2", "token_embd.weight", "output.weight", "blk.0.attn_q.weight"},
                              {"models/llama/model.gguf", "models/deepseek_v2/model.gguf", "tokenizers/llama2.gguf", "tokenizers/qwen2.gguf"}});

@@ -147,7 +147,7 @@ void connection(std::string_view bytes) {
   hold(wire.received.empty() || wire.received.starts_with("HTTP/1.1 "), "what is sent is an answer");
 }
 
-void run(const uint8_t* data, size_t size) {
+void run_http(const uint8_t* data, size_t size) {
   const std::string_view text = text_of(data, size);
   connection(text);
   part([&] { http::Keys::parse(text, "keys"); });
@@ -155,7 +155,7 @@ void run(const uint8_t* data, size_t size) {
   if (const auto host = http::host_name(text.substr(0, text.find('\n')))) hold(http::host_name(*host).has_value() || host->find(':') != std::string::npos, "the name of a host is one");
 }
 
-const Registered registered({"http", run, 2500,
+const Registered registered_http({"http", run_http, 2500,
                              {"GET ", "POST ", "HEAD ", "OPTIONS ", "PUT ", " HTTP/1.1\r\n", " HTTP/1.0\r\n", "\r\n\r\n", "\r\n", "Host: localhost\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n",
                               "Connection: close\r\n", "Connection: keep-alive\r\n", "Authorization: Bearer sixteen-letters-key\r\n", "Authorization: Basic Og==\r\n", "X-API-Key: another-sixteen-letters\r\n", "Origin: https://example.org\r\n",
                               "Access-Control-Request-Method: POST\r\n", "0\r\n\r\n", "5\r\nhello\r\n", "ffffffffffffffff\r\n", ";a=b", "/api/chat", "/v1/messages", "/files/%2e%2e/", "/blobs/x", "%00", "%c0%af", "?x=1", "[::1]:80", "127.0.0.1", "Upgrade: websocket\r\n"},

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view kMark = "\n====\n";
 
-void run(const uint8_t* data, size_t size) {
+void run_jinja(const uint8_t* data, size_t size) {
   const std::string_view text = text_of(data, size);
   const size_t mark = text.rfind(kMark);
   const auto chat = text::ChatTemplate::parse(std::string(text.substr(0, mark)), "template");
@@ -29,7 +29,7 @@ void run(const uint8_t* data, size_t size) {
   hold(prompt.text == chat.render(messages, options), "knowing who wrote what changes no text");
 }
 
-const Registered registered({"jinja", run, 200,
+const Registered registered_jinja({"jinja", run_jinja, 200,
                              {"{{", "}}", "{%", "%}", "{%-", "-%}", "{#", "#}", "if ", "{% else %}", "{% elif ", "{% endif %}", "{% for m in messages %}", "{% endfor %}", "{% set x = ", "{% set ns = namespace(a=0) %}", "{% macro f(a, b=1) %}", "{% endmacro %}",
                               "{% generation %}", "{% endgeneration %}", "{% call f() %}", "{% filter upper %}", "{% break %}", "{% raw %}", "{% endraw %}", "messages", "message", ".role", "['content']", "loop.index0", "loop.previtem", "loop.last", "range(",
                               "range(1000000000)", "| tojson(indent=4)", "| trim", "| length", "| join(', ')", "| selectattr('role', 'equalto', 'user')", "| map(attribute='content')", "| list", "| items", "| upper", "| default('')", "| replace('a', 'bb')",

@@ -35,7 +35,7 @@ void write(const text::Tokenizer& words, const std::shared_ptr<const serve::Toke
   if (reader.complete()) hold(!Json::parse(text, nullptr, /*allow_exceptions=*/false).is_discarded() || text.find_first_not_of("\t\n\r -~") != std::string::npos, "a complete document is JSON");
 }
 
-void run(const uint8_t* data, size_t size) {
+void run_json_schema(const uint8_t* data, size_t size) {
   static const text::Tokenizer words = text::Tokenizer::from_json(golden("tokenizers/smollm.json"), "tokenizer.json");
   static const auto table = std::make_shared<serve::TokenTable>(words);
   const std::string_view text = text_of(data, size);
@@ -46,7 +46,7 @@ void run(const uint8_t* data, size_t size) {
   for (uint64_t seed = 0; seed < 2; ++seed) write(words, table, schema, size + seed);
 }
 
-const Registered registered({"json_schema", run, 800,
+const Registered registered_json_schema({"json_schema", run_json_schema, 800,
                              {"\"type\"", "\"object\"", "\"array\"", "\"string\"", "\"number\"", "\"integer\"", "\"boolean\"", "\"null\"", "\"properties\"", "\"required\"", "\"additionalProperties\"", "\"items\"", "\"minItems\"", "\"maxItems\"",
                               "\"enum\"", "\"const\"", "\"anyOf\"", "\"oneOf\"", "\"$ref\"", "\"#\"", "\"#/$defs/a\"", "\"#/properties/a\"", "\"$defs\"", "\"definitions\"", "{}", "[]", "true", "false", "{\"$ref\":\"#\"}", "\"~0~1\"", "\"#/%7E\""},
                              {}});

@@ -6,7 +6,7 @@
 namespace hone::fuzz {
 namespace {
 
-void run(const uint8_t* data, size_t size) {
+void run_label_studio(const uint8_t* data, size_t size) {
   const MemoryFile memory(text_of(data, size));
   part([&] { data::is_label_studio(memory.path()); });
   const data::InputFile file(memory.path());
@@ -20,7 +20,7 @@ void run(const uint8_t* data, size_t size) {
   });
 }
 
-const Registered registered({"label_studio", run, 3000,
+const Registered registered_label_studio({"label_studio", run_label_studio, 3000,
                              {"\"data\"", "\"annotations\"", "\"predictions\"", "\"completions\"", "\"result\"", "\"from_name\"", "\"to_name\"", "\"type\"", "\"choices\"", "\"textarea\"", "\"rating\"", "\"number\"", "\"labels\"", "\"value\"", "\"text\"", "\"start\"", "\"end\"",
                               "\"was_cancelled\"", "\"completed_by\"", "\"answer\"", "\"row\"", "\"where\"", "\"prompt\"", "\"messages\"", "\"instruction\"", "\"output\"", "true", "null", "[]", "{}", "[{}]", "-1"},
                              {}});

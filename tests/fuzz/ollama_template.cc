@@ -6,7 +6,7 @@
 namespace hone::fuzz {
 namespace {
 
-void run(const uint8_t* data, size_t size) {
+void run_ollama_template(const uint8_t* data, size_t size) {
   const std::string jinja = text::jinja_of_ollama(text_of(data, size), "TEMPLATE");
   const auto chat = text::ChatTemplate::parse(jinja, "TEMPLATE");
   const text::Json messages = text::Json::parse(R"([{"role":"system","content":"be brief"},{"role":"user","content":"hi"},
@@ -17,7 +17,7 @@ void run(const uint8_t* data, size_t size) {
   chat.render_prompt(messages, options);
 }
 
-const Registered registered({"ollama_template", run, 2500,
+const Registered registered_ollama_template({"ollama_template", run_ollama_template, 2500,
                              {"{{", "}}", "{{-", "-}}", "{{ if ", "{{ else }}", "{{ else if ", "{{ end }}", "{{ range ", "{{ range $i, $m := .Messages }}", "{{ with ", ".System", ".Prompt", ".Response", ".Messages", ".Role", ".Content", ".Tools",
                               ".ToolCalls", ".Function.Name", ".Function.Arguments", "$", "$x", ":=", "=", "|", "eq ", "ne ", "lt ", "and ", "or ", "not ", "len ", "slice ", "index ", "json ", "{{/*", "*/}}", "{{ break }}", "{{ continue }}",
                               "{{ define \"x\" }}", "{{ template \"x\" . }}", "(", ")", "\"user\"", "`raw`", "'c'", "{%", "%}", "{#"},

@@ -21,7 +21,7 @@ void render(const serve::ChatRequest& conversation) {
   for (const auto& [begin, end] : prompt.words) hold(begin <= end && end <= prompt.text.size(), "the words of a prompt lie within it");
 }
 
-void run(const uint8_t* data, size_t size) {
+void run_requests(const uint8_t* data, size_t size) {
   const Json body = serve::parse_body(text_of(data, size));
   serve::dump(body);
   const Json defaults = Json::object();
@@ -48,7 +48,7 @@ void run(const uint8_t* data, size_t size) {
   });
 }
 
-const Registered registered({"requests", run, 3000,
+const Registered registered_requests({"requests", run_requests, 3000,
                              {"\"model\"", "\"messages\"", "\"role\"", "\"user\"", "\"assistant\"", "\"system\"", "\"tool\"", "\"content\"", "\"tools\"", "\"tool_calls\"", "\"function\"", "\"arguments\"", "\"name\"", "\"parameters\"",
                               "\"options\"", "\"temperature\"", "\"top_k\"", "\"stop\"", "\"seed\"", "\"num_ctx\"", "\"num_predict\"", "\"keep_alive\"", "\"5m\"", "\"1h30m\"", "\"format\"", "\"json\"", "\"think\"", "\"context\"", "\"prompt\"",
                               "\"template\"", "\"raw\"", "\"images\"", "\"suffix\"", "\"n\"", "\"logprobs\"", "\"top_logprobs\"", "\"logit_bias\"", "\"response_format\"", "\"json_schema\"", "\"schema\"", "\"stream_options\"", "\"max_tokens\"",

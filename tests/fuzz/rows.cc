@@ -28,7 +28,7 @@ void all_rows(const std::string& path, data::Container container) {
   }
 }
 
-void run(const uint8_t* data, size_t size) {
+void run_rows(const uint8_t* data, size_t size) {
   const std::string_view text = text_of(data, size);
   hold(data::valid_utf8(text) <= size, "valid text is no longer than the text");
   if (data::Json plain; data::valid_utf8(text) == size && data::read_plain_json(text, /*max_nesting=*/64, plain)) hold(plain == data::Json::parse(text, nullptr, /*allow_exceptions=*/false), "both ways of reading JSON agree");
@@ -39,7 +39,7 @@ void run(const uint8_t* data, size_t size) {
   all_rows(file.path(), data::Container::kAuto);
 }
 
-const Registered registered({"rows", run, 600,
+const Registered registered_rows({"rows", run_rows, 600,
                              {"\"messages\"", "\"role\"", "\"content\"", "\"user\"", "\"assistant\"", "\"tool\"", "\"instruction\"", "\"input\"", "\"output\"", "\"conversations\"", "\"from\"", "\"human\"", "\"gpt\"", "\"value\"", "\"prompt\"", "\"completion\"", "\"text\"",
                               "\"tools\"", "\"data\"", "\"system\"", "\"history\"", "prompt,completion\n", "text\n", "instruction;input;output\n", "\"\"", ",", ";", "\t", "\n", "\r\n", "\"a\"\"b\"", "[", "]", "{", "}", "null", "1", "\\u0000", "\xEF\xBB\xBF", "PAR1", "\x1F\x8B"},
                              {}});

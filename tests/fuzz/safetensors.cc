@@ -7,7 +7,7 @@
 namespace hone::fuzz {
 namespace {
 
-void run(const uint8_t* data, size_t size) {
+void run_safetensors(const uint8_t* data, size_t size) {
   std::string bytes(text_of(data, size));
   if (bytes.starts_with('{')) {
     const uint64_t header = bytes.size();
@@ -26,7 +26,7 @@ void run(const uint8_t* data, size_t size) {
     });
 }
 
-const Registered registered({"safetensors", run, 3000,
+const Registered registered_safetensors({"safetensors", run_safetensors, 3000,
                              {"\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\"", "\"F32\"", "\"F16\"", "\"BF16\"", "\"I64\"", "\"F8_E4M3\"", "\"BOOL\"", "[0,0]", "[]", "[4294967296,4294967296]", "[0,18446744073709551615]", "-1", "{", "}", ","},
                              {"models/llama/adapter/adapter_model.safetensors"}});
 

@@ -39,7 +39,7 @@ void manifest(std::string_view text) {
   hold(read.size() == again.size() && read.blobs().size() == again.blobs().size(), "a manifest can be written and read again");
 }
 
-void run(const uint8_t* data, size_t size) {
+void run_store(const uint8_t* data, size_t size) {
   const std::string_view text = text_of(data, size);
   const bool taken = part([&] { modelfile(text); });
   part([&] { names(text); });
@@ -47,7 +47,7 @@ void run(const uint8_t* data, size_t size) {
   if (!part([&] { manifest(text); }) && !taken) throw Error(ErrorCode::kInvalidInput, "input", "is neither a Modelfile nor a manifest");
 }
 
-const Registered registered({"store", run, 2000,
+const Registered registered_store({"store", run_store, 2000,
                              {"FROM ", "ADAPTER ", "PARAMETER ", "TEMPLATE ", "SYSTEM ", "MESSAGE ", "LICENSE ", "\"\"\"", "\"", "#", "stop ", "temperature ", "num_ctx ", "mirostat ", "penalize_newline true", "user ", "assistant ", "system ", "\n", "\r\n",
                               "registry.ollama.ai/", "library/", ":latest", "https://", "http://", "hf.co/", "huggingface.co/", "@", "..", "//", "/", "?", "#x", "[::1]", ":5000", "\"config\"", "\"layers\"", "\"digest\"", "\"mediaType\"", "\"size\"",
                               "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "\"manifests\"", "\"model_families\"", "\"schemaVersion\""},

@@ -6,7 +6,7 @@
 namespace hone::fuzz {
 namespace {
 
-void run(const uint8_t* data, size_t size) {
+void run_tokenizer_json(const uint8_t* data, size_t size) {
   const std::string_view json = text_of(data, size);
   part([&] { text::WordPiece::from_json(json, "tokenizer.json").encode(json.substr(0, 300), 64); });
   const auto tokenizer = text::Tokenizer::from_json(json, "tokenizer.json");
@@ -32,7 +32,7 @@ void run(const uint8_t* data, size_t size) {
   part([&] { text::Tokenizer::from_gguf(tokenizer.to_gguf(tokenizer.vocab_size()), "file.gguf").encode(tail); });
 }
 
-const Registered registered({"tokenizer_json", run, 250,
+const Registered registered_tokenizer_json({"tokenizer_json", run_tokenizer_json, 250,
                              {"\"model\"", "\"type\"", "\"BPE\"", "\"WordPiece\"", "\"Unigram\"", "\"vocab\"", "\"merges\"", "\"added_tokens\"", "\"id\"", "\"content\"", "\"special\"", "\"lstrip\"", "\"rstrip\"", "\"single_word\"", "\"normalized\"", "\"normalizer\"",
                               "\"pre_tokenizer\"", "\"post_processor\"", "\"decoder\"", "\"ByteLevel\"", "\"Split\"", "\"Sequence\"", "\"Metaspace\"", "\"Prepend\"", "\"Replace\"", "\"NFC\"", "\"NFKC\"", "\"Lowercase\"", "\"Digits\"", "\"Regex\"", "\"pattern\"",
                               "\"behavior\"", "\"Isolated\"", "\"Removed\"", "\"invert\"", "\"TemplateProcessing\"", "\"single\"", "\"pair\"", "\"SpecialToken\"", "\"unk_token\"", "\"byte_fallback\"", "\"fuse_unk\"", "\"ignore_merges\"", "\"(?i:a|b)\"",

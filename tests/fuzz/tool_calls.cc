@@ -24,7 +24,7 @@ Whole split(std::string_view text, size_t piece, const serve::SplitOptions& opti
   return whole;
 }
 
-void run(const uint8_t* data, size_t size) {
+void run_tool_calls(const uint8_t* data, size_t size) {
   const std::string_view text = text_of(data, std::min<size_t>(size, 16384));
   serve::parse_tool_calls(text);
   for (const bool inside : {false, true}) {
@@ -36,7 +36,7 @@ void run(const uint8_t* data, size_t size) {
   }
 }
 
-const Registered registered({"tool_calls", run, 1000,
+const Registered registered_tool_calls({"tool_calls", run_tool_calls, 1000,
                              {"<think>", "</think>", "<tool_call>", "</tool_call>", "{\"name\":\"f\",\"arguments\":{}}", "{\"name\": \"f\", \"parameters\": {\"a\": 1}}", "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "function<｜tool▁sep｜>f\n```json\n{}\n```",
                               "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>", "\n", "<", "{", "}", "\""},
                              {}});

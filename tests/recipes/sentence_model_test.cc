@@ -15,18 +15,18 @@ namespace fs = std::filesystem;
 
 const fs::path kGolden = fs::path(HONE_GOLDEN_DIR) / "encoders", kTiny = kGolden / "tiny";
 
-struct Golden {
+struct GoldenTexts {
   nlohmann::json rows = read_json(kGolden / "expected.json")["texts"];
   std::vector<std::string> texts;
   std::vector<std::string_view> views;
-  Golden() {
+  GoldenTexts() {
     for (const auto& row : rows) texts.push_back(row["text"]);
     views.assign(texts.begin(), texts.end());
   }
 };
 
 // Largest difference to the expected rows.
-double difference(const SentenceModel& model, const Golden& golden, const char* key) {
+double difference(const SentenceModel& model, const GoldenTexts& golden, const char* key) {
   const auto width = static_cast<size_t>(model.dimensions());
   std::vector<float> found(golden.views.size() * width);
   model.embed(golden.views, found.data());
@@ -56,7 +56,7 @@ class Copy {
 };
 
 TEST(SentenceModel, EmbedsAsTheReference) {
-  const Golden golden;
+  const GoldenTexts golden;
   EXPECT_TRUE(SentenceModel::is_encoder(kTiny));
   EXPECT_TRUE(SentenceModel::is_encoder(kTiny / "model.gguf"));
   EXPECT_FALSE(SentenceModel::is_encoder(fs::path(HONE_GOLDEN_DIR) / "models" / "llama"));
@@ -67,7 +67,7 @@ TEST(SentenceModel, EmbedsAsTheReference) {
 }
 
 TEST(SentenceModel, TakesTheFirstTokenWhereThePoolingSaysSo) {
-  const Golden golden;
+  const GoldenTexts golden;
   {
     const Copy cls("1_Pooling/config.json", R"({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false})");
     std::ofstream(cls.path() / "modules.json") << R"([{"type": "sentence_transformers.models.Transformer", "path": ""}, {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}])";

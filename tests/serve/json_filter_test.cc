@@ -80,7 +80,7 @@ TEST(JsonReader, RefusesWhatItCannotHoldTo) {
 }
 
 // A byte-level vocabulary with some longer tokens, as GGUF keeps it.
-text::Tokenizer tokenizer() {
+text::Tokenizer long_token_tokenizer() {
   text::GgufVocab vocab;
   vocab.model = "gpt2";
   vocab.pre = "gpt-2";
@@ -109,7 +109,7 @@ void check_each(const text::Tokenizer& words, const std::string& sofar, const Sc
 }
 
 TEST(JsonFilter, RandomChoicesMakeValidJson) {
-  const text::Tokenizer words = tokenizer();
+  const text::Tokenizer words = long_token_tokenizer();
   const auto table = std::make_shared<TokenTable>(words);
   const Json wanted = Json::parse(R"({"type":"object","required":["a","b"],"properties":{"a":{"type":"integer"},"b":{"type":"array","items":{"type":"boolean"}},"c":{"enum":["x","y"]}}})");
   int finished = 0;

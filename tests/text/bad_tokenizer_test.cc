@@ -13,17 +13,17 @@
 namespace hone::text {
 namespace {
 
-using nlohmann::json;
+using PlainJson = nlohmann::json;
 
-json small() {
-  return json::parse(R"({"added_tokens": [{"id": 5, "content": "<s>", "special": true}], "normalizer": null,
+PlainJson small() {
+  return PlainJson::parse(R"({"added_tokens": [{"id": 5, "content": "<s>", "special": true}], "normalizer": null,
     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}, "post_processor": null, "decoder": {"type": "ByteLevel"},
     "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "ba": 3, "aba": 4}, "merges": ["a b", "ab a"]}})");
 }
 
-json with(const char* pointer, json value) {
-  json root = small();
-  root[json::json_pointer(pointer)] = std::move(value);
+PlainJson with(const char* pointer, PlainJson value) {
+  PlainJson root = small();
+  root[PlainJson::json_pointer(pointer)] = std::move(value);
   return root;
 }
 
@@ -54,7 +54,7 @@ class Catalogue : public testing::TestWithParam<Bad> {};
 
 TEST_P(Catalogue, IsRefused) {
   const Bad& bad = GetParam();
-  const std::string message = refusal(with(bad.pointer, json::parse(bad.value)).dump());
+  const std::string message = refusal(with(bad.pointer, PlainJson::parse(bad.value)).dump());
   EXPECT_NE(message.find(bad.expected), std::string::npos) << message;
   EXPECT_NE(message, "") << "accepted";
 }
@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 std::string refused_pattern(const std::string& regex, const std::string& text) {
-  json root = small();
+  PlainJson root = small();
   root["pre_tokenizer"] = {{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}, {"invert", false}};
   try {
     Tokenizer::from_json(root.dump(), "tokenizer.json").encode(text);
@@ -118,18 +118,18 @@ TEST(BadPattern, ThatNeverEnds) {
 // Any change of a good file either loads or is refused.
 TEST(BadTokenizer, SurvivesDamage) {
   const std::string folder = HONE_GOLDEN_DIR "/tokenizers/";
-  const json odd[] = {nullptr, true, -1, 1e300, 1'000'000'000, "", "a b", "\\p{", json::array(), json::object(), json::array({json::array()})};
+  const PlainJson odd[] = {nullptr, true, -1, 1e300, 1'000'000'000, "", "a b", "\\p{", PlainJson::array(), PlainJson::object(), PlainJson::array({PlainJson::array()})};
   std::mt19937 random(7);
   for (const char* name : {"flags2.json", "metaspace-split.json", "llama-bpe.json"}) {
-    json root = json::parse(read_file(folder + name));
-    const json flat = root.flatten();
+    PlainJson root = PlainJson::parse(read_file(folder + name));
+    const PlainJson flat = root.flatten();
     std::vector<std::string> pointers;
     for (const auto& [pointer, value] : flat.items())
       if (!pointer.starts_with("/model/vocab/") && (!pointer.starts_with("/model/merges/") || random() % 50 == 0)) pointers.push_back(pointer);
     // Loading is quick without most merges.
     for (int round = 0; round < 150; ++round) {
-      json changed = root;
-      const json::json_pointer at(pointers[random() % pointers.size()]);
+      PlainJson changed = root;
+      const PlainJson::json_pointer at(pointers[random() % pointers.size()]);
       changed[random() % 3 == 0 ? at.parent_pointer() : at] = odd[random() % std::size(odd)];
       refusal(changed.dump());
     }

@@ -131,17 +131,17 @@ TEST(ChatTemplate, TokensCountWhenTheyStartInside) {
   EXPECT_EQ(role_mask(rendered, straddling), (std::vector<uint8_t>{0, 1}));
 }
 
-struct Bad {
+struct BrokenTemplate {
   const char* name;
   const char* source;
   const char* expected;  // part of the message
   int line;
 };
 
-class BadTemplate : public testing::TestWithParam<Bad> {};
+class BadTemplate : public testing::TestWithParam<BrokenTemplate> {};
 
 TEST_P(BadTemplate, IsRefusedWithItsLine) {
-  const Bad& bad = GetParam();
+  const BrokenTemplate& bad = GetParam();
   try {
     const Json messages = Json::parse(R"([{"role": "user", "content": "x"}])");
     ChatTemplate::parse(bad.source, "file.jinja").render(messages, {});
@@ -155,23 +155,23 @@ TEST_P(BadTemplate, IsRefusedWithItsLine) {
 
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, BadTemplate,
-    testing::Values(Bad{"unclosed_for", "\n{% for m in messages %}", "not closed", 2},
-                    Bad{"unknown_block", "{% frobnicate %}", "unknown block", 1},
-                    Bad{"include", "a\n\n{% include 'x' %}", "not supported", 3},
-                    Bad{"unknown_filter", "{{ messages | nosuch }}", "nosuch", 1},
-                    Bad{"unknown_test", "{{ messages is nosuch }}", "nosuch", 1},
-                    Bad{"stray_end", "{% endfor %}", "closes nothing", 1},
-                    Bad{"missing_operand", "{{ 1 + }}", "expected an expression", 1},
-                    Bad{"unclosed_string", "{{ 'abc }}", "", 1},
-                    Bad{"undefined_attribute", "x\n{{ nothing.at.all }}", "undefined", 2},
-                    Bad{"raise", "{{ raise_exception('no way') }}", "no way", 1},
-                    Bad{"type_error", "{{ 'a' + 1 }}", "+", 1},
-                    Bad{"divide_by_zero", "{{ 1 / 0 }}", "zero", 1},
-                    Bad{"mutation", "{{ messages.append(1) }}", "sandbox", 1},
-                    Bad{"endless_macro", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "deep", 1},
-                    Bad{"work", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "work", 1},
-                    Bad{"huge_text", "{{ 'x' * 999999999 }}", "longer", 1},
-                    Bad{"doubling", "{% set n = namespace(s='xxxxxxxx') %}{% for a in range(60) %}{% set n.s = n.s + n.s %}{% endfor %}", "longer", 1}),
+    testing::Values(BrokenTemplate{"unclosed_for", "\n{% for m in messages %}", "not closed", 2},
+                    BrokenTemplate{"unknown_block", "{% frobnicate %}", "unknown block", 1},
+                    BrokenTemplate{"include", "a\n\n{% include 'x' %}", "not supported", 3},
+                    BrokenTemplate{"unknown_filter", "{{ messages | nosuch }}", "nosuch", 1},
+                    BrokenTemplate{"unknown_test", "{{ messages is nosuch }}", "nosuch", 1},
+                    BrokenTemplate{"stray_end", "{% endfor %}", "closes nothing", 1},
+                    BrokenTemplate{"missing_operand", "{{ 1 + }}", "expected an expression", 1},
+                    BrokenTemplate{"unclosed_string", "{{ 'abc }}", "", 1},
+                    BrokenTemplate{"undefined_attribute", "x\n{{ nothing.at.all }}", "undefined", 2},
+                    BrokenTemplate{"raise", "{{ raise_exception('no way') }}", "no way", 1},
+                    BrokenTemplate{"type_error", "{{ 'a' + 1 }}", "+", 1},
+                    BrokenTemplate{"divide_by_zero", "{{ 1 / 0 }}", "zero", 1},
+                    BrokenTemplate{"mutation", "{{ messages.append(1) }}", "sandbox", 1},
+                    BrokenTemplate{"endless_macro", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "deep", 1},
+                    BrokenTemplate{"work", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "work", 1},
+                    BrokenTemplate{"huge_text", "{{ 'x' * 999999999 }}", "longer", 1},
+                    BrokenTemplate{"doubling", "{% set n = namespace(s='xxxxxxxx') %}{% for a in range(60) %}{% set n.s = n.s + n.s %}{% endfor %}", "longer", 1}),
     [](const auto& test) { return test.param.name; });
 
 }  // namespace

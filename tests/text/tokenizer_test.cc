@@ -23,7 +23,7 @@ Tokenizer open(const std::string& name) {
   return Tokenizer::from_file(kFolder + name);
 }
 
-const nlohmann::json& golden() {
+const nlohmann::json& golden_tokenizers() {
   static const nlohmann::json json = nlohmann::json::parse(std::ifstream(kFolder + "golden.json"));
   return json;
 }
@@ -38,7 +38,7 @@ std::string words(const std::vector<int32_t>& ids) { return fmt::format("{}", fm
 
 std::vector<std::string> committed() {
   std::vector<std::string> names;
-  for (const auto& [name, value] : golden()["tokenizers"].items())
+  for (const auto& [name, value] : golden_tokenizers()["tokenizers"].items())
     if (name.find('.') != std::string::npos) names.push_back(name);
   return names;
 }
@@ -47,9 +47,9 @@ class Golden : public testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, GivesTheReferencesTokens) {
   const Tokenizer tokenizer = open(GetParam());
-  const nlohmann::json& own = golden()["tokenizers"][GetParam()];
-  const nlohmann::json& expected = own.contains("like") ? golden()["tokenizers"][own["like"].get<std::string>()] : own;
-  const auto texts = golden()["texts"].get<std::vector<std::string>>();
+  const nlohmann::json& own = golden_tokenizers()["tokenizers"][GetParam()];
+  const nlohmann::json& expected = own.contains("like") ? golden_tokenizers()["tokenizers"][own["like"].get<std::string>()] : own;
+  const auto texts = golden_tokenizers()["texts"].get<std::vector<std::string>>();
   ASSERT_EQ(texts.size(), expected["core"].size());
   ASSERT_GT(texts.size(), 100u);
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -71,7 +71,7 @@ TEST_P(Golden, GivesTheReferencesTokens) {
 // The ranges of tokens are in order and within the text; what they leave out are white space that was stripped and prefixes.
 TEST_P(Golden, SpansFollowTheText) {
   const Tokenizer tokenizer = open(GetParam());
-  for (const auto& hex : golden()["texts"]) {
+  for (const auto& hex : golden_tokenizers()["texts"]) {
     const std::string text = unhex(hex.get<std::string>());
     if (!utf8_valid(text)) continue;
     int32_t begin = 0;

@@ -10,7 +10,7 @@
 namespace hone::data {
 namespace {
 
-constexpr std::array<std::string_view, kLanguages> kNames = {"zh", "en", "ja", "ko", "de", "fr", "es", "pt", "it", "ru", "ar", "other", "unknown"};
+constexpr std::array<std::string_view, kLanguages> kLanguageNames = {"zh", "en", "ja", "ko", "de", "fr", "es", "pt", "it", "ru", "ar", "other", "unknown"};
 constexpr size_t kRead = 1024;
 
 struct Words {
@@ -104,7 +104,7 @@ Language latin_language(std::string_view text, const Counts& counts) {
 
 }  // namespace
 
-std::string_view name(Language language) { return kNames[static_cast<size_t>(language)]; }
+std::string_view name(Language language) { return kLanguageNames[static_cast<size_t>(language)]; }
 
 Language language_of(std::string_view text) {
   text = text.substr(0, kRead);

@@ -17,7 +17,7 @@ bool word(char c) { return digit(c) || letter(c); }
 bool hex(char c) { return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-constexpr std::array<std::string_view, kPiiKinds> kNames = {"email", "phone", "resident_id", "bank_card", "ip_address", "secret"};
+constexpr std::array<std::string_view, kPiiKinds> kPiiNames = {"email", "phone", "resident_id", "bank_card", "ip_address", "secret"};
 
 struct KeyPrefix {
   std::string_view prefix;
@@ -272,7 +272,7 @@ class Finder {
 
 }  // namespace
 
-std::string_view name(PiiKind kind) { return kNames[static_cast<size_t>(kind)]; }
+std::string_view name(PiiKind kind) { return kPiiNames[static_cast<size_t>(kind)]; }
 
 bool passes_luhn(std::string_view digits) {
   int sum = 0;

@@ -19,7 +19,7 @@ namespace hone::data {
 namespace {
 
 constexpr int kFirstTerms = 8;
-constexpr size_t kChunk = 4096;  // rows whose vectors are made together
+constexpr size_t kVectorsAtOnce = 4096;  // rows whose vectors are made together
 constexpr uint64_t kSlots = 1 << 18;  // counters of terms
 
 bool written_without_spaces(uint32_t c) { return (c >= 0x2E80 && c <= 0x9FFF) || (c >= 0xAC00 && c <= 0xD7A3) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x20000 && c <= 0x3FFFF); }
@@ -108,9 +108,9 @@ std::vector<std::string> prompts_of(const Rows& rows, const std::vector<uint32_t
 
 // Calls work(begin, end) on the parts of [0, n) that are done between two looks at `stop`.
 void each_chunk(size_t n, const std::function<bool()>& stop, FunctionRef<void(size_t begin, size_t end)> work) {
-  for (size_t begin = 0; begin < n; begin += kChunk) {
+  for (size_t begin = 0; begin < n; begin += kVectorsAtOnce) {
     if (stop && stop()) throw Error(ErrorCode::kInterrupted, "data", "interrupted");
-    work(begin, std::min(n, begin + kChunk));
+    work(begin, std::min(n, begin + kVectorsAtOnce));
   }
 }
 

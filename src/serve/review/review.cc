@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kProvenance = "review";
 
-Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+Json measured(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
 Json provenance_of(const Decision& d) {
   Json out = {{"reviewer", d.reviewer}, {"verdict", name(d.verdict)}};
@@ -38,14 +38,14 @@ Json agreement_of(const ByRow& decisions, const std::vector<std::string>& review
     auto& unit = table.emplace_back(reviewers.size(), std::numeric_limits<double>::quiet_NaN());
     for (const Decision& d : list) unit[static_cast<size_t>(std::lower_bound(reviewers.begin(), reviewers.end(), d.reviewer) - reviewers.begin())] = static_cast<double>(d.verdict);
   }
-  Json out = {{"rows", table.size()}, {"pairs", Json::array()}, {"fleiss_kappa", or_null(table.empty() ? std::nullopt : eval::fleiss_kappa(table))}, {"krippendorff_alpha", or_null(eval::krippendorff_alpha(table, eval::Level::kNominal))}};
+  Json out = {{"rows", table.size()}, {"pairs", Json::array()}, {"fleiss_kappa", measured(table.empty() ? std::nullopt : eval::fleiss_kappa(table))}, {"krippendorff_alpha", measured(eval::krippendorff_alpha(table, eval::Level::kNominal))}};
   for (size_t i = 0; i < reviewers.size(); ++i)
     for (size_t j = i + 1; j < reviewers.size(); ++j) {
       std::vector<double> a, b;
       int64_t same = 0;
       for (const auto& unit : table)
         if (unit[i] == unit[i] && unit[j] == unit[j]) a.push_back(unit[i]), b.push_back(unit[j]), same += unit[i] == unit[j];
-      if (!a.empty()) out["pairs"].push_back({{"first", reviewers[i]}, {"second", reviewers[j]}, {"rows", a.size()}, {"same", same}, {"cohen_kappa", or_null(eval::cohen_kappa(a, b, eval::Weights::kNone))}});
+      if (!a.empty()) out["pairs"].push_back({{"first", reviewers[i]}, {"second", reviewers[j]}, {"rows", a.size()}, {"same", same}, {"cohen_kappa", measured(eval::cohen_kappa(a, b, eval::Weights::kNone))}});
     }
   return out;
 }

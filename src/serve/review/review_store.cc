@@ -7,7 +7,7 @@
 namespace hone::serve {
 namespace {
 
-constexpr const char* kSchema = R"sql(
+constexpr const char* kReviewSchema = R"sql(
 CREATE TABLE IF NOT EXISTS review (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS decisions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, row TEXT NOT NULL, reviewer TEXT NOT NULL, verdict TEXT NOT NULL, edits TEXT NOT NULL,
@@ -54,7 +54,7 @@ Outcome outcome_of(std::span<const Decision> decisions) {
   return edited ? Outcome::kEdited : Outcome::kAccepted;
 }
 
-ReviewStore::ReviewStore(const std::filesystem::path& path) : database_(path, "the state of the review", "with --state", runs::Database::Durability::kFull) { database_.execute(kSchema); }
+ReviewStore::ReviewStore(const std::filesystem::path& path) : database_(path, "the state of the review", "with --state", runs::Database::Durability::kFull) { database_.execute(kReviewSchema); }
 
 std::string ReviewStore::fingerprint(const std::string& ours) {
   const std::lock_guard lock(mutex_);

@@ -11,13 +11,13 @@
 namespace hone::data {
 namespace {
 
-const BadRowLimit kAny{BadRowLimit::Unit::kShare, 1};
+const BadRowLimit kAnyShare{BadRowLimit::Unit::kShare, 1};
 
 std::string chat(const std::string& prompt, const std::string& answer) {
   return Json{{"messages", {{{"role", "system"}, {"content", "Always the same system words, in every row, long enough to make rows alike."}}, {{"role", "user"}, {"content", prompt}}, {{"role", "assistant"}, {"content", answer}}}}}.dump() + "\n";
 }
 
-Rows open(const std::string& path) { return Rows({DatasetConfig{path, Container::kAuto, Format::kAuto, {}, 0, 1}}, kAny); }
+Rows rows_in(const std::string& path) { return Rows({DatasetConfig{path, Container::kAuto, Format::kAuto, {}, 0, 1}}, kAnyShare); }
 
 TEST(Check, CountsEachKind) {
   TempFolder folder;
@@ -32,8 +32,8 @@ TEST(Check, CountsEachKind) {
   bytes += "{]\n";                                                                                             // 57
   bytes += chat("a long story about a very long road", std::string(400, 'y'));                                 // 58
   bytes += chat("refuse me", "no");                                                                            // 59
-  const Rows rows = open(folder.file("a.jsonl", bytes));
-  const Rows held_out = open(folder.file("h.jsonl", chat("question number 104729 about things", "?") + chat("nothing of the kind was asked before", "right")));
+  const Rows rows = rows_in(folder.file("a.jsonl", bytes));
+  const Rows held_out = rows_in(folder.file("h.jsonl", chat("question number 104729 about things", "?") + chat("nothing of the kind was asked before", "right")));
   ByteEncoder encoder;
   encoder.refused = "refuse me";
   CheckSettings settings;
@@ -60,7 +60,7 @@ TEST(Check, CountsEachKind) {
 
 TEST(Check, WithoutTokenizerAndHeldOutRowsSaysSo) {
   TempFolder folder;
-  const Rows rows = open(folder.file("a.jsonl", chat("a", "b")));
+  const Rows rows = rows_in(folder.file("a.jsonl", chat("a", "b")));
   const CheckReport report = check_rows(rows, nullptr, nullptr, {}, nullptr, {});
   for (const Measure m : {Measure::kLeakage, Measure::kTooLong, Measure::kTemplate}) EXPECT_FALSE(report.of(m).looked) << name(m);
   EXPECT_TRUE(report.broken.empty());
@@ -71,7 +71,7 @@ TEST(Check, LabelsAndTheirBand) {
   TempFolder folder;
   std::string bytes;
   for (int i = 0; i < 30; ++i) bytes += chat("question " + std::to_string(i), i < 20 ? R"({"level": "a"})" : R"({"level": "b"})");
-  const Rows rows = open(folder.file("a.jsonl", bytes));
+  const Rows rows = rows_in(folder.file("a.jsonl", bytes));
   CheckSettings settings;
   settings.label = "answer.level";
   settings.unbalanced = 0;
@@ -121,7 +121,7 @@ TEST(Classes, AreTheValuesOfAFieldInOrder) {
   TempFolder folder;
   std::string bytes;
   for (int i = 0; i < 2000; ++i) bytes += Json{{"prompt", "p"}, {"completion", "c"}, {"k", i % 3 == 0 ? "zebra" : i % 3 == 1 ? "ant" : ""}}.dump() + "\n";
-  const Rows rows = open(folder.file("a.jsonl", bytes));
+  const Rows rows = rows_in(folder.file("a.jsonl", bytes));
   const RowClasses classes = classes_by_field(rows, "k", {});
   EXPECT_EQ(classes.names, (std::vector<std::string>{"ant", "zebra"}));
   EXPECT_EQ(std::vector<int32_t>(classes.of_row.begin(), classes.of_row.begin() + 4), (std::vector<int32_t>{1, 0, -1, 1}));
@@ -132,7 +132,7 @@ TEST(Classes, AreTheValuesOfAFieldInOrder) {
   EXPECT_EQ(report.unclassified, 666);
   bytes.clear();
   for (int i = 0; i <= 10000; ++i) bytes += Json{{"prompt", "p"}, {"completion", "c"}, {"k", i}}.dump() + "\n";
-  expect_error(ErrorCode::kInvalidInput, {"more than 10000 different values"}, [&] { classes_by_field(open(folder.file("b.jsonl", bytes)), "k", {}); });
+  expect_error(ErrorCode::kInvalidInput, {"more than 10000 different values"}, [&] { classes_by_field(rows_in(folder.file("b.jsonl", bytes)), "k", {}); });
   expect_error(ErrorCode::kInvalidInput, {"no row has the field"}, [&] { classes_by_field(rows, "missing", {}); });
 }
 
@@ -154,7 +154,7 @@ TEST(Clusters, TellKindsOfInstructionsApart) {
   std::string bytes;
   const std::vector<std::string> kinds = {"translate the sentence into french language", "write python code function that sorts", "请问今天北京天气怎么样明天呢"};
   for (int i = 0; i < 90; ++i) bytes += chat(kinds[static_cast<size_t>(i % 3)] + " " + std::to_string(i / 3), "ok");
-  const Rows rows = open(folder.file("a.jsonl", bytes));
+  const Rows rows = rows_in(folder.file("a.jsonl", bytes));
   TermVectors vectors;
   const RowClasses classes = classes_by_clusters(rows, vectors, {.clusters = 3, .seed = 5}, {});
   ASSERT_EQ(classes.names.size(), 3u);
@@ -171,7 +171,7 @@ TEST(Clusters, TellKindsOfInstructionsApart) {
   bytes.clear();
   for (int i = 0; i < 60; ++i) bytes += chat(kinds[static_cast<size_t>(i % 3)], "ok");
   TermVectors many;
-  EXPECT_EQ(classes_by_clusters(open(folder.file("b.jsonl", bytes)), many, {.clusters = 12, .seed = 5}, {}).names.size(), 3u) << "centres that say the same are one class";
+  EXPECT_EQ(classes_by_clusters(rows_in(folder.file("b.jsonl", bytes)), many, {.clusters = 12, .seed = 5}, {}).names.size(), 3u) << "centres that say the same are one class";
 }
 
 TEST(Lengths, QuantilesAndPowersOfTwo) {
