@@ -50,6 +50,7 @@ class Peer : public http::Socket {
     finish(std::move(done), {}, size);
   }
   void finish_writing() override {}
+  bool has_input() const override { return !wire_.bytes.empty(); }
   void close() override {
     if (wire_.waiting) finish(std::exchange(wire_.waiting, {}), asio::error::operation_aborted, 0);
   }

@@ -153,6 +153,33 @@ TEST(Elementwise, NormsActivationsRopeAndLoss) {
     });
 }
 
+// A softmax whose columns come in stripes of odd widths: weights, what is known of each row, and sums that are rescaled.
+TEST(Elementwise, SoftmaxStripes) {
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kF32, DType::kBF16}) {
+      SCOPED_TRACE(fmt::format("{} {}", name(isa), name(type)));
+      const std::vector<int32_t> labels = {0, 5, 40, 77, 130};
+      const auto compute = [&](const KernelTable& k) {
+        std::vector<SoftmaxRow> state(5);
+        std::vector<float> sums(5 * 19, 1.0f), out;
+        for (const auto& [first, width] : {std::pair<int64_t, int64_t>{0, 1}, {1, 47}, {48, 16}, {64, 67}}) {
+          const Owned random = random_matrix(DType::kF32, 5, width, 20 + static_cast<uint32_t>(first));
+          std::vector<float> z(static_cast<size_t>(5 * width));
+          for (size_t i = 0; i < z.size(); ++i) z[i] = 4 * reinterpret_cast<const float*>(random.bytes.data())[i];
+          k.softmax_stripe(5, first, width, z.data(), type, labels.data(), state.data(), sums.data(), 19, pool());
+          for (int64_t r = 0; r < 5; ++r)
+            for (int64_t c = 0; c < width; ++c)
+              out.push_back(type == DType::kF32 ? z[static_cast<size_t>(r * width + c)] : to_float(reinterpret_cast<const BF16*>(z.data() + r * width)[c]));
+        }
+        out.insert(out.end(), sums.begin(), sums.end());
+        for (const SoftmaxRow& s : state)
+          for (const float x : {s.top, static_cast<float>(s.best) * 0.1f, s.label, static_cast<float>(s.total)}) out.push_back(x);
+        return out;
+      };
+      expect_close(compute(kernels(isa)), compute(kernels(Isa::kScalar)), type == DType::kF32 ? 1e-6f : 4e-3f / 12);
+    }
+}
+
 TEST(Elementwise, CrossEntropyOfBf16Logits) {
   for (const Isa isa : fast_isas())
     for (const int64_t vocab : {1, 7, 16, 33, 5003}) {

@@ -1,0 +1,68 @@
+// The head's loss in stripes of the vocabulary (a frozen head) against rows with all their logits (a head that is trained itself).
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "base/rng.h"
+#include "ops/linear_cross_entropy.h"
+
+namespace hone::ops {
+namespace {
+
+struct Result {
+  TokenLoss loss;
+  std::vector<float> dh;
+};
+
+std::vector<float> floats(const Tensor& t) {
+  std::vector<float> x(static_cast<size_t>(t.elements()));
+  kernels_for(t).axpby(t.elements(), 1, t.raw(), t.dtype(), 0, x.data(), DType::kF32, threads());
+  return x;
+}
+
+TEST(Head, StripesGiveWhatWholeRowsGive) {
+  // More labelled rows than 16 MiB hold logits of; later words score higher, so that every row's top rises from stripe to stripe.
+  const int64_t rows = 2100, cols = 24, vocab = 4001;
+  ASSERT_LT(logit_columns_at_once(rows * 2 / 3, vocab), vocab / 1.3);
+  const Rng rng{9, 1, 0};
+  std::vector<float> h(static_cast<size_t>(rows * cols)), w(static_cast<size_t>(vocab * cols));
+  for (size_t i = 0; i < h.size(); ++i) h[i] = rng.normal(i);
+  for (size_t i = 0; i < w.size(); ++i) w[i] = rng.normal(h.size() + i) * (0.3f + static_cast<float>(i) / static_cast<float>(w.size()));
+  std::vector<int32_t> labels(static_cast<size_t>(rows));
+  for (size_t t = 0; t < labels.size(); ++t) labels[t] = t % 3 == 1 ? kIgnoreLabel : static_cast<int32_t>(t * 37 % static_cast<size_t>(vocab));
+  for (const DType type : {DType::kF32, DType::kBF16}) {
+    const auto compute = [&](bool trained) {
+      const Tensor weight = Tensor::from({vocab, cols}, std::span<const float>(w));
+      Tensor x = Tensor::empty({rows, cols}, type);
+      kernels_for(x).axpby(rows * cols, 1, h.data(), DType::kF32, 0, x.raw_mutable(), type, threads());
+      const Variable input = Variable::parameter(x, "h"), head = trained ? Variable::parameter(weight, "w") : Variable(weight);
+      Result r{linear_cross_entropy(input, head, Tensor::from({rows}, std::span<const int32_t>(labels)), 0.5f), {}};
+      backward(r.loss.loss);
+      r.dh = floats(input.leaf()->grad);
+      return r;
+    };
+    const Result stripes = compute(false), whole = compute(true);
+    EXPECT_EQ(stripes.loss.tokens, whole.loss.tokens);
+    EXPECT_NEAR(stripes.loss.sum, whole.loss.sum, whole.loss.sum * (type == DType::kF32 ? 1e-6 : 1e-4));
+    if (type == DType::kF32) { EXPECT_EQ(stripes.loss.correct, whole.loss.correct); }
+    float highest = 0;
+    for (const float g : whole.dh) highest = std::max(highest, std::abs(g));
+    for (size_t i = 0; i < whole.dh.size(); ++i) ASSERT_NEAR(stripes.dh[i], whole.dh[i], highest * (type == DType::kF32 ? 2e-6f : 1.5e-2f)) << name(type) << ", element " << i;
+  }
+}
+
+// Nothing is asked of the gradient in evaluation; the loss is the same number.
+TEST(Head, LossAloneIsTheSame) {
+  const Rng rng{9, 2, 0};
+  std::vector<float> h(7 * 8), w(50 * 8);
+  for (size_t i = 0; i < h.size(); ++i) h[i] = rng.normal(i);
+  for (size_t i = 0; i < w.size(); ++i) w[i] = rng.normal(100 + i);
+  const Tensor x = Tensor::from({7, 8}, std::span<const float>(h)), weight = Tensor::from({50, 8}, std::span<const float>(w));
+  const std::vector<int32_t> labels{3, 49, 0, kIgnoreLabel, 7, 7, 12};
+  const Tensor targets = Tensor::from({7}, std::span<const int32_t>(labels));
+  EXPECT_EQ(linear_cross_entropy(Variable(x), Variable(weight), targets, 1).sum, linear_cross_entropy(Variable::parameter(x, "h"), Variable(weight), targets, 1).sum);
+}
+
+}  // namespace
+}  // namespace hone::ops
