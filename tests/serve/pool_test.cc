@@ -119,6 +119,15 @@ TEST_F(PoolTest, KeepAlive) {
   EXPECT_EQ(pool.loads(), 3);
 }
 
+TEST_F(PoolTest, UnloadedModelsLeaveNoMemoryBehind) {
+  ModelPool pool(catalog_, options());
+  const size_t before = memory_use().in_use;
+  pool.acquire("a", std::nullopt);
+  EXPECT_GT(memory_use().in_use, before);
+  pool.unload("a");
+  EXPECT_TRUE(eventually([&] { return names(pool).empty() && memory_use().in_use == before && memory_use().cached == 0; })) << memory_use().cached;
+}
+
 TEST_F(PoolTest, UnloadGivesUp) {
   ModelPool pool(catalog_, options());
   EXPECT_EQ(code_of([&] { pool.unload("none"); }), ErrorCode::kNotFound);

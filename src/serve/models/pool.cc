@@ -80,6 +80,11 @@ void ModelPool::Lease::release() {
   if (ModelPool* pool = std::exchange(pool_, nullptr)) pool->release(slot_);
 }
 
+Base::~Base() {
+  engine.reset();
+  release_cached_memory();
+}
+
 const Resident& ModelPool::Lease::operator*() const { return *slot_->resident; }
 
 // ---- ModelPool

@@ -27,6 +27,9 @@ struct PoolOptions {
 
 /// The weights that several names may stand on: the names of one base share its engine, and with it the batch.
 struct Base {
+  explicit Base(text::Tokenizer of_model) : tokenizer(std::move(of_model)) {}
+  /// Gives the memory of the weights back to the system.
+  ~Base();
   text::Tokenizer tokenizer;
   std::unique_ptr<infer::Engine> engine;  // ends before its tokenizer does
   size_t bytes = 0;                       // of the weights
