@@ -7,6 +7,7 @@
 #include <future>
 #include <map>
 
+#include "infer/generate.h"
 #include "io/peft.h"
 #include "serve/model_files.h"
 #include "serve/models/embedding.h"
@@ -122,8 +123,15 @@ TEST_F(PoolTest, KeepAlive) {
 TEST_F(PoolTest, UnloadedModelsLeaveNoMemoryBehind) {
   ModelPool pool(catalog_, options());
   const size_t before = memory_use().in_use;
-  pool.acquire("a", std::nullopt);
-  EXPECT_GT(memory_use().in_use, before);
+  {
+    const ModelPool::Lease lease = pool.acquire("a", std::nullopt);
+    EXPECT_GT(memory_use().in_use, before);
+    infer::Request request;  // its activations are large enough for the arena
+    request.prompt.assign(400, 1);
+    request.options.max_tokens = 1;
+    infer::generate(lease->engine(), std::move(request), {});
+    EXPECT_GT(memory_use().cached, 0u);
+  }
   pool.unload("a");
   EXPECT_TRUE(eventually([&] { return names(pool).empty() && memory_use().in_use == before && memory_use().cached == 0; })) << memory_use().cached;
 }
