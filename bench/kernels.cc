@@ -232,7 +232,7 @@ void passes(const Runner& run) {
                    false, 1, run.pool);
   });
   run.time("cross_entropy 64x49152", 0, 16.0 * kRows * kVocab, 0, [&] {
-    run.table.cross_entropy(kRows, kVocab, logits.data(), DType::kF32, labels.data(), 0.01f, true, loss.data(), nullptr, run.pool);
+    run.table.cross_entropy(kRows, kVocab, logits.data(), DType::kF32, labels.data(), 0.01f, loss.data(), nullptr, run.pool);
   });
   constexpr int64_t kParameters = 4'884'480;  // LoRA r16 on every linear layer of SmolLM2-135M
   std::vector<float> p(kParameters), g(kParameters, 0.01f), m(kParameters), v(kParameters);

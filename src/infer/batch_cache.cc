@@ -13,8 +13,8 @@ namespace {
 constexpr int64_t kCachePage = kernels::kPageTokens;
 
 // Token t of a page ↔ one row of keys (G·D) and of values (G·Dv). Calls copy(element of the page, element of the row).
-template <DType type, class Element, class Copy>
-void each_element(const KvLayout& l, Element* page, int64_t t, Element* k, Element* v, Copy copy) {
+template <DType type, class Held, class Row, class Copy>
+void each_element(const KvLayout& l, Held* page, int64_t t, Row* k, Row* v, Copy copy) {
   using kernels::CachePage;
   const int64_t keys = CachePage::key_elements(type, l.key_dim), values = kCachePage * l.value_dim;
   for (int64_t g = 0; g < l.kv_heads; ++g, page += keys)
@@ -25,15 +25,14 @@ void each_element(const KvLayout& l, Element* page, int64_t t, Element* k, Eleme
 
 template <DType type, class Element>
 void put_token(const KvLayout& l, std::byte* page, int64_t t, const void* k, const void* v) {
-  each_element<type>(l, reinterpret_cast<Element*>(page), t, static_cast<Element*>(const_cast<void*>(k)), static_cast<Element*>(const_cast<void*>(v)), [](Element& held, Element x) { held = x; });
+  each_element<type>(l, reinterpret_cast<Element*>(page), t, static_cast<const Element*>(k), static_cast<const Element*>(v), [](Element& held, Element x) { held = x; });
 }
 
 template <DType type, class Element>
 void get_tokens(const KvLayout& l, const std::byte* page, int64_t count, void* k, void* v) {
   const int64_t keys = l.kv_heads * l.key_dim, values = l.kv_heads * l.value_dim;
   for (int64_t t = 0; t < count; ++t)
-    each_element<type>(l, reinterpret_cast<Element*>(const_cast<std::byte*>(page)), t, static_cast<Element*>(k) + t * keys, static_cast<Element*>(v) + t * values,
-                       [](Element held, Element& x) { x = held; });
+    each_element<type>(l, reinterpret_cast<const Element*>(page), t, static_cast<Element*>(k) + t * keys, static_cast<Element*>(v) + t * values, [](Element held, Element& x) { x = held; });
 }
 
 // One head's values of one token ↔ bytes `apart` from each other, with a scale per kCacheBlock of them. A block that holds a value

@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "quant/dtype.h"
 #include "quant/nf4.h"
+#include "quant/panels.h"
 
 namespace hone::kernels {
 
@@ -26,6 +27,9 @@ struct Matrix {
   const quant::Nf4State* nf4 = nullptr;
   const float* row_scale = nullptr;  // I8: (rows)
   bool panels = false;  // its rows lie in panels (quant/panels.h); row_stride is 0
+
+  /// The panel that holds row r.
+  const unsigned char* panel_of(int64_t r) const { return static_cast<const unsigned char*>(data) + r / quant::kPanelRows * quant::panel_bytes(type, cols); }
 };
 
 /// One product alpha · op(A) · op(B), op(A) is (M,K), op(B) is (K,N). A is F32 or BF16; B may be quantised.
@@ -170,10 +174,10 @@ struct KernelTable {
   /// out (rows, H, Dv) = softmax(scale · q·kᵀ)·v; see CachedAttention.
   void (*cached_attention)(const CachedAttention&, const void* q, void* out, ThreadPool&);
 
-  /// In place on logits (T,V), F32 or BF16: loss[t] = −log softmax(logits)[labels[t]]; logits become scale · (softmax − onehot)
-  /// when `gradient`. correct[t] (may be null) tells whether the label was the (first) arg max. Labels must lie in [0, V).
-  void (*cross_entropy)(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, bool gradient,
-                        float* loss, uint8_t* correct, ThreadPool&);
+  /// In place on logits (T,V), F32 or BF16: loss[t] = −log softmax(logits)[labels[t]]; logits become scale · (softmax − onehot).
+  /// correct[t] (may be null) tells whether the label was the (first) arg max. Labels must lie in [0, V).
+  void (*cross_entropy)(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, float* loss,
+                        uint8_t* correct, ThreadPool&);
 
   /// Columns [first, first + width) of logits whose softmax is made stripe by stripe, `z` (rows, width) F32: becomes exp(z − top), as
   /// `type` (F32 or BF16) at the beginning of each row, and `state` (rows) takes it in. Where the row's top rises, its row of `sums`

@@ -39,10 +39,7 @@ Tensor int8_quantized(const Tensor& weight) {
   constexpr int64_t kRows = 16;
   ThreadPool::global().ranges(rows, kRows, [&](int64_t begin, int64_t end) {
     std::vector<float> values(static_cast<size_t>(kRows * cols));
-    kernels::Matrix part = stored;
-    part.rows = end - begin;
-    part.data = static_cast<const std::byte*>(stored.data) + begin * row_bytes(stored.type, cols);
-    ops::kernels_for(weight).decode(part, values.data(), DType::kF32, ThreadPool::global());
+    ops::kernels_for(weight).decode(ops::rows_of(stored, begin, end - begin), values.data(), DType::kF32, ThreadPool::global());
     for (int64_t r = begin; r < end; ++r)
       reinterpret_cast<float*>(scales->data())[r] =
           quant::int8_quantize_row(values.data() + (r - begin) * cols, cols, reinterpret_cast<int8_t*>(codes->data()) + r * cols);
@@ -54,7 +51,7 @@ Tensor int8_quantized(const Tensor& weight) {
 Tensor in_panels(const Tensor& weight) {
   if (weight.shape().rank() != 2 || weight.in_panels() || !quant::has_panels(weight.dtype(), weight.size(1))) return weight;
   const DType type = weight.dtype();
-  const int64_t rows = weight.size(0), cols = weight.size(1), panels = (rows + quant::kPanelRows - 1) / quant::kPanelRows, bytes = quant::panel_bytes(type, cols);
+  const int64_t rows = weight.size(0), cols = weight.size(1), panels = quant::panels_of(rows), bytes = quant::panel_bytes(type, cols);
   auto codes = Storage::allocate(static_cast<size_t>(panels * bytes));
   ThreadPool::global().ranges(panels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {

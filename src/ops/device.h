@@ -4,7 +4,6 @@
 #include "autograd/variable.h"
 #include "base/profile.h"
 #include "kernels/table.h"
-#include "quant/panels.h"
 
 namespace hone::ops {
 
@@ -53,8 +52,7 @@ inline kernels::Matrix matrix(const Tensor& t) {
 
 /// Rows [begin, begin + count) of a weight; `begin` is a multiple of 16, and NF4 has no such rows.
 inline kernels::Matrix rows_of(kernels::Matrix m, int64_t begin, int64_t count) {
-  const int64_t bytes = m.panels ? quant::panel_bytes(m.type, m.cols) / quant::kPanelRows : m.row_stride ? m.row_stride : row_bytes(m.type, m.cols);
-  m.data = static_cast<const std::byte*>(m.data) + begin * bytes;
+  m.data = m.panels ? m.panel_of(begin) : static_cast<const unsigned char*>(m.data) + begin * (m.row_stride ? m.row_stride : row_bytes(m.type, m.cols));
   m.rows = count;
   if (m.row_scale) m.row_scale += begin;
   return m;

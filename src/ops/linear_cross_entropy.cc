@@ -114,7 +114,7 @@ void by_chunks(Rows& r, const Tensor& weight, float scale) {
     head.ldc = vocab;
     head.precision = precision_of(type, weight);
     k.gemm(&head, 1, threads());
-    k.cross_entropy(n, vocab, z.raw_mutable(), type, r.targets.data() + begin, scale, true, losses.data() + begin, correct.data() + begin, threads());
+    k.cross_entropy(n, vocab, z.raw_mutable(), type, r.targets.data() + begin, scale, losses.data() + begin, correct.data() + begin, threads());
     back.m = n;
     back.n = cols;
     back.products[0] = {matrix(z), false, matrix(weight), false, 1};

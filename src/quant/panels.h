@@ -54,6 +54,9 @@ constexpr int64_t panel_bytes(DType type, int64_t cols) {
   return cols / layout.elements * layout.block_bytes();
 }
 
+/// Of `rows` rows: whole panels.
+constexpr int64_t panels_of(int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
+
 /// Lays `count` ≤ 16 dense rows of a type that has panels out at `panel` (panel_bytes). Missing rows are zeros.
 void to_panel(DType type, const void* rows, int64_t count, int64_t cols, void* panel);
 

@@ -47,9 +47,7 @@ size_t storage_bytes(const Shape& shape, DType type) {
   return static_cast<size_t>(shape.elements() / cols * row_bytes(type, cols));
 }
 
-size_t panels_bytes(const Shape& shape, DType type) {
-  return static_cast<size_t>((shape[0] + quant::kPanelRows - 1) / quant::kPanelRows * quant::panel_bytes(type, shape[1]));
-}
+size_t panels_bytes(const Shape& shape, DType type) { return static_cast<size_t>(quant::panels_of(shape[0]) * quant::panel_bytes(type, shape[1])); }
 }  // namespace
 
 Tensor Tensor::empty(Shape shape, DType type) {

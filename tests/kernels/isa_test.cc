@@ -133,7 +133,7 @@ TEST(Elementwise, NormsActivationsRopeAndLoss) {
       std::vector<int32_t> labels(9);
       for (size_t i = 0; i < 9; ++i) labels[i] = static_cast<int32_t>(static_cast<int64_t>(i) % cols);
       std::vector<uint8_t> correct(9);
-      k.cross_entropy(9, cols, out.data(), DType::kF32, labels.data(), 0.5f, true, out.data() + n, correct.data(), pool());
+      k.cross_entropy(9, cols, out.data(), DType::kF32, labels.data(), 0.5f, out.data() + n, correct.data(), pool());
       for (const uint8_t c : correct) out.push_back(c);
       k.adamw(9 * cols, state.data(), out.data(), state.data() + n, state.data() + 2 * n, 0.01f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 0.1f, 0.01f, pool());
       out.insert(out.end(), state.begin(), state.end());
@@ -191,7 +191,7 @@ TEST(Elementwise, CrossEntropyOfBf16Logits) {
         std::vector<unsigned char> z = logits.bytes;
         std::vector<float> out(9);
         std::vector<uint8_t> correct(9);
-        k.cross_entropy(9, vocab, z.data(), DType::kBF16, labels.data(), 0.5f, true, out.data(), correct.data(), pool());
+        k.cross_entropy(9, vocab, z.data(), DType::kBF16, labels.data(), 0.5f, out.data(), correct.data(), pool());
         for (int64_t i = 0; i < 9 * vocab; ++i) {
           BF16 half;
           std::memcpy(&half, z.data() + 2 * i, 2);

@@ -86,7 +86,7 @@ inline Matrix of(const Owned& m) {
 // The same rows in panels.
 inline Owned in_panels(const Owned& rows) {
   const Matrix& m = rows.matrix;
-  const int64_t each = quant::panel_bytes(m.type, m.cols), panels = (m.rows + quant::kPanelRows - 1) / quant::kPanelRows;
+  const int64_t each = quant::panel_bytes(m.type, m.cols), panels = quant::panels_of(m.rows);
   Owned out;
   out.bytes.resize(static_cast<size_t>(panels * each));
   for (int64_t p = 0; p < panels; ++p)

@@ -45,34 +45,12 @@ def write_tasks(folder):
         rows.append({"question": question, "choices": wrong[:answer] + [right] + wrong[answer:], "answer": answer})
     for name, content in (("rows", rows), ("texts", [{"text": text} for text in TEXTS])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content), encoding="utf-8")
-    (folder / "animals.yaml").write_text(f"""task: animals
-dataset_path: json
-dataset_kwargs:
-  data_files: {{test: {folder / "rows.jsonl"}}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "Question: {{{{question}}}}\\nAnswer:"
-doc_to_target: "{{{{answer}}}}"
-doc_to_choice: "{{{{choices}}}}"
-target_delimiter: ""
-metric_list:
-  - metric: acc
-  - metric: acc_norm
-metadata: {{version: 1}}
-""", encoding="utf-8")
-    (folder / "stories.yaml").write_text(f"""task: stories
-dataset_path: json
-dataset_kwargs:
-  data_files: {{test: {folder / "texts.jsonl"}}}
-test_split: test
-output_type: loglikelihood_rolling
-doc_to_text: ""
-doc_to_target: "{{{{text}}}}"
-metric_list:
-  - metric: word_perplexity
-  - metric: bits_per_byte
-metadata: {{version: 1}}
-""", encoding="utf-8")
+    task = {"dataset_path": "json", "test_split": "test", "metadata": {"version": 1}}
+    animals = {"output_type": "multiple_choice", "doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_target": "{{answer}}", "doc_to_choice": "{{choices}}", "target_delimiter": ""}
+    stories = {"output_type": "loglikelihood_rolling", "doc_to_text": "", "doc_to_target": "{{text}}"}
+    for name, data, own, metrics in (("animals", "rows", animals, ("acc", "acc_norm")), ("stories", "texts", stories, ("word_perplexity", "bits_per_byte"))):
+        content = {"task": name, "dataset_kwargs": {"data_files": {"test": str(folder / f"{data}.jsonl")}}, "metric_list": [{"metric": m} for m in metrics]} | task | own
+        (folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")  # JSON is YAML
 
 
 def harness(work, name, kind, tasks, options, environment):

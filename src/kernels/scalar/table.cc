@@ -9,7 +9,6 @@
 #include "kernels/table.h"
 #include "quant/bf16.h"
 #include "quant/codec.h"
-#include "quant/panels.h"
 
 namespace hone::kernels {
 namespace {
@@ -35,7 +34,7 @@ void read_row(const Matrix& m, int64_t r, float* out) {
     return;
   }
   if (m.panels) {
-    quant::decode_panel_row(m.type, static_cast<const std::byte*>(m.data) + r / quant::kPanelRows * quant::panel_bytes(m.type, m.cols), r % quant::kPanelRows, 0, m.cols, out);
+    quant::decode_panel_row(m.type, m.panel_of(r), r % quant::kPanelRows, 0, m.cols, out);
     return;
   }
   const int64_t stride = m.row_stride ? m.row_stride : row_bytes(m.type, m.cols);
@@ -347,7 +346,7 @@ void cached_attention(const CachedAttention& a, const void* q, void* out, Thread
   });
 }
 
-void cross_entropy(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, bool gradient, float* loss,
+void cross_entropy(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, float* loss,
                    uint8_t* correct, ThreadPool& pool) {
   pool.ranges(rows, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> z(at(vocab));
@@ -359,7 +358,6 @@ void cross_entropy(int64_t rows, int64_t vocab, void* logits, DType type, const 
       double total = 0;
       for (int64_t c = 0; c < vocab; ++c) total += std::exp(z[at(c)] - highest);
       loss[t] = static_cast<float>(std::log(total)) + highest - label;
-      if (!gradient) continue;
       const float factor = scale / static_cast<float>(total);
       for (int64_t c = 0; c < vocab; ++c) store(logits, type, t * vocab + c, factor * std::exp(z[at(c)] - highest) - (c == labels[t] ? scale : 0));
     }
