@@ -46,11 +46,13 @@ struct Product {
 /// of B's rows, when those lie along the sum) is quantised on the fly, one scale per row and block of kInt8Block elements of
 /// the sum: q = round(a · 127 / max|a|), ties to even. Instruction sets without int8 products (has_int8) multiply as kBF16 does.
 /// kRows is for the tokens of generation: every row of A is multiplied on its own, so its result does not depend on how many rows
-/// there are, at the speed of memory. Where A is BF16 and B holds GGUF blocks or I8, A is quantised to bytes by blocks of
-/// kRowsBlock as above, but to sixteen bits (kRowsLevels in place of 127); everything else is multiplied in f32. Products with a
+/// there are, at the speed of memory. Where A is BF16 and B holds GGUF blocks or I8, A is quantised by blocks of kRowsBlock as
+/// above; blocks whose largest magnitude is above kRowsOutlier times the root mean square of their row to sixteen bits (kRowsLevels
+/// in place of 127), since the error of a block grows with its largest value. Everything else is multiplied in f32. Products with a
 /// transposed A or a B that is not multiply as kBF16 does.
 enum class Precision : uint8_t { kF32, kBF16, kInt8, kRows };
-inline constexpr int64_t kRowsBlock = 32, kRowsLevels = 32512;
+inline constexpr int64_t kRowsBlock = 32, kRowsLevels = 256 * 127;
+inline constexpr float kRowsOutlier = 3;
 inline constexpr int64_t kInt8Block = 128;
 inline constexpr int kMaxProducts = 8;
 

@@ -52,9 +52,13 @@ std::vector<float> read_all(const Matrix& m) {
   return values;
 }
 
-// The values that products of bytes use in place of A (m, k), in place: see Precision. `by` (k) scales A first, or is null.
-void round_to_int8_blocks(std::vector<float>& a, int64_t m, int64_t k, int64_t size, float levels, const float* by) {
-  for (int64_t i = 0; i < m; ++i)
+// The values that products of bytes use in place of A (m, k), in place: see Precision. `by` (k) scales A first, or is null. Blocks with a
+// magnitude above `outlier` times their row's root mean square get kRowsLevels.
+void round_to_blocks(std::vector<float>& a, int64_t m, int64_t k, int64_t size, const float* by, float outlier) {
+  for (int64_t i = 0; i < m; ++i) {
+    double squares = 0;
+    for (int64_t l = 0; l < k; ++l) squares += static_cast<double>(a[at(i * k + l)]) * a[at(i * k + l)];
+    const auto bound = static_cast<float>(outlier * std::sqrt(squares / static_cast<double>(k)));
     for (int64_t begin = 0; begin < k; begin += size) {
       float* block = a.data() + i * k + begin;
       const int64_t n = std::min(size, k - begin);
@@ -63,9 +67,10 @@ void round_to_int8_blocks(std::vector<float>& a, int64_t m, int64_t k, int64_t s
         if (by) block[l] *= by[begin + l];
         if (!(std::abs(block[l]) <= top)) top = std::abs(block[l]);
       }
-      const float inverse = top > 1e-35f ? levels / top : 0;
+      const float levels = top <= bound ? 127 : kRowsLevels, inverse = top > 1e-35f ? levels / top : 0;
       for (int64_t l = 0; l < n; ++l) block[l] = std::nearbyint(block[l] * inverse) * (top / levels);
     }
+  }
 }
 
 // C = (C) + Σ alpha · op(A)·op(B) + bias
@@ -82,13 +87,13 @@ void one_gemm(const Gemm& g, ThreadPool& pool) {
                    (p.b_transposed ? p.b.cols : p.b.rows) == o.k,
                "gemm ({}, {}): A ({}, {}), B ({}, {})", g.m, g.n, p.a.rows, p.a.cols, p.b.rows, p.b.cols);
     if (g.precision == Precision::kInt8 && p.b.type == DType::kI8 && !p.a_transposed) {
-      round_to_int8_blocks(o.a, g.m, o.k, kInt8Block, 127, p.b_transposed ? nullptr : p.b.row_scale);
+      round_to_blocks(o.a, g.m, o.k, kInt8Block, p.b_transposed ? nullptr : p.b.row_scale, std::numeric_limits<float>::infinity());
       if (!p.b_transposed)  // the scales are in A now
         for (int64_t r = 0; r < p.b.rows; ++r)
           for (int64_t c = 0; c < p.b.cols; ++c) o.b[at(r * p.b.cols + c)] = static_cast<const int8_t*>(p.b.data)[r * (p.b.row_stride ? p.b.row_stride : p.b.cols) + c];
     } else if (g.precision == Precision::kRows && p.b_transposed && !p.a_transposed) {
       const bool blocks = p.b.type == DType::kI8 || (traits(p.b.type).block_elements > 1 && p.b.type != DType::kNF4);
-      if (p.a.type == DType::kBF16 && blocks) round_to_int8_blocks(o.a, g.m, o.k, kRowsBlock, kRowsLevels, nullptr);
+      if (p.a.type == DType::kBF16 && blocks) round_to_blocks(o.a, g.m, o.k, kRowsBlock, nullptr, kRowsOutlier);
     } else if (g.precision != Precision::kF32)
       for (auto* v : {&o.a, &o.b})
         for (float& x : *v) x = to_float(to_bf16(x));
