@@ -52,7 +52,7 @@ struct Product {
 /// transposed A or a B that is not multiply as kBF16 does.
 enum class Precision : uint8_t { kF32, kBF16, kInt8, kRows };
 inline constexpr int64_t kRowsBlock = 32, kRowsLevels = 256 * 127;
-inline constexpr float kRowsOutlier = 3;
+inline constexpr float kRowsOutlier = 4;
 inline constexpr int64_t kInt8Block = 128;
 inline constexpr int kMaxProducts = 8;
 
