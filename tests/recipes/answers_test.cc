@@ -1,6 +1,7 @@
 #include "recipes/answers.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <set>
@@ -13,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Folder {
-  fs::path path = fs::path(testing::TempDir()) / "answers_test";
+  fs::path path = fs::path(testing::TempDir()) / ("answers_test-" + std::to_string(::getpid()));  // tests run side by side
   Folder() {
     fs::remove_all(path);
     fs::create_directories(path);

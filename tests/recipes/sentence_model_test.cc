@@ -1,6 +1,7 @@
 #include "recipes/sentence_model.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -52,7 +53,7 @@ class Copy {
   const fs::path& path() const { return folder_; }
 
  private:
-  fs::path folder_ = fs::path(testing::TempDir()) / "sentence_model";
+  fs::path folder_ = fs::path(testing::TempDir()) / ("sentence_model-" + std::to_string(::getpid()));  // tests run side by side
 };
 
 TEST(SentenceModel, EmbedsAsTheReference) {

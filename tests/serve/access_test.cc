@@ -1,6 +1,7 @@
 // What every server is set up with: who may ask, and the pages' files.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -40,7 +41,7 @@ TEST(Access, AddressesOfOthersNeedKeys) {
 }
 
 TEST(Access, KeysAndHosts) {
-  const std::string file = testing::TempDir() + "access_test_keys";
+  const std::string file = testing::TempDir() + "access_test_keys-" + std::to_string(::getpid());
   std::FILE* out = std::fopen(file.c_str(), "w");
   ASSERT_NE(out, nullptr);
   std::fputs("infer 0123456789abcdef\n", out);

@@ -1,6 +1,7 @@
 #include "text/word_piece.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -37,7 +38,7 @@ TEST(WordPiece, EncodesAsTheReference) {
 }
 
 TEST(WordPiece, ReadsVocabularyFiles) {
-  const fs::path folder = fs::path(testing::TempDir()) / "word_piece";
+  const fs::path folder = fs::path(testing::TempDir()) / ("word_piece-" + std::to_string(::getpid()));
   fs::remove_all(folder);
   fs::create_directories(folder);
   EXPECT_THROW(WordPiece::from_folder(folder), Error);
