@@ -28,8 +28,8 @@ struct Matrix {
   const float* row_scale = nullptr;  // I8: (rows)
   bool panels = false;  // its rows lie in panels (quant/panels.h); row_stride is 0
 
-  /// The panel that holds row r.
-  const unsigned char* panel_of(int64_t r) const { return static_cast<const unsigned char*>(data) + r / quant::kPanelRows * quant::panel_bytes(type, cols); }
+  /// The panel that holds row r. Always inlined, as panel_bytes is.
+  [[gnu::always_inline]] const unsigned char* panel_of(int64_t r) const { return static_cast<const unsigned char*>(data) + r / quant::kPanelRows * quant::panel_bytes(type, cols); }
 };
 
 /// One product alpha · op(A) · op(B), op(A) is (M,K), op(B) is (K,N). A is F32 or BF16; B may be quantised.
@@ -45,8 +45,8 @@ struct Product {
 /// kInt8 concerns products whose B is I8 and whose A is not transposed; the others multiply as kBF16 does. A (times the scales
 /// of B's rows, when those lie along the sum) is quantised on the fly, one scale per row and block of kInt8Block elements of
 /// the sum: q = round(a · 127 / max|a|), ties to even. Instruction sets without int8 products (has_int8) multiply as kBF16 does.
-/// kRows is for the tokens of generation: every row of A is multiplied on its own, so its result does not depend on how many rows
-/// there are, at the speed of memory. Where A is BF16 and B holds GGUF blocks or I8, A is quantised by blocks of kRowsBlock as
+/// kRows is for answering: every row of A is multiplied on its own, so its result does not depend on how many rows
+/// there are, a few of them at the speed of memory. Where A is BF16 and B holds GGUF blocks or I8, A is quantised by blocks of kRowsBlock as
 /// above; blocks whose largest magnitude is above kRowsOutlier times the root mean square of their row to sixteen bits (kRowsLevels
 /// in place of 127), since the error of a block grows with its largest value. Everything else is multiplied in f32. Products with a
 /// transposed A or a B that is not multiply as kBF16 does.
@@ -134,7 +134,7 @@ struct KernelTable {
   Isa isa;
   bool has_int8;  // Precision::kInt8 multiplies bytes, and weights in panels are faster in generation (any table reads them)
 
-  /// See Gemm. Several calls of one height and precision whose results
+  /// See Gemm. Several calls of one height and precision (those in rows may be among others) whose results
   /// do not depend on each other go as one: an A that they share as their first product is packed once. count ≤ kMaxProducts.
   void (*gemm)(const Gemm* calls, int count, ThreadPool&);
 

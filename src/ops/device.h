@@ -38,8 +38,10 @@ inline kernels::Precision precision_of(DType activation) {
   return activation == DType::kBF16 ? kernels::Precision::kBF16 : kernels::Precision::kF32;
 }
 
-/// The products of activations with a weight: in bytes where the weight is int8 and the activations are BF16.
+/// The products of activations with a weight: in bytes where the weight is int8 and the activations are BF16; row by row where it lies in panels,
+/// which are made to answer and are faster so, prompts too.
 inline kernels::Precision precision_of(DType activation, const Tensor& weight) {
+  if (weight.in_panels()) return kernels::Precision::kRows;
   const kernels::Precision plain = precision_of(activation);
   return plain == kernels::Precision::kBF16 && weight.dtype() == DType::kI8 ? kernels::Precision::kInt8 : plain;
 }

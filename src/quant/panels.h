@@ -29,7 +29,8 @@ struct PanelLayout {
   constexpr int64_t block_bytes() const { return numbers + elements / kPanelGroup * group_bytes(); }
 };
 
-constexpr PanelLayout panel_layout(DType type) {
+// Always inlined, as panel_bytes is: kernels compiled for one instruction set must hold no symbol that others may be given.
+[[gnu::always_inline]] constexpr PanelLayout panel_layout(DType type) {
   switch (type) {
     case DType::kQ4_0: return {4, 64, 64};
     case DType::kQ4_1: return {4, 64, 128};
@@ -49,7 +50,7 @@ constexpr bool has_panels(DType type, int64_t cols) {
   return layout.bits != 0 && cols % layout.elements == 0;
 }
 
-constexpr int64_t panel_bytes(DType type, int64_t cols) {
+[[gnu::always_inline]] constexpr int64_t panel_bytes(DType type, int64_t cols) {
   const PanelLayout layout = panel_layout(type);
   return cols / layout.elements * layout.block_bytes();
 }
