@@ -19,10 +19,12 @@ Every part starts its own servers on the loopback address and ends them.
 import argparse
 import collections
 import http.client
+import itertools
 import json
 import os
 import pathlib
 import re
+import selectors
 import shutil
 import socket
 import statistics
@@ -30,6 +32,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import types
 
 WORDS = ("river stone market winter garden letter window doctor silver engine bridge morning harbour paper copper village answer teacher "
          "island forest candle mirror planet summer kitchen rocket valley pencil thunder basket orange shadow").split()
@@ -104,22 +107,37 @@ def crowd(count, work):
 
 
 def single_shots(server, model, clients, seconds, words):
-    """Requests per second and their sorted latencies."""
-    end = time.monotonic() + seconds
+    """Requests per second and their sorted latencies. One thread asks for all clients, so that asking leaves the processor to the server."""
+    selector, latencies, asked = selectors.DefaultSelector(), [], itertools.count()
 
-    def client(number):
-        connection, latencies = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60), []
-        while time.monotonic() < end:
-            begun = time.monotonic()
-            answer = post(connection, "/v1/embeddings", {"model": model, "input": sentence(number * 1000 + len(latencies), words)})
-            data = answer.read()
-            assert answer.status == 200, data
-            latencies.append(time.monotonic() - begun)
-        return latencies
+    def ask(client):
+        body = json.dumps({"model": model, "input": sentence(next(asked), words)})
+        client.answer, client.begun = b"", time.monotonic()
+        client.socket.sendall(f"POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    def answered(client):
+        client.answer += client.socket.recv(1 << 16)
+        head, _, body = client.answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), client.answer
+        return len(body) >= int(re.search(rb"\r\nContent-Length: (\d+)", head, re.I)[1])
 
     begun = time.monotonic()
-    latencies = sorted(x for result in crowd(clients, client) for x in result)
-    return len(latencies) / (time.monotonic() - begun), latencies
+    waiting = [types.SimpleNamespace(socket=socket.create_connection(("127.0.0.1", server.port), timeout=60)) for _ in range(clients)]
+    for client in waiting:
+        selector.register(client.socket, selectors.EVENT_READ, client)
+        ask(client)
+    while selector.get_map():
+        for key, _ in selector.select(60):
+            client = key.data
+            if not answered(client):
+                continue
+            latencies.append(time.monotonic() - client.begun)
+            if time.monotonic() - begun < seconds:
+                ask(client)
+            else:
+                selector.unregister(client.socket)
+                client.socket.close()
+    return len(latencies) / (time.monotonic() - begun), sorted(latencies)
 
 
 def stream(server, model, number, tokens):
