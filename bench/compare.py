@@ -4,7 +4,8 @@
 usage: bench/compare.sh HONE PEER_PYTHON PEER_SCRIPT [rounds] [--only ROW] [--quick] [--history FILE]
 
 HONE is build/apps/hone. PEER_SCRIPT, run by PEER_PYTHON, takes --shape --mode --batch --seq --steps and prints one JSON line with
-tok_s, peak_rss_gib and first_step_s. Both train LoRA r16 on every linear layer of random weights, on random tokens.
+tok_s, peak_rss_gib and first_step_s; the row with experts has a peer of its own, bench/moe_peer.py. Both train LoRA r16 on every
+linear layer of random weights, on random tokens.
 
 In each round the programs of a row run one after the other, peer and hone by turns; a ratio is hone's speed in a round over that of
 the peer's fastest mode in the same round, so a machine that slows down between rounds does not count for either. Every row appends
@@ -26,6 +27,7 @@ ROWS = {
     "smollm2-135m 4×512": ("smollm2-135m", 4, 512, ("bf16", "nf4", "f32"), ("bf16", "nf4", "q4_1", "int8")),
     "r1-qwen-1.5b-4l 1×512": ("r1-qwen-1.5b-4l", 1, 512, ("bf16", "nf4"), ("bf16", "nf4", "int8")),
     "llama-7b-2l 1×512": ("llama-7b-2l", 1, 512, ("bf16", "nf4"), ("bf16", "nf4", "int8")),
+    "v2-lite-2l 1×512": ("v2-lite-2l", 1, 512, ("bf16",), ("bf16", "nf4", "int8")),
 }
 
 
@@ -58,7 +60,8 @@ def run(command):
 
 
 def peer(a, shape, batch, tokens, mode):
-    return run([a.peer_python, a.peer_script, "--shape", shape, "--mode", mode, "--batch", batch, "--seq", tokens, "--steps", 2 if a.quick else 4])
+    script = ROOT / "bench/moe_peer.py" if shape == "v2-lite-2l" else a.peer_script
+    return run([a.peer_python, script, "--shape", shape, "--mode", mode, "--batch", batch, "--seq", tokens, "--steps", 2 if a.quick else 4])
 
 
 def own(a, shape, batch, tokens, mode):

@@ -136,16 +136,14 @@ Numbers numbers_of(DType type, const std::byte* numbers, int64_t element, int64_
   };
   const auto byte = [&](int64_t at) { return std::to_integer<uint8_t>(numbers[at + lane]); };
   const int64_t part = element / 32;
+  const auto centred = [&](float scale) { return Numbers{scale, static_cast<float>(-panel_layout(type).centre) * scale}; };
   switch (type) {
-    case DType::kQ4_0: return {half(32 * part), -8 * half(32 * part)};
-    case DType::kQ5_0: return {half(32 * part), -16 * half(32 * part)};
-    case DType::kQ8_0: return {half(32 * part), -128 * half(32 * part)};
+    case DType::kQ4_0:
+    case DType::kQ5_0:
+    case DType::kQ8_0: return centred(half(32 * part));
     case DType::kQ4_1:
     case DType::kQ5_1: return {half(32 * part), half(64 + 32 * part)};
-    case DType::kQ6_K: {
-      const float scale = half(0) * static_cast<float>(static_cast<int8_t>(byte(64 + element / 16 * 16)));
-      return {scale, -32 * scale};
-    }
+    case DType::kQ6_K: return centred(half(0) * static_cast<float>(static_cast<int8_t>(byte(64 + element / 16 * 16))));
     default: return {half(0) * byte(64 + 16 * part), -(half(32) * byte(192 + 16 * part))};
   }
 }

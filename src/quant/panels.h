@@ -25,6 +25,7 @@ struct PanelLayout {
   int bits = 0;          // of a code; 0: the type has no panels
   int64_t elements = 0;  // of a row within a block
   int64_t numbers = 0;   // bytes of a block's numbers
+  int centre = 0;        // x = scale · (code − centre); 0: x = scale · code + shift
   constexpr int64_t group_bytes() const { return kPanelRows * kPanelGroup * bits / 8; }
   constexpr int64_t block_bytes() const { return numbers + elements / kPanelGroup * group_bytes(); }
 };
@@ -32,14 +33,14 @@ struct PanelLayout {
 // Always inlined, as panel_bytes is: kernels compiled for one instruction set must hold no symbol that others may be given.
 [[gnu::always_inline]] constexpr PanelLayout panel_layout(DType type) {
   switch (type) {
-    case DType::kQ4_0: return {4, 64, 64};
+    case DType::kQ4_0: return {4, 64, 64, 8};
     case DType::kQ4_1: return {4, 64, 128};
-    case DType::kQ5_0: return {5, 64, 64};
+    case DType::kQ5_0: return {5, 64, 64, 16};
     case DType::kQ5_1: return {5, 64, 128};
-    case DType::kQ8_0: return {8, 64, 64};
+    case DType::kQ8_0: return {8, 64, 64, 128};
     case DType::kQ4_K: return {4, 256, 320};
     case DType::kQ5_K: return {5, 256, 320};
-    case DType::kQ6_K: return {6, 256, 320};
+    case DType::kQ6_K: return {6, 256, 320, 32};
     default: return {};
   }
 }
