@@ -50,6 +50,7 @@ void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
   const auto& k = kernels_for(r.x);
   const DType type = r.x.dtype();
   const int64_t rows = r.x.size(0), cols = r.x.size(1), vocab = weight.size(0), stripe = logit_columns_at_once(rows, vocab);
+  const kernels::Precision precision = precision_of(type, weight);
   std::vector<kernels::SoftmaxRow> state(r.targets.size());
   Tensor logits = Tensor::empty({rows, stripe}, DType::kF32), sums = gradient ? Tensor::zeros({rows, cols}, DType::kF32) : Tensor{};
   auto* z = logits.data_mutable<float>();
@@ -62,7 +63,7 @@ void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
     score.products[0] = {matrix(r.x), false, part, true, 1};
     score.c = z;
     score.ldc = width;
-    score.precision = precision_of(type, weight);
+    score.precision = precision;
     k.gemm(&score, 1, threads());
     k.softmax_stripe(rows, first, width, z, type, r.targets.data(), state.data(), gradient ? sums.data_mutable<float>() : nullptr, cols, threads());
     if (!gradient) continue;
@@ -73,7 +74,7 @@ void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
     back.c = sums.raw_mutable();
     back.ldc = cols;
     back.accumulate = true;
-    back.precision = score.precision;
+    back.precision = precision;
     k.gemm(&back, 1, threads());
   }
   for (size_t t = 0; t < state.size(); ++t) {
@@ -81,15 +82,19 @@ void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
     r.correct += state[t].best == r.targets[t];
   }
   if (!gradient) return;
-  r.dx = Tensor::empty(r.x.shape(), type);
-  Tensor label = Tensor::empty(sums.shape(), DType::kF32);
-  k.gather_rows(matrix(weight), r.targets.data(), rows, label.raw_mutable(), DType::kF32, threads());
-  auto *sum = sums.data_mutable<float>(), *own = label.data_mutable<float>();
+  // Where a label is nearly sure, all but a little of its row cancels: it must be what the products above saw of it.
+  const bool rounded = precision != kernels::Precision::kF32 && !(precision == kernels::Precision::kInt8 && k.has_int8);
+  Tensor label = Tensor::empty(sums.shape(), rounded ? DType::kBF16 : DType::kF32);
+  k.gather_rows(matrix(weight), r.targets.data(), rows, label.raw_mutable(), label.dtype(), threads());
+  auto* sum = sums.data_mutable<float>();
+  const auto* own = label.data<std::byte>();
+  const auto bytes = row_bytes(label.dtype(), cols);
   threads().ranges(rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t)
-      k.axpby(cols, scale / static_cast<float>(state[static_cast<size_t>(t)].total), sum + t * cols, DType::kF32, -scale, own + t * cols, DType::kF32, threads());
+      k.axpby(cols, -scale, own + t * bytes, label.dtype(), scale / static_cast<float>(state[static_cast<size_t>(t)].total), sum + t * cols, DType::kF32, threads());
   });
-  k.axpby(rows * cols, 1, own, DType::kF32, 0, r.dx.raw_mutable(), type, threads());
+  r.dx = Tensor::empty(r.x.shape(), type);
+  k.axpby(rows * cols, 1, sum, DType::kF32, 0, r.dx.raw_mutable(), type, threads());
 }
 
 // A head that is trained: its gradient needs the final probabilities, so rows come in chunks with all their logits.

@@ -7,6 +7,8 @@
 #include "base/rng.h"
 #include "ops/linear_cross_entropy.h"
 #include "quant/bf16.h"
+#include "quant/codec.h"
+#include "quant/int8.h"
 
 namespace hone::ops {
 namespace {
@@ -52,6 +54,44 @@ TEST(Head, StripesGiveWhatWholeRowsGive) {
     EXPECT_EQ(stripes.loss.correct, whole.loss.correct);
     EXPECT_NEAR(stripes.loss.sum, whole.loss.sum, whole.loss.sum * 1e-6);
     for (size_t i = 0; i < whole.dh.size(); ++i) ASSERT_NEAR(stripes.dh[i], whole.dh[i], highest * (type == DType::kF32 ? 2e-6f : 5e-3f)) << name(type) << ", element " << i;
+  }
+}
+
+// The gradient of a nearly sure row is what two large parts leave of each other: BF16 must not round one of them alone.
+TEST(Head, NearlySureRowsKeepTheirGradient) {
+  const int64_t rows = 40, cols = 128, vocab = 300;
+  const Rng rng{9, 3, 0};
+  std::vector<float> w(static_cast<size_t>(vocab * cols)), h(static_cast<size_t>(rows * cols));
+  for (size_t i = 0; i < w.size(); ++i) w[i] = rng.normal(i);
+  std::vector<int32_t> labels(static_cast<size_t>(rows));
+  for (size_t t = 0; t < labels.size(); ++t) {
+    labels[t] = static_cast<int32_t>(t * 7);
+    for (size_t i = 0; i < 128; ++i) h[t * 128 + i] = to_float(to_bf16(w[static_cast<size_t>(labels[t]) * 128 + i] * 0.11f));
+  }
+  const auto gradient = [&](const Tensor& weight, DType type) {
+    Tensor x = Tensor::empty({rows, cols}, type);
+    kernels_for(x).axpby(rows * cols, 1, h.data(), DType::kF32, 0, x.raw_mutable(), type, threads());
+    const Variable input = Variable::parameter(x, "h");
+    const TokenLoss loss = linear_cross_entropy(input, Variable(weight), Tensor::from({rows}, std::span<const int32_t>(labels)), 1);
+    EXPECT_EQ(loss.correct, rows);
+    EXPECT_LT(loss.sum / static_cast<double>(rows), 0.01);
+    backward(loss.loss);
+    return floats(input.leaf()->grad);
+  };
+  const auto encoded = [&](DType type) {
+    Tensor weight = Tensor::empty({vocab, cols}, type);
+    quant::encode_row(type, w.data(), vocab * cols, weight.raw_mutable());
+    return weight;
+  };
+  auto codes = Storage::allocate(w.size()), scales = Storage::allocate(static_cast<size_t>(vocab) * sizeof(float));
+  for (int64_t r = 0; r < vocab; ++r)
+    reinterpret_cast<float*>(scales->data())[r] = quant::int8_quantize_row(w.data() + r * cols, cols, reinterpret_cast<int8_t*>(codes->data()) + r * cols);
+  for (const Tensor& weight : {encoded(DType::kF32), encoded(DType::kQ8_0), encoded(DType::kQ4_1), Tensor::int8({vocab, cols}, codes, scales)}) {
+    const std::vector<float> exact = gradient(weight, DType::kF32), found = gradient(weight, DType::kBF16);
+    double error = 0, size = 0;
+    for (size_t i = 0; i < exact.size(); ++i) error += std::pow(found[i] - exact[i], 2), size += std::pow(exact[i], 2);
+    // Beside the label's 1, bytes hold probabilities down to 1/127 only: of the other words' small part some are lost.
+    EXPECT_LT(std::sqrt(error / size), weight.dtype() == DType::kI8 ? 0.15 : 0.05) << name(weight.dtype());
   }
 }
 
