@@ -127,7 +127,7 @@ struct SoftmaxRow {
   float top = -std::numeric_limits<float>::infinity();  // the highest so far
   int32_t best = 0;                                     // its (first) column
   float label = 0;                                      // the label's logit, once its stripe came
-  double total = 0;                                     // Σ exp(z − top) so far
+  double others = 0;                                    // Σ exp(z − top) so far of all columns but the label's
 };
 
 struct KernelTable {
@@ -181,9 +181,9 @@ struct KernelTable {
   void (*cross_entropy)(int64_t rows, int64_t vocab, void* logits, DType type, const int32_t* labels, float scale, float* loss,
                         uint8_t* correct, ThreadPool&);
 
-  /// Columns [first, first + width) of logits whose softmax is made stripe by stripe, `z` (rows, width) F32: becomes exp(z − top), as
-  /// `type` (F32 or BF16) at the beginning of each row, and `state` (rows) takes it in. Where the row's top rises, its row of `sums`
-  /// (rows, C) F32, made of earlier stripes, is scaled to the new one; null: z is only read.
+  /// Columns [first, first + width) of logits whose softmax is made stripe by stripe, `z` (rows, width) F32: becomes exp(z − top), and 0 at
+  /// the label, as `type` (F32 or BF16) at the beginning of each row, and `state` (rows) takes it in. Where the row's top rises, its row of
+  /// `sums` (rows, C) F32, made of earlier stripes, is scaled to the new one; null: only the state is wanted.
   void (*softmax_stripe)(int64_t rows, int64_t first, int64_t width, float* z, DType type, const int32_t* labels, SoftmaxRow* state, float* sums,
                          int64_t cols, ThreadPool&);
 

@@ -45,7 +45,8 @@ struct Rows {
 };
 
 // The head in stripes of the vocabulary: scores of a stripe become weights exp(z − top), and the gradient is the sum of the head's rows by
-// these weights, rescaled whenever a row's top rises (as in attention that never holds its scores), minus the label's row.
+// these weights, rescaled whenever a row's top rises (as in attention that never holds its scores), minus the label's row by their total. The label
+// itself stays out of the sum: where it is nearly sure, its row would cancel but for what rounding left of it.
 void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
   const auto& k = kernels_for(r.x);
   const DType type = r.x.dtype();
@@ -77,24 +78,24 @@ void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
     back.precision = precision;
     k.gemm(&back, 1, threads());
   }
+  const auto total = [](const kernels::SoftmaxRow& row) { return row.others + std::exp(static_cast<double>(row.label) - row.top); };
   for (size_t t = 0; t < state.size(); ++t) {
-    r.loss += std::log(state[t].total) + state[t].top - state[t].label;
+    r.loss += std::log(total(state[t])) + state[t].top - state[t].label;
     r.correct += state[t].best == r.targets[t];
   }
   if (!gradient) return;
-  // Where a label is nearly sure, all but a little of its row cancels: it must be what the products above saw of it.
-  const bool rounded = precision != kernels::Precision::kF32 && !(precision == kernels::Precision::kInt8 && k.has_int8);
-  Tensor label = Tensor::empty(sums.shape(), rounded ? DType::kBF16 : DType::kF32);
-  k.gather_rows(matrix(weight), r.targets.data(), rows, label.raw_mutable(), label.dtype(), threads());
-  auto* sum = sums.data_mutable<float>();
-  const auto* own = label.data<std::byte>();
-  const auto bytes = row_bytes(label.dtype(), cols);
-  threads().ranges(rows, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t)
-      k.axpby(cols, -scale, own + t * bytes, label.dtype(), scale / static_cast<float>(state[static_cast<size_t>(t)].total), sum + t * cols, DType::kF32, threads());
-  });
   r.dx = Tensor::empty(r.x.shape(), type);
-  k.axpby(rows * cols, 1, sum, DType::kF32, 0, r.dx.raw_mutable(), type, threads());
+  Tensor label = Tensor::empty(sums.shape(), DType::kF32);
+  k.gather_rows(matrix(weight), r.targets.data(), rows, label.raw_mutable(), DType::kF32, threads());
+  auto *sum = sums.data_mutable<float>(), *own = label.data_mutable<float>();
+  threads().ranges(rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const kernels::SoftmaxRow& row = state[static_cast<size_t>(t)];
+      const double share = scale / total(row);
+      k.axpby(cols, static_cast<float>(share), sum + t * cols, DType::kF32, static_cast<float>(-share * row.others), own + t * cols, DType::kF32, threads());
+    }
+  });
+  k.axpby(rows * cols, 1, own, DType::kF32, 0, r.dx.raw_mutable(), type, threads());
 }
 
 // A head that is trained: its gradient needs the final probabilities, so rows come in chunks with all their logits.

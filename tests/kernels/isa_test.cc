@@ -173,7 +173,7 @@ TEST(Elementwise, SoftmaxStripes) {
         }
         out.insert(out.end(), sums.begin(), sums.end());
         for (const SoftmaxRow& s : state)
-          for (const float x : {s.top, static_cast<float>(s.best) * 0.1f, s.label, static_cast<float>(s.total)}) out.push_back(x);
+          for (const float x : {s.top, static_cast<float>(s.best) * 0.1f, s.label, static_cast<float>(s.others)}) out.push_back(x);
         return out;
       };
       expect_close(compute(kernels(isa)), compute(kernels(Isa::kScalar)), type == DType::kF32 ? 1e-6f : 4e-3f / 12);

@@ -90,8 +90,8 @@ TEST(Head, NearlySureRowsKeepTheirGradient) {
     const std::vector<float> exact = gradient(weight, DType::kF32), found = gradient(weight, DType::kBF16);
     double error = 0, size = 0;
     for (size_t i = 0; i < exact.size(); ++i) error += std::pow(found[i] - exact[i], 2), size += std::pow(exact[i], 2);
-    // Beside the label's 1, bytes hold probabilities down to 1/127 only: of the other words' small part some are lost.
-    EXPECT_LT(std::sqrt(error / size), weight.dtype() == DType::kI8 ? 0.15 : 0.05) << name(weight.dtype());
+
+    EXPECT_LT(std::sqrt(error / size), 0.02) << name(weight.dtype());
   }
 }
 

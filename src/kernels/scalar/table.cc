@@ -378,13 +378,16 @@ void softmax_stripe(int64_t rows, int64_t first, int64_t width, float* z, DType 
       const float* top = std::max_element(row, row + width);
       const float before = s.top;
       if (*top > s.top) s.top = *top, s.best = static_cast<int32_t>(first + (top - row));
-      if (labels[t] >= first && labels[t] < first + width) s.label = row[labels[t] - first];
+      if (labels[t] >= first && labels[t] < first + width) {
+        s.label = row[labels[t] - first];
+        row[labels[t] - first] = -std::numeric_limits<float>::infinity();
+      }
       const float factor = std::exp(before - s.top);
-      s.total *= factor;
+      s.others *= factor;
       for (int64_t c = 0; sums && c < cols; ++c) sums[t * cols + c] *= factor;
       for (int64_t c = 0; c < width; ++c) {
         const float e = std::exp(row[c] - s.top);
-        s.total += e;
+        s.others += e;
         if (sums) store(row, type, c, e);
       }
     }
