@@ -90,7 +90,6 @@ TEST(Head, NearlySureRowsKeepTheirGradient) {
     const std::vector<float> exact = gradient(weight, DType::kF32), found = gradient(weight, DType::kBF16);
     double error = 0, size = 0;
     for (size_t i = 0; i < exact.size(); ++i) error += std::pow(found[i] - exact[i], 2), size += std::pow(exact[i], 2);
-
     EXPECT_LT(std::sqrt(error / size), 0.02) << name(weight.dtype());
   }
 }
