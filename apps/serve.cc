@@ -15,6 +15,7 @@ void add_serve(CLI::App& app, Action& action) {
     std::vector<std::string> models, adapters, templates;
     std::string host, keep_alive = "5m", cache_type = "auto";
     int port = -1;
+    bool no_draft = false;
     bool f32 = false;
     serve::RunOptions run;
     double stop_seconds = 10;
@@ -32,6 +33,7 @@ void add_serve(CLI::App& app, Action& action) {
   verb->add_option("--max-batch,--max-batch-size", a->run.pool.engine.max_batch, "answers that are computed together")->check(CLI::Range(1, 1024))->capture_default_str();
   verb->add_option("--batch-timeout", a->run.pool.engine.batch_timeout, "seconds that requests without an answer (embeddings, scores) may wait for --max-batch of them to come together")->check(CLI::Range(0.0, 60.0))->capture_default_str();
   verb->add_option("--cache-type", a->cache_type, "how keys and values are kept: as the activations are (auto), or in half the memory (q8_0)")->check(CLI::IsMember({"auto", "q8_0"}))->capture_default_str();
+  verb->add_flag("--no-draft", a->no_draft, "never guess an answer's next tokens from earlier text; guesses change how fast few answers come, not what they say");
   verb->add_option("--max-queue", a->run.pool.engine.max_queue, "answers that may wait for each model")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   verb->add_option("--max-connections", a->run.server.max_connections, "")->check(CLI::Range(1, 65536))->capture_default_str();
   verb->add_option("--max-blob", a->run.max_blob_bytes, "largest file that clients may send into the store, such as 8GB")->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))->capture_default_str();
@@ -48,6 +50,7 @@ void add_serve(CLI::App& app, Action& action) {
       if (a->port >= 0) run.server.port = static_cast<uint16_t>(a->port);
       run.server.stop_time = std::chrono::milliseconds(static_cast<int64_t>(a->stop_seconds * 1000));
       run.pool.keep_alive = serve::parse_duration(a->keep_alive, "--keep-alive");
+      run.pool.engine.draft = !a->no_draft;
       run.pool.engine.cache_q8 = a->cache_type == "q8_0";
       run.pool.activation = a->f32 ? DType::kF32 : DType::kBF16;
       run.version = HONE_VERSION;

@@ -91,9 +91,15 @@ void get_tokens_of_bytes(const KvLayout& l, const std::byte* page, int64_t count
 
 BatchCache::BatchCache(const KvLayout& layout, std::vector<Part> parts, bool one_by_one) : layout_(layout), parts_(std::move(parts)), one_by_one_(one_by_one) {
   std::vector<int32_t> ends{0}, tokens, begin{0};
+  if (one_by_one) {
+    std::vector<Part> single;
+    for (const Part& part : parts_)
+      for (int64_t i = 0; i < part.count; ++i) single.push_back({part.pages, part.past + i, 1});
+    parts_ = std::move(single);
+  }
   for (const Part& part : parts_) {
     const int64_t all = part.past + part.count, pages = (all + kCachePage - 1) / kCachePage;
-    HONE_CHECK(pages <= static_cast<int64_t>(part.pages->size()) && (!one_by_one || part.count == 1), "{} pages for {} tokens", part.pages->size(), all);
+    HONE_CHECK(pages <= static_cast<int64_t>(part.pages->size()), "{} pages for {} tokens", part.pages->size(), all);
     ends.push_back(ends.back() + static_cast<int32_t>(all));
     tokens.push_back(static_cast<int32_t>(all));
     begin.push_back(begin.back() + static_cast<int32_t>(pages));

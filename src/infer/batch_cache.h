@@ -15,7 +15,7 @@ class BatchCache : public nn::KvCache {
     const std::vector<KvPool::Page*>* pages = nullptr;
     int64_t past = 0, count = 0;
   };
-  /// `one_by_one`: every segment is one token of generation, and attends through kernels::cached_attention.
+  /// `one_by_one`: every token is one of generation, and attends for itself through kernels::cached_attention.
   BatchCache(const KvLayout& layout, std::vector<Part> parts, bool one_by_one);
 
   Tensor attend(int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const ops::AttentionHeads& heads, const nn::Sequence& sequence) override;

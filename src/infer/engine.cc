@@ -33,7 +33,7 @@ int64_t pool_pages(const KvLayout& layout, const EngineOptions& options, int64_t
 
 }  // namespace
 
-// Every step is at most two passes through the model: one over the last tokens of all sequences that answer, one over up to
+// Every step is at most two passes through the model: one over the last tokens of all sequences that answer (and what is guessed to follow), one over up to
 // prefill_chunk tokens of prompts, first come first served. A token's result does not depend on what shares its pass.
 class Engine::Scheduler {
  public:
@@ -193,6 +193,8 @@ class Engine::Scheduler {
         metrics_.prompt_tokens += running->prompt_tokens();
         metrics_.reused_tokens += running->outcome.reused_tokens;
         metrics_.answer_tokens += running->produced;
+        metrics_.guessed_tokens += running->outcome.guessed_tokens;
+        metrics_.taken_tokens += running->outcome.taken_tokens;
       }
     }
     for (const auto& running : done) {
@@ -266,6 +268,12 @@ class Engine::Scheduler {
       if (!one_by_one) n = std::min(n, options_.prefill_chunk - rows);
       if (n <= 0) continue;
       if (!make_room(*running, running->computed + n, chosen)) continue;
+      if (one_by_one) {
+        // Guesses take no page, which another sequence might come to lack.
+        const int64_t room = std::min(context() - 1, static_cast<int64_t>(running->pages.size()) * kPage) - running->tokens();
+        running->guess(static_cast<int64_t>(candidates.size()), options_.draft ? room : 0, model_.config().moe.has_value());
+        n += static_cast<int64_t>(running->guessed.size());
+      }
       parts.push_back({&running->pages, running->computed, n});
       chosen.push_back(running);
       rows += n;
@@ -286,9 +294,10 @@ class Engine::Scheduler {
   void compute(const Sequences& chosen, const std::vector<BatchCache::Part>& parts, int64_t rows, bool one_by_one) {
     std::vector<int32_t> ids, positions, ends{0};
     for (size_t s = 0; s < chosen.size(); ++s) {
-      const auto begin = chosen[s]->ids.begin() + static_cast<std::ptrdiff_t>(parts[s].past);
-      ids.insert(ids.end(), begin, begin + static_cast<std::ptrdiff_t>(parts[s].count));
-      for (int64_t i = 0; i < parts[s].count; ++i) positions.push_back(static_cast<int32_t>(parts[s].past + i));
+      for (int64_t i = parts[s].past; i < parts[s].past + parts[s].count; ++i) {
+        ids.push_back(chosen[s]->token(i));
+        positions.push_back(static_cast<int32_t>(i));
+      }
       ends.push_back(static_cast<int32_t>(ids.size()));
     }
     const nn::Sequence sequence{Tensor::from({rows}, std::span<const int32_t>(ids)), Tensor::from({rows}, std::span<const int32_t>(positions)),
@@ -308,10 +317,10 @@ class Engine::Scheduler {
     if (!one_by_one) row_by_row.emplace();  // logits are always made row by row
 
     Sequences sampling;
-    std::vector<int64_t> last;
+    std::vector<int64_t> firsts;  // rows whose logits are wanted: of each, from this one to the end of its part
     for (size_t s = 0; s < chosen.size(); ++s) {
       Running& running = *chosen[s];
-      running.computed += parts[s].count;
+      running.computed += one_by_one ? 1 : parts[s].count;  // guessed tokens count once they are known to be right
       if (!one_by_one) remember(running);
       if (running.request.embed) add_hidden(running, hidden.rows(ends[s], ends[s + 1]));
       else if (running.request.prompt_logprobs && parts[s].past < running.prompt_tokens()) show_prompt(running, hidden.rows(ends[s], ends[s + 1]), parts[s].past);
@@ -320,29 +329,32 @@ class Engine::Scheduler {
         finish_single_shot(running);
       } else {
         sampling.push_back(chosen[s]);
-        last.push_back(ends[s + 1] - 1);
+        firsts.push_back(one_by_one ? ends[s] : ends[s + 1] - 1);
       }
     }
-    if (!sampling.empty()) sample(sampling, last, hidden);
+    if (!sampling.empty()) sample(sampling, firsts, hidden);
   }
 
-  void sample(const Sequences& sampling, const std::vector<int64_t>& last, const Tensor& hidden) {
-    const auto count = static_cast<int64_t>(sampling.size());
+  // Of each sequence, rows of `hidden` from firsts[i] on: of its last token and of those guessed.
+  void sample(const Sequences& sampling, const std::vector<int64_t>& firsts, const Tensor& hidden) {
+    std::vector<int64_t> begins{0};  // of each sequence's logits
+    for (const auto& running : sampling) begins.push_back(begins.back() + 1 + static_cast<int64_t>(running->guessed.size()));
     Tensor picked = hidden;
-    if (count != hidden.size(0)) {
-      picked = Tensor::empty({count, hidden.size(1)}, hidden.dtype());
-      for (int64_t i = 0; i < count; ++i) {
-        const Tensor from = hidden.rows(last[static_cast<size_t>(i)], last[static_cast<size_t>(i)] + 1);
-        std::memcpy(picked.rows(i, i + 1).raw_mutable(), from.raw(), from.bytes());
+    if (begins.back() != hidden.size(0)) {
+      picked = Tensor::empty({begins.back(), hidden.size(1)}, hidden.dtype());
+      for (size_t i = 0; i < sampling.size(); ++i) {
+        const int64_t n = begins[i + 1] - begins[i];
+        const Tensor from = hidden.rows(firsts[i], firsts[i] + n);
+        std::memcpy(picked.rows(begins[i], begins[i] + n).raw_mutable(), from.raw(), from.bytes());
       }
     }
     const Tensor logits = model_.logits(ops::Variable(picked)).value();
     const int64_t vocab = logits.size(1);
     auto* z = logits.data_mutable<float>();
-    ops::threads().run(count, [&](int64_t i, int) {
+    ops::threads().run(static_cast<int64_t>(sampling.size()), [&](int64_t i, int) {
       Running& running = *sampling[static_cast<size_t>(i)];
       try {
-        running.next_token({z + i * vocab, static_cast<size_t>(vocab)}, context());
+        running.next_tokens(z + begins[static_cast<size_t>(i)] * vocab, vocab, context());
       } catch (const Error& error) {
         running.fail(error);
       } catch (const std::exception& error) {
@@ -396,6 +408,7 @@ class Engine::Scheduler {
 EngineMetrics& EngineMetrics::operator+=(const EngineMetrics& o) {
   waiting += o.waiting, running += o.running, finished += o.finished, refused += o.refused, cancelled += o.cancelled, failed += o.failed;
   prompt_tokens += o.prompt_tokens, reused_tokens += o.reused_tokens, answer_tokens += o.answer_tokens;
+  guessed_tokens += o.guessed_tokens, taken_tokens += o.taken_tokens;
   steps += o.steps, batch_rows += o.batch_rows, busy_seconds += o.busy_seconds;
   return *this;
 }

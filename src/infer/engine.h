@@ -31,6 +31,7 @@ struct EngineOptions {
   int64_t prefill_chunk = 512;  // prompt tokens of one step, over all sequences
   int64_t cache_tokens = 0;     // keys and values kept, in tokens over all sequences; 0: as many as fit kCacheBytes, at least one context
   bool cache_q8 = false;        // keys and values as bytes with a scale per 32 of them: half the memory; answers change a little
+  bool draft = true;            // where few answer at once, tokens are guessed from earlier text and checked in one pass: fewer passes, the same answers (Draft)
   double batch_timeout = 0;     // seconds that single-shot requests (max_tokens 0, embed) may wait for max_batch of them to come together
 };
 inline constexpr int64_t kCacheBytes = int64_t{1} << 30;
@@ -78,6 +79,7 @@ struct Outcome {
   std::optional<Error> error;      // the request failed; other requests did not
   std::string text;                // held back until the end was certain: follows the events' text
   int64_t prompt_tokens = 0, reused_tokens = 0, answer_tokens = 0;  // reused: of the prompt, computed for an earlier request
+  int64_t guessed_tokens = 0, taken_tokens = 0;  // of the answer: guessed by the draft, and right
   double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;
   std::vector<float> embedding;    // with embed: the mean of the final hidden states, of length 1 (C)
 };
@@ -95,6 +97,7 @@ class Receiver {
 struct EngineMetrics {
   int64_t waiting = 0, running = 0, finished = 0, refused = 0, cancelled = 0, failed = 0;
   int64_t prompt_tokens = 0, reused_tokens = 0, answer_tokens = 0;
+  int64_t guessed_tokens = 0, taken_tokens = 0;
   int64_t steps = 0, batch_rows = 0;   // rows: tokens that passed through the model, over all steps
   double busy_seconds = 0;
 

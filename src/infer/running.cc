@@ -82,6 +82,21 @@ void Running::next_token(std::span<float> logits, int64_t context) {
   else if (produced >= request.options.max_tokens || tokens() >= context) end(Finish::kLength);
 }
 
+void Running::next_tokens(float* logits, int64_t vocab, int64_t context) {
+  const auto offered = static_cast<int64_t>(guessed.size());
+  int64_t taken = 0;
+  for (bool on = true; on;) {
+    next_token({logits + taken * vocab, static_cast<size_t>(vocab)}, context);
+    // Its keys and values are there already where the guess was right.
+    on = !over && !cancelled && taken < offered && ids.back() == guessed[static_cast<size_t>(taken)];
+    if (on) ++computed, ++taken;
+  }
+  if (offered == 0) return;
+  draft_.judge(std::min(offered, taken + 1), taken);
+  outcome.guessed_tokens += offered, outcome.taken_tokens += taken;
+  guessed.clear();
+}
+
 void Running::report() {
   if (produced > 0) outcome.decode_seconds = seconds(first_token_, Clock::now());
   else if (outcome.prefill_seconds == 0) outcome.prefill_seconds = seconds(submitted, Clock::now()) - outcome.queue_seconds;

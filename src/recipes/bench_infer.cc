@@ -77,6 +77,7 @@ BenchInferResult bench_infer(const BenchInferOptions& o) {
   r.isa = name(kernels::kernels().isa);
   r.threads = ThreadPool::global().size();
   infer::EngineOptions options;
+  options.draft = false;  // random words repeat themselves as no answer does
   options.max_batch = std::max<int64_t>(1, *std::max_element(o.sequences.begin(), o.sequences.end()));
   infer::Engine engine(model, files.tokenizer, options);
   uint32_t stream = 0;

@@ -1,93 +1,15 @@
 // Many requests at once: what each one gets must not depend on the others, on what was computed before, or on memory being short.
-#include "infer/engine.h"
-
-#include <gtest/gtest.h>
-
-#include <condition_variable>
-#include <filesystem>
-#include <mutex>
-
 #include "base/json_file.h"
-#include "base/rng.h"
+#include "infer/engine_fixture.h"
 #include "infer/generate.h"
-#include "infer/numbers_tokenizer.h"
 #include "kernels/table.h"
 #include "models/adapter.h"
-#include "models/config.h"
 #include "models/source_random.h"
 
 namespace hone::infer {
 namespace {
 
-namespace fs = std::filesystem;
-using Ids = std::vector<int32_t>;
-
-// Keeps everything, and can be waited for.
-class Kept : public Receiver {
- public:
-  bool on_token(const TokenEvent& event) override {
-    const std::lock_guard lock(mutex_);
-    (event.of_prompt ? prompt : answer).push_back(event);
-    text += event.text;
-    changed_.notify_all();
-    return answer.size() < cancel_after;
-  }
-  void on_done(const Outcome& result) override {
-    const std::lock_guard lock(mutex_);
-    outcome = result;
-    text += result.text;
-    changed_.notify_all();
-  }
-  const Outcome& wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return outcome.has_value(); });
-    return *outcome;
-  }
-  Ids ids() const {
-    Ids all;
-    for (const TokenEvent& event : answer) all.push_back(event.id);
-    return all;
-  }
-
-  size_t cancel_after = 1 << 30;
-  std::vector<TokenEvent> prompt, answer;
-  std::string text;
-  std::optional<Outcome> outcome;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
-
-class EngineTest : public ::testing::TestWithParam<const char*> {
- protected:
-  std::shared_ptr<const models::CausalLm> load(DType activation, bool gguf = false) const {
-    models::LoadOptions options;
-    options.activation = activation;
-    return std::make_shared<models::CausalLm>(models::CausalLm::load(*models::ModelSource::open(gguf ? folder_ / "model.gguf" : folder_), options));
-  }
-  // Prompts of many lengths; those of one `family` begin alike.
-  static Ids prompt(int64_t vocab, int64_t tokens, uint32_t family) {
-    Ids ids;
-    for (int64_t i = 0; i < tokens; ++i) ids.push_back(static_cast<int32_t>(Rng{3, i < tokens - 2 ? family : 100 + static_cast<uint32_t>(tokens), 0}.bits(static_cast<uint64_t>(i)) % static_cast<uint64_t>(vocab)));
-    return ids;
-  }
-  static Request request(Ids prompt, int64_t tokens) {
-    Request r;
-    r.prompt = std::move(prompt);
-    r.options.sampler.temperature = 0;
-    r.options.max_tokens = tokens;
-    return r;
-  }
-  static Ids ask(Engine& engine, Request r) {
-    const auto kept = std::make_shared<Kept>();
-    engine.submit(std::move(r), kept);
-    EXPECT_FALSE(kept->wait().error) << kept->outcome->error->message();
-    return kept->ids();
-  }
-  static void expect_company_changes_nothing(const std::shared_ptr<const models::CausalLm>& model);
-  const fs::path folder_ = fs::path(HONE_GOLDEN_DIR) / "models" / GetParam();
-};
+class EngineTest : public EngineFixture {};
 
 TEST_P(EngineTest, GreedyAnswersAreTransformers) {
   const auto model = load(DType::kF32);
@@ -101,7 +23,7 @@ TEST_P(EngineTest, GreedyAnswersAreTransformers) {
 }
 
 // Alone, in one batch, in small pieces, with prefixes computed earlier, and with pages for three of twelve: always the same tokens.
-void EngineTest::expect_company_changes_nothing(const std::shared_ptr<const models::CausalLm>& model) {
+void expect_company_changes_nothing(const std::shared_ptr<const models::CausalLm>& model) {
   const int64_t vocab = model->config().vocab_size, context = model->max_positions();
   const text::Tokenizer tokenizer = numbers(vocab);
   std::vector<Ids> prompts;

@@ -37,6 +37,8 @@ void metrics(Service& service, const Exchange& exchange) {
   metric("prompt_tokens_total", "counter", "Tokens of prompts.", sum.prompt_tokens);
   metric("prompt_tokens_reused_total", "counter", "Tokens of prompts that an earlier request had computed.", sum.reused_tokens);
   metric("answer_tokens_total", "counter", "Tokens of answers.", sum.answer_tokens);
+  metric("answer_tokens_guessed_total", "counter", "Tokens of answers that were guessed from earlier text.", sum.guessed_tokens);
+  metric("answer_tokens_guessed_right_total", "counter", "Guessed tokens that the model chose, too.", sum.taken_tokens);
   metric("engine_steps_total", "counter", "Passes through a model.", sum.steps);
   metric("engine_rows_total", "counter", "Tokens that passed through a model.", sum.batch_rows);
   metric("engine_busy_seconds_total", "counter", "Time spent computing.", sum.busy_seconds);
