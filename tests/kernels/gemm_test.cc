@@ -107,6 +107,37 @@ TEST(Gemm, WeightsInPanels) {
         }
 }
 
+// However many rows there are, each gives what it gives alone; some hold outliers.
+TEST(Gemm, RowsOfGenerationInAnyNumber) {
+  for (const Isa isa : fast_isas())
+    for (const DType type : {DType::kQ4_1, DType::kQ8_0, DType::kQ4_K, DType::kQ6_K, DType::kBF16, DType::kF32})
+      for (const bool panels : {false, true}) {
+        constexpr int64_t kMost = 17, n = 40, k = 512;
+        if (panels && !quant::has_panels(type, k)) continue;
+        Owned a = random_matrix(DType::kBF16, kMost, k, 1);
+        const BF16 high = to_bf16(300);
+        for (int64_t r = 0; r < kMost; r += 3) std::memcpy(a.bytes.data() + 2 * (r * k + 37 * (r + 1) % k), &high, 2);
+        const Owned rows = random_matrix(type, n, k, 2), b = panels ? in_panels(rows) : rows;
+        const auto product = [&](int64_t first, int64_t m) {
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.products[0] = {of(a), false, of(b), true, 1};
+          g.products[0].a.data = a.bytes.data() + 2 * first * k;
+          g.products[0].a.rows = m;
+          g.precision = Precision::kRows;
+          return run(kernels(isa), g);
+        };
+        std::vector<float> alone;
+        for (int64_t m = 1; m <= kMost; ++m) {
+          SCOPED_TRACE(fmt::format("{} {}{}, {} rows", name(isa), name(type), panels ? " in panels" : "", m));
+          const std::vector<float> last = product(m - 1, 1);
+          alone.insert(alone.end(), last.begin(), last.end());
+          EXPECT_EQ(product(0, m), alone);
+        }
+      }
+}
+
 // A value far above the others of its row costs its neighbours no precision: its block keeps sixteen bits. In eight, the error would be ten times the bound.
 TEST(Gemm, RowsOfGenerationKeepWhatIsBesideAnOutlier) {
   for (const Isa isa : fast_isas())
