@@ -111,9 +111,10 @@ class Engine::Scheduler {
     const int64_t room = context() - (request.single_shot() ? 0 : 1);
     if (tokens == 0) throw Error(ErrorCode::kInvalidInput, "prompt", "it holds no token", "write something to answer");
     if (tokens > room) throw Error(ErrorCode::kInvalidInput, "prompt", fmt::format("{} tokens do not fit a context that takes {}", tokens, room), "shorten it");
-    for (const int32_t id : request.prompt)
-      if (id < 0 || id >= model_.config().vocab_size)
-        throw Error(ErrorCode::kInvalidInput, "prompt", fmt::format("token {} is outside the vocabulary of {}", id, model_.config().vocab_size));
+    for (const auto* ids : {&request.prompt, &request.prediction})
+      for (const int32_t id : *ids)
+        if (id < 0 || id >= model_.config().vocab_size)
+          throw Error(ErrorCode::kInvalidInput, ids == &request.prompt ? "prompt" : "prediction", fmt::format("token {} is outside the vocabulary of {}", id, model_.config().vocab_size));
     if (request.options.max_tokens < 0) throw Error(ErrorCode::kInvalidInput, "max_tokens", fmt::format("expected 0 or more, found {}", request.options.max_tokens));
     check(request.options.sampler);
   }
@@ -199,6 +200,7 @@ class Engine::Scheduler {
     }
     for (const auto& running : done) {
       let_go(*running);
+      if (running->produced > 0) recent_.add(running->salt, running->ids, running->request.prompt.size());
       running->report();
     }
   }
@@ -271,7 +273,7 @@ class Engine::Scheduler {
       if (one_by_one) {
         // Guesses take no page, which another sequence might come to lack.
         const int64_t room = std::min(context() - 1, static_cast<int64_t>(running->pages.size()) * kPage) - running->tokens();
-        running->guess(static_cast<int64_t>(candidates.size()), options_.draft ? room : 0, model_.config().moe.has_value());
+        running->guess(static_cast<int64_t>(candidates.size()), options_.draft ? room : 0, recent_.of(running->salt), model_.config().moe.has_value());
         n += static_cast<int64_t>(running->guessed.size());
       }
       parts.push_back({&running->pages, running->computed, n});
@@ -392,7 +394,8 @@ class Engine::Scheduler {
   const models::CausalLm& model_;
   const text::Tokenizer& tokenizer_;
   const EngineOptions options_;
-  KvPool pool_;         // of the engine's thread
+  KvPool pool_;           // of the engine's thread, like
+  RecentAnswers recent_;
   std::mutex mutex_;    // of everything below
   std::condition_variable work_;
   std::deque<std::shared_ptr<Running>> queue_;

@@ -54,6 +54,7 @@ class TokenFilter {
 struct Request {
   std::vector<int32_t> prompt;
   GenerateOptions options;               // max_tokens 0: only the prompt is computed (scoring)
+  std::vector<int32_t> prediction;       // what the answer may turn out to be: where it does, it comes faster
   std::string adapter;                   // name of a loaded adapter; empty: the base model
   int32_t top_logprobs = -1;             // −1: none; 0: of the token itself; n: of the n likeliest too
   bool prompt_logprobs = false;          // of the prompt's tokens too (all but the first)

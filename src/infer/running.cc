@@ -31,7 +31,7 @@ TokenLogprob logprob_of(std::span<const float> logits, int32_t id, int32_t top, 
 
 Running::Running(uint64_t n, Request wanted, std::shared_ptr<Receiver> to, const text::Tokenizer& tokenizer)
     : number(n), request(std::move(wanted)), receiver(std::move(to)), ids(request.prompt), sampler_(request.options.sampler), decoder_(tokenizer),
-      output_(request.options.stop) {
+      output_(request.options.stop), draft_(std::move(request.prediction), request.prompt.size()) {
   outcome.prompt_tokens = prompt_tokens();
 }
 

@@ -23,7 +23,9 @@ struct Running {
   /// Token i of ids and, behind them, of what is guessed to follow.
   int32_t token(int64_t i) const { return i < tokens() ? ids[static_cast<size_t>(i)] : guessed[static_cast<size_t>(i - tokens())]; }
   /// Guesses tokens to follow ids, which come with the next pass; at most `most` of them. See Draft::guess.
-  void guess(int64_t sequences, int64_t most, bool costly_rows) { guessed = draft_.guess(ids, sequences, std::min(most, request.options.max_tokens - produced - 1), costly_rows); }
+  void guess(int64_t sequences, int64_t most, std::span<const int32_t> recent, bool costly_rows) {
+    guessed = draft_.guess(ids, sequences, std::min(most, request.options.max_tokens - produced - 1), recent, costly_rows);
+  }
 
   /// Takes logits (1 + guessed, V), of the last of ids and of the guessed tokens, all computed: samples and shows tokens for as long as they are the
   /// guessed ones, and one more, and ends the request when its answer is over. `context`: most tokens there can be.
@@ -59,9 +61,9 @@ struct Running {
   void show(const TokenEvent& event);
   void next_token(std::span<float> logits, int64_t context);
   Sampler sampler_;
-  Draft draft_;
   text::StreamDecoder decoder_;
   Output output_;
+  Draft draft_;
   Clock::time_point first_token_;
 };
 

@@ -17,24 +17,25 @@ struct Case { int64_t m, n, k; };
 constexpr Case kCases[] = {{1, 64, 256}, {3, 33, 512}, {5, 7, 256}, {12, 32, 256}, {13, 97, 768}, {64, 256, 512}, {37, 300, 1280}, {130, 16, 256}};
 
 TEST(Gemm, EveryWeightTypeInBothDirections) {
-  for (const Isa isa : fast_isas())
-    for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
-                             DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4})
-      for (const auto& [m, n, k] : kCases)
-        for (const bool transposed : {true, false})
-          for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
-            if (type == DType::kF16) continue;  // its random bytes are made by random_matrix for blocks only
-            const int64_t cols = transposed ? k : (n + 255) / 256 * 256;
-            if (!transposed && n != cols) continue;
+  for (const DType type : {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4})
+    for (const auto& [m, n, k] : kCases)
+      for (const bool transposed : {true, false}) {
+        const int64_t cols = transposed ? k : (n + 255) / 256 * 256;
+        if (!transposed && n != cols) continue;
+        const Owned a = random_matrix(DType::kF32, m, k, 1, 4), b = random_matrix(type, transposed ? n : k, cols, 2);
+        for (const Precision precision : {Precision::kF32, Precision::kBF16}) {
+          Gemm g;
+          g.m = m;
+          g.n = n;
+          g.products[0] = {of(a), false, of(b), transposed, 1};
+          g.precision = precision;
+          const std::vector<float> expected = run(kernels(Isa::kScalar), g);
+          for (const Isa isa : fast_isas()) {
             SCOPED_TRACE(fmt::format("{} {} ({}, {}, {}) transposed {} {}", name(isa), name(type), m, n, k, transposed, precision == Precision::kF32 ? "f32" : "bf16"));
-            const Owned a = random_matrix(DType::kF32, m, k, 1, 4), b = random_matrix(type, transposed ? n : k, cols, 2);
-            Gemm g;
-            g.m = m;
-            g.n = n;
-            g.products[0] = {of(a), false, of(b), transposed, 1};
-            g.precision = precision;
-            expect_close(run(kernels(isa), g), run(kernels(Isa::kScalar), g), precision == Precision::kF32 ? 2e-6f : 3e-6f);
+            expect_close(run(kernels(isa), g), expected, precision == Precision::kF32 ? 2e-6f : 3e-6f);
           }
+        }
+      }
 }
 
 // Rows of generation: blocks by bytes, everything else in f32; a row's result is the same bit for bit in any company.
@@ -74,13 +75,14 @@ TEST(Gemm, RowsOfGenerationWithEveryWeightType) {
 
 // Weights in panels give what the same weights in rows give: in generation, in tiles (any part of the panels), and row by row.
 TEST(Gemm, WeightsInPanels) {
-  for (const Isa isa : available_isas())
-    for (const DType type : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K})
-      for (const auto& [m, n, k] : {Case{1, 64, 256}, Case{2, 33, 512}, Case{23, 97, 768}, Case{16, 16, 256}, Case{70, 600, 1280}, Case{13, 40, 320}})
-        for (const DType a_type : {DType::kBF16, DType::kF32}) {
-          if (!quant::has_panels(type, k) || (isa == Isa::kScalar && m * n > 4000)) continue;
+  for (const DType type : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K})
+    for (const auto& [m, n, k] : {Case{1, 64, 256}, Case{2, 33, 512}, Case{23, 97, 768}, Case{16, 16, 256}, Case{70, 600, 1280}, Case{13, 40, 320}})
+      for (const DType a_type : {DType::kBF16, DType::kF32}) {
+        if (!quant::has_panels(type, k)) continue;
+        const Owned a = random_matrix(a_type, m, k, 1), rows = random_matrix(type, n, k, 2), panels = in_panels(rows), low = random_matrix(a_type, m, 9, 3), high = random_matrix(DType::kF32, n, 9, 4);
+        for (const Isa isa : available_isas()) {
+          if (isa == Isa::kScalar && m * n > 4000) continue;
           SCOPED_TRACE(fmt::format("{} {} {} ({}, {}, {})", name(isa), name(a_type), name(type), m, n, k));
-          const Owned a = random_matrix(a_type, m, k, 1), rows = random_matrix(type, n, k, 2), panels = in_panels(rows), low = random_matrix(a_type, m, 9, 3), high = random_matrix(DType::kF32, n, 9, 4);
           for (const Precision precision : {Precision::kRows, Precision::kBF16, Precision::kF32}) {
             Gemm g;
             g.m = m;
@@ -105,6 +107,7 @@ TEST(Gemm, WeightsInPanels) {
           kernels(isa).decode(of(rows), expected.data(), DType::kF32, pool());
           expect_close(values, expected, 1e-6f);
         }
+      }
 }
 
 // However many rows there are, each gives what it gives alone; some hold outliers.

@@ -94,6 +94,14 @@ def openai_client():
     chunks = list(client.chat.completions.create(model="tiny", messages=messages, temperature=0, max_tokens=8, stream=True, stream_options={"include_usage": True}))
     check("".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole.choices[0].message.content, "a streamed chat")
     check(chunks[-1].usage == whole.usage and chunks[-2].choices[0].finish_reason == whole.choices[0].finish_reason, f"{chunks[-2:]}")
+    word = httpx.post(URL + "/tokenize", json={"model": "tiny", "content": "then"}).json()["tokens"][-1]
+    ask = {"model": "tiny", "messages": messages, "temperature": 0, "max_tokens": 24, "logit_bias": {str(word): 100}}
+    alone = client.chat.completions.create(**ask)
+    foreseen = client.chat.completions.create(**ask, prediction={"type": "content", "content": alone.choices[0].message.content})
+    check(foreseen.choices[0].message == alone.choices[0].message, f"a prediction changes no answer: {foreseen}")
+    check(alone.usage.completion_tokens_details is None and foreseen.usage.completion_tokens_details.accepted_prediction_tokens > 4, f"{foreseen.usage}")
+    error = fails(openai.BadRequestError, lambda: client.chat.completions.create(**ask, prediction={"type": "content", "content": 5}))
+    check(error.param == "prediction.content", f"{error.param}")
     text = client.completions.create(model="tiny", prompt="then", temperature=0, max_tokens=6, echo=True)
     check(text.choices[0].text.startswith("then"), f"{text}")
     check("".join(c.choices[0].text for c in client.completions.create(model="tiny", prompt="then", temperature=0, max_tokens=6, echo=True, stream=True)) == text.choices[0].text, "streamed")

@@ -11,22 +11,6 @@ constexpr size_t kMaxToolCalls = 128;
 
 void refuse(const std::string& where, const std::string& message) { throw Error(ErrorCode::kInvalidInput, where, message); }
 
-// A string, or OpenAI's list of {"type": "text", "text": …}.
-std::string content_text(const Json& content, const std::string& where) {
-  if (content.is_null()) return "";
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) refuse(where, "expected a string or a list of parts");
-  std::string text;
-  for (const Json& part : content) {
-    if (!part.is_object() || !part.contains("type") || !part["type"].is_string()) refuse(where, "expected parts with a type");
-    const std::string type = part["type"].get<std::string>();
-    if (type != "text" && type != "input_text") throw Error(ErrorCode::kUnsupported, where, fmt::format("parts of type {} are not understood: these models read text only", type));
-    if (!part.contains("text") || !part["text"].is_string()) refuse(where, "expected a text");
-    text += part["text"].get<std::string>();
-  }
-  return text;
-}
-
 Json checked_calls(const Json& calls, const std::string& where) {
   if (!calls.is_array() || calls.size() > kMaxToolCalls) refuse(where, fmt::format("expected a list of at most {} tool calls", kMaxToolCalls));
   Json result = Json::array();
@@ -77,6 +61,21 @@ std::vector<int32_t> rendered(const Resident& model, const Json& messages, const
 }
 
 }  // namespace
+
+std::string content_text(const Json& content, const std::string& where) {
+  if (content.is_null()) return "";
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) refuse(where, "expected a string or a list of parts");
+  std::string text;
+  for (const Json& part : content) {
+    if (!part.is_object() || !part.contains("type") || !part["type"].is_string()) refuse(where, "expected parts with a type");
+    const std::string type = part["type"].get<std::string>();
+    if (type != "text" && type != "input_text") throw Error(ErrorCode::kUnsupported, where, fmt::format("parts of type {} are not understood: these models read text only", type));
+    if (!part.contains("text") || !part["text"].is_string()) refuse(where, "expected a text");
+    text += part["text"].get<std::string>();
+  }
+  return text;
+}
 
 Json checked_message(const Json& message, const std::string& where) {
   const Fields fields(message, where);

@@ -34,6 +34,9 @@ std::vector<int32_t> raw_prompt(const Resident& model, std::string_view text, bo
 /// Throws Error{kInvalidInput} naming `where` when the model does not have one of these tokens.
 void check_ids(const Resident& model, const std::vector<int32_t>& ids, const std::string& where);
 
+/// The text of a string, or of OpenAI's list of {"type": "text", "text": …}. `where` names it in errors.
+std::string content_text(const Json& content, const std::string& where);
+
 /// Checks one message of either API and returns it as templates read it: role, content as one string, tool calls with arguments
 /// as an object, tool_call_id, name. `where` names it in errors.
 Json checked_message(const Json& message, const std::string& where);

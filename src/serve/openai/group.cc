@@ -79,6 +79,8 @@ void Group::on_end(size_t index, bool first_of_prompt, const Part& rest, const i
     reused_tokens_ += outcome.reused_tokens;
   }
   answer_tokens_ += outcome.answer_tokens;
+  guessed_tokens_ += outcome.guessed_tokens;
+  taken_tokens_ += outcome.taken_tokens;
   --open_;
   if (shape_.stream) send_pending(index, /*last=*/true);
   if (open_ > 0) return;
@@ -113,8 +115,10 @@ void Group::fail_locked(const Error& error) {
 }
 
 Json Group::usage() const {
-  return {{"prompt_tokens", prompt_tokens_}, {"completion_tokens", answer_tokens_}, {"total_tokens", prompt_tokens_ + answer_tokens_},
-          {"prompt_tokens_details", {{"cached_tokens", reused_tokens_}}}};
+  Json usage = {{"prompt_tokens", prompt_tokens_}, {"completion_tokens", answer_tokens_}, {"total_tokens", prompt_tokens_ + answer_tokens_},
+                {"prompt_tokens_details", {{"cached_tokens", reused_tokens_}}}};
+  if (shape_.predicted) usage["completion_tokens_details"] = {{"accepted_prediction_tokens", taken_tokens_}, {"rejected_prediction_tokens", guessed_tokens_ - taken_tokens_}};
+  return usage;
 }
 
 Json Group::chunk() const {

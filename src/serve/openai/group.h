@@ -12,6 +12,7 @@ struct GroupShape {
   bool chat = true, stream = false, include_usage = false;
   bool logprobs = false;
   bool echo = false;               // of completions: the prompt in front of the answer
+  bool predicted = false;          // of chat: the request came with a prediction
   bool hide_thinking = false;
   int64_t created = 0;             // seconds since 1970
   std::vector<std::string> echoed;  // by choice: the prompt's text, with echo
@@ -55,7 +56,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::vector<Choice> choices_;
   size_t open_;
   bool over_ = false;
-  int64_t prompt_tokens_ = 0, reused_tokens_ = 0, answer_tokens_ = 0;
+  int64_t prompt_tokens_ = 0, reused_tokens_ = 0, answer_tokens_ = 0, guessed_tokens_ = 0, taken_tokens_ = 0;
 };
 
 }  // namespace hone::serve::openai

@@ -34,6 +34,15 @@ Json format_of(const Fields& fields) {
   throw Error(ErrorCode::kInvalidInput, "response_format.type", "expected text, json_object or json_schema");
 }
 
+std::string prediction_of(const Fields& fields) {
+  const Json* prediction = fields.object("prediction");
+  if (!prediction) return "";
+  const Fields inner(*prediction, "prediction");
+  if (inner.string("type", 64) != "content") throw Error(ErrorCode::kInvalidInput, "prediction.type", "expected content");
+  if (!inner.has("content")) throw Error(ErrorCode::kInvalidInput, "prediction.content", "expected a text, or a list of parts");
+  return content_text(*inner.find("content"), "prediction.content");
+}
+
 }  // namespace
 
 std::vector<TextInput> read_inputs(const Fields& fields, const char* name, size_t max) {
@@ -76,6 +85,7 @@ CompletionRequest read_request(const Json& body, bool chat) {
     if (tools_wanted(fields)) request.conversation.tools = checked_tools(fields.array("tools", kMaxTools));
     if (const Json* extra = fields.object("chat_template_kwargs")) request.conversation.extra = *extra;
     if (fields.string("reasoning_effort", 32) == "none") request.conversation.think = false;
+    request.prediction = prediction_of(fields);
     if (!request.format.is_null()) request.conversation.think = false;  // JSON comes first
     request.logprobs = fields.boolean("logprobs").value_or(false);
     request.top_logprobs = static_cast<int32_t>(fields.integer("top_logprobs", 0, 20).value_or(0));

@@ -23,6 +23,7 @@ struct CompletionRequest {
   bool stream = false, include_usage = false, echo = false, logprobs = false;
   int32_t top_logprobs = 0;
   std::optional<double> keep_alive;
+  std::string prediction;            // of chat: what the answer may turn out to be
   Json format;                       // null, "json", or a JSON schema
 };
 

@@ -51,15 +51,19 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
   const std::vector<PreparedPrompt> prompts = prompts_of(model, request, context);
   const auto n = static_cast<size_t>(request.n);
   GroupShape shape{.id = random_id(chat ? "chatcmpl-" : "cmpl-"), .model = request.model, .chat = chat, .stream = request.stream, .include_usage = request.include_usage,
-                   .logprobs = request.logprobs, .echo = request.echo, .hide_thinking = request.conversation.think == false, .created = now(), .echoed = {}};
+                   .logprobs = request.logprobs, .echo = request.echo, .predicted = !request.prediction.empty(), .hide_thinking = request.conversation.think == false, .created = now(), .echoed = {}};
   if (request.echo)
     for (const PreparedPrompt& prompt : prompts) shape.echoed.insert(shape.echoed.end(), n, prompt.text);
   const auto group = std::make_shared<Group>(exchange, std::move(shape), model.files.tokenizer, prompts.size() * n);
+  std::vector<int32_t> prediction;
+  if (!request.prediction.empty()) prediction = model.files.tokenizer.encode(request.prediction, {.add_special = false});
+  if (static_cast<int64_t>(prediction.size()) > context) prediction.resize(static_cast<size_t>(context));
   OpenAnswers open;
   try {
     for (size_t i = 0; i < prompts.size() * n; ++i) {
       infer::Request one;
       one.prompt = prompts[i / n].ids;
+      one.prediction = prediction;
       one.options = settings.generate;
       one.options.sampler.seed += i % n;
       one.options.stop_ids = model.files.stop_ids;
