@@ -3,14 +3,16 @@
 namespace hone::nn {
 namespace {
 
-// Adds what the rows' own adapters say, in place.
-void add_row_adapters(const Linear& layer, const Variable& x, const Variable& y, const Pass& pass) {
-  if (!pass.row_adapters) return;
+// What the adapters of this pass's rows say of these layers.
+std::vector<ops::RowLoras> row_loras(std::initializer_list<const Linear*> layers, const Pass& pass) {
+  std::vector<ops::RowLoras> all;
+  if (!pass.row_adapters) return all;
   for (const RowAdapter& rows : *pass.row_adapters) {
-    if (layer.ordinal >= rows.layers->size()) continue;
-    const ops::Lora& lora = (*rows.layers)[layer.ordinal];
-    if (lora.a.defined()) ops::add_low_rank(y.value().rows(rows.begin, rows.end), x.value().rows(rows.begin, rows.end), lora);
+    ops::RowLoras& own = all.emplace_back(ops::RowLoras{rows.begin, rows.end, {}});
+    size_t at = 0;
+    for (const Linear* layer : layers) own.layers[at++] = layer->ordinal < rows.layers->size() ? &(*rows.layers)[layer->ordinal] : nullptr;
   }
+  return all;
 }
 
 }  // namespace
@@ -26,9 +28,9 @@ Variable Linear::forward(const Variable& x, const Pass& pass) const { return for
 
 Variable Linear::forward_onto(const Variable& addend, const Variable& x, const Pass& pass) const {
   const ops::Lora low_rank = lora(pass), *adapter = has_lora() ? &low_rank : nullptr;
-  const Variable y = addend.defined() ? ops::linear_onto(addend, x, {weight, bias, adapter}) : ops::linear(x, weight, bias, adapter);
-  add_row_adapters(*this, x, y, pass);
-  return y;
+  const std::vector<ops::RowLoras> rows = row_loras({this}, pass);
+  if (addend.defined()) return ops::linear_onto(addend, x, {weight, bias, adapter}, rows);
+  return rows.empty() ? ops::linear(x, weight, bias, adapter) : ops::linear_together(x, {{weight, bias, adapter}}, rows)[0];
 }
 
 std::vector<Variable> forward_together(std::initializer_list<const Linear*> layers, const Variable& x, const Pass& pass) {
@@ -36,10 +38,7 @@ std::vector<Variable> forward_together(std::initializer_list<const Linear*> laye
   for (const Linear* layer : layers) loras.push_back(layer->lora(pass));
   std::vector<ops::LinearLayer> together;
   for (const Linear* layer : layers) together.push_back({layer->weight, layer->bias, layer->has_lora() ? &loras[together.size()] : nullptr});
-  std::vector<Variable> outputs = ops::linear_together(x, together);
-  size_t at = 0;
-  for (const Linear* layer : layers) add_row_adapters(*layer, x, outputs[at++], pass);
-  return outputs;
+  return ops::linear_together(x, together, row_loras(layers, pass));
 }
 
 }  // namespace hone::nn

@@ -28,6 +28,9 @@ struct Call {
   }
 };
 
+void run(const std::vector<Gemm>& calls) {
+  if (!calls.empty() && calls[0].m > 0) kernels::kernels().gemm(calls.data(), static_cast<int>(calls.size()), threads());
+}
 void run(const Call& call) {
   if (call.gemm.m > 0 && call.gemm.n > 0) kernels::kernels().gemm(&call.gemm, 1, threads());
 }
@@ -131,6 +134,40 @@ Tensor as_type(const Tensor& t, DType type) {
 
 namespace {
 
+// The updates of some rows, in two halves: u = x·Aᵀ of every layer, then outputs += scale · u·Bᵀ.
+struct RowUpdates {
+  std::vector<Tensor> us;
+  std::vector<Gemm> downs, ups;
+
+  RowUpdates(const Tensor& x, const RowLoras& rows, const std::vector<Tensor>& outputs) {
+    const Tensor own = x.rows(rows.begin, rows.end);
+    const auto precision = precision_of(x.dtype());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const Lora* lora = rows.layers[i];
+      if (!lora || !lora->a.defined()) continue;
+      const Tensor &a = lora->a.value(), &b = lora->b.value(), out = outputs[i].rows(rows.begin, rows.end);
+      HONE_CHECK(matrix(out).cols == b.size(0) && matrix(own).cols == a.size(1) && b.size(1) == a.size(0) && lora->dropout == 0, "linear: x {}, A {}, B {} of some rows",
+                 own.shape().str(), a.shape().str(), b.shape().str());
+      const Tensor& u = us.emplace_back(Tensor::empty({own.size(0), a.size(0)}, x.dtype()));
+      downs.push_back(Call(u, u.size(0), u.size(1), precision).product(matrix(own), false, matrix(a), true).gemm);
+      ups.push_back(Call(out, out.size(0), b.size(0), precision).product(matrix(u), false, matrix(b), true, lora->scale).accumulate().gemm);
+    }
+  }
+};
+
+// The layers' own products, and the updates of rows: those of all rows, read from the same x, go along with them.
+void run(std::vector<Gemm> calls, const Tensor& x, std::span<const RowLoras> rows, const std::vector<Tensor>& outputs) {
+  std::vector<RowUpdates> updates;
+  for (const RowLoras& some : rows) updates.emplace_back(x, some, outputs);
+  const bool all = rows.size() == 1 && rows[0].end - rows[0].begin == x.size(0);
+  if (all) calls.insert(calls.end(), updates[0].downs.begin(), updates[0].downs.end());
+  run(calls);
+  for (const RowUpdates& update : updates) {
+    if (!all) run(update.downs);
+    run(update.ups);
+  }
+}
+
 // What the backward pass keeps of one layer.
 struct KeptLayer {
   Tensor weight, u;
@@ -146,7 +183,7 @@ struct Projection {
 };
 
 // The general form: y_i = x·W_iᵀ + bias_i + LoRA_i, plus `addend` when there is one layer and it is defined.
-Projection project(const Variable& x, const std::vector<LinearLayer>& layers, const Variable& addend, DType out_type) {
+Projection project(const Variable& x, const std::vector<LinearLayer>& layers, const Variable& addend, DType out_type, std::span<const RowLoras> rows = {}) {
   HONE_CHECK(!layers.empty() && layers.size() <= kMaxTogether, "linear: {} layers together", layers.size());
   std::vector<Tensor> outputs;
   std::vector<KeptLayer> kept;
@@ -166,7 +203,8 @@ Projection project(const Variable& x, const std::vector<LinearLayer>& layers, co
                addend.shape().str(), outputs[0].shape().str());
     calls[0].addend = addend.value().raw();
   }
-  if (calls[0].m > 0) kernels::kernels().gemm(calls.data(), static_cast<int>(calls.size()), threads());
+  HONE_CHECK(rows.empty() || !autograd::needs_grad(inputs), "linear: updates of rows have no backward pass");
+  run(std::move(calls), x.value(), rows, outputs);
 
   if (!autograd::needs_grad(inputs)) return {std::move(inputs), std::move(outputs), nullptr};
   return {std::move(inputs), std::move(outputs), [saved = autograd::Saved(x), kept = std::move(kept)](std::vector<Tensor>& grads, autograd::Gradients& out) {
@@ -209,25 +247,16 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
   return autograd::record("linear", p.inputs, std::move(p.outputs), std::move(p.backward))[0];
 }
 
-std::vector<Variable> linear_together(const Variable& x, const std::vector<LinearLayer>& layers) {
+std::vector<Variable> linear_together(const Variable& x, const std::vector<LinearLayer>& layers, std::span<const RowLoras> rows) {
   const profile::Scope scope("linear_together");
-  Projection p = project(x, layers, {}, x.value().dtype());
+  Projection p = project(x, layers, {}, x.value().dtype(), rows);
   return autograd::record("linear_together", p.inputs, std::move(p.outputs), std::move(p.backward));
 }
 
-Variable linear_onto(const Variable& addend, const Variable& x, const LinearLayer& layer) {
+Variable linear_onto(const Variable& addend, const Variable& x, const LinearLayer& layer, std::span<const RowLoras> rows) {
   const profile::Scope scope("linear_onto");
-  Projection p = project(x, {layer}, addend, x.value().dtype());
+  Projection p = project(x, {layer}, addend, x.value().dtype(), rows);
   return autograd::record("linear_onto", p.inputs, std::move(p.outputs), std::move(p.backward))[0];
-}
-
-void add_low_rank(const Tensor& y, const Tensor& x, const Lora& lora) {
-  const profile::Scope scope("add_low_rank");
-  const int64_t rows = matrix(x).rows;
-  HONE_CHECK(matrix(y).rows == rows && matrix(y).cols == lora.b.size(0) && matrix(x).cols == lora.a.size(1) && lora.b.size(1) == lora.a.size(0),
-             "add_low_rank: y {}, x {}, A {}, B {}", y.shape().str(), x.shape().str(), lora.a.shape().str(), lora.b.shape().str());
-  const Tensor u = LoraPass{lora}.down(x);
-  run(Call(y, rows, lora.b.size(0), precision_of(x.dtype())).product(matrix(u), false, matrix(lora.b.value()), true, lora.scale).accumulate());
 }
 
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,

@@ -1,6 +1,8 @@
 // y = x·Wᵀ + bias + LoRA: the op that carries nearly all of the arithmetic.
 #pragma once
 
+#include <array>
+#include <span>
 #include <vector>
 
 #include "ops/device.h"
@@ -30,19 +32,24 @@ struct LinearLayer {
   const Lora* lora = nullptr;
 };
 
-/// The same for up to kMaxTogether layers over one x, which is packed once; dx is one sum. → one (T, N) each, of x's type.
 constexpr size_t kMaxTogether = kernels::kMaxProducts / 2;
-std::vector<Variable> linear_together(const Variable& x, const std::vector<LinearLayer>& layers);
+
+/// Low-rank updates that rows [begin, end) of a batch have for themselves, one for each layer (null or without A: none). They are added
+/// to the layers' outputs, rounded twice, whatever rows there are besides. Without dropout and without a backward pass.
+struct RowLoras {
+  int64_t begin = 0, end = 0;
+  std::array<const Lora*, kMaxTogether> layers{};
+};
+
+/// The same for up to kMaxTogether layers over one x, which is packed once; dx is one sum. → one (T, N) each, of x's type.
+std::vector<Variable> linear_together(const Variable& x, const std::vector<LinearLayer>& layers, std::span<const RowLoras> rows = {});
 
 /// addend (T, N) + the layer's output, rounded once: a residual connection without a pass of its own.
-Variable linear_onto(const Variable& addend, const Variable& x, const LinearLayer& layer);
+Variable linear_onto(const Variable& addend, const Variable& x, const LinearLayer& layer, std::span<const RowLoras> rows = {});
 
 /// Mixture of experts: rows [begin[e], begin[e+1]) of x go through weights[e] (and loras[e], when not empty).
 /// x (S, K) sorted by expert → (S, N). begin has weights.size() + 1 entries. Experts without rows cost nothing.
 Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, const std::vector<Variable>& weights,
                         const std::vector<Lora>& loras);
-
-/// y (T, N) += scale · drop(x)·Aᵀ·Bᵀ in place, without a backward pass: the adapter of some rows of a batch.
-void add_low_rank(const Tensor& y, const Tensor& x, const Lora& lora);
 
 }  // namespace hone::ops
