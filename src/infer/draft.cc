@@ -5,18 +5,17 @@
 namespace hone::infer {
 namespace {
 
-// Time of a pass of so many rows, where one row takes 1 (docs/performance.md).
+// Time of a pass of so many rows, where one row takes 1: between what a model within the cache and one in memory take (docs/performance.md).
 constexpr std::array<double, Draft::kMostRows + 1> kPassCost{0, 1, 1.08, 1.18, 1.24, 1.42, 1.58, 1.76, 1.9};
-constexpr double kCostlyRow = 0.6;
-constexpr size_t kCompared = 16;   // tokens
-constexpr double kMemory = 0.1;   // weight of the latest guess
-constexpr double kForget = 0.02;  // of what is known, at every place where no guess was worth its cost: later it is tried again
+constexpr double kCostlyRow = 0.6;  // of each further row, where rows read weights of their own
+constexpr size_t kCompared = 16;    // tokens before a place, at most
+constexpr double kMemory = 0.1;     // weight of the latest guess in what is known of guesses
+constexpr double kForget = 0.02;    // of what is known, at every place where no guess was worth its cost: later it is tried again
 
 // The number of guessed tokens that brings most tokens in a given time, where a guessed one is right with probability p.
 int64_t best_length(double p, int64_t sequences, int64_t most, bool costly_rows) {
   int64_t best = 0;
-  double best_rate = 0;
-  double tokens = 0, all_right = 1;
+  double best_rate = 0, tokens = 0, all_right = 1;
   for (int64_t length = 0; length <= most && sequences * (1 + length) <= Draft::kMostRows; ++length, all_right *= p) {
     const int64_t rows = sequences * (1 + length);
     tokens += all_right;
