@@ -47,12 +47,9 @@ struct LoraPass {
     return y;
   }
 
-  // u (T, R) = drop(x)·Aᵀ
-  Tensor down(const Tensor& x) const {
-    const Tensor input = dropped(x);
-    Tensor u = Tensor::empty({matrix(x).rows, rank()}, x.dtype());
-    run(Call(u, u.size(0), rank(), precision_of(x.dtype())).product(matrix(input), false, matrix(lora.a.value()), true));
-    return u;
+  // u (T, R) = dropped·Aᵀ, to be run.
+  Call down(const Tensor& dropped, const Tensor& u) const {
+    return Call(u, u.size(0), rank(), precision_of(dropped.dtype())).product(matrix(dropped), false, matrix(lora.a.value()), true);
   }
 
   // du (T, R) = s · dy·B;  dB += s · dyᵀ·u;  dA += duᵀ·drop(x). Returns du.
@@ -91,14 +88,25 @@ void check_weight(const Tensor& x, const Variable& weight, const Lora* lora) {
              weight.shape().str());
 }
 
-// y (T, N) = x·Wᵀ + bias + s·u·Bᵀ of one layer, to be run; computes u first when there is a LoRA.
-Call forward_call(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias, const Lora* lora, Tensor* u) {
+// u (T, R) = drop(x)·Aᵀ of each of up to kMaxTogether LoRAs; undefined where there is none.
+std::vector<Tensor> low_rank_inputs(const Tensor& x, std::span<const Lora* const> loras) {
+  std::vector<Tensor> us(loras.size()), dropped;
+  std::vector<Gemm> calls;
+  for (size_t i = 0; i < loras.size(); ++i) {
+    if (!loras[i]) continue;
+    const LoraPass pass{*loras[i]};
+    us[i] = Tensor::empty({matrix(x).rows, pass.rank()}, x.dtype());
+    calls.push_back(pass.down(dropped.emplace_back(pass.dropped(x)), us[i]).gemm);
+  }
+  run(calls);
+  return us;
+}
+
+// y (T, N) = x·Wᵀ + bias + s·u·Bᵀ of one layer, to be run; u of low_rank_inputs.
+Call forward_call(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias, const Lora* lora, const Tensor& u) {
   Call call(out, matrix(x).rows, weight.size(0), precision_of(x.dtype(), weight));
   call.product(matrix(x), false, matrix(weight), true);
-  if (lora) {
-    *u = LoraPass{*lora}.down(x);
-    call.product(matrix(*u), false, matrix(lora->b.value()), true, lora->scale);
-  }
+  if (lora) call.product(matrix(u), false, matrix(lora->b.value()), true, lora->scale);
   if (bias.defined()) call.gemm.bias = bias.data<float>();
   return call;
 }
@@ -189,12 +197,18 @@ Projection project(const Variable& x, const std::vector<LinearLayer>& layers, co
   std::vector<KeptLayer> kept;
   std::vector<Gemm> calls;
   std::vector<Variable> inputs{x, addend};  // then weight, bias, A, B of each layer
+  std::vector<const Lora*> loras;
   for (const LinearLayer& layer : layers) {
     check_weight(x.value(), layer.weight, layer.lora);
+    loras.push_back(layer.lora);
+  }
+  const std::vector<Tensor> us = low_rank_inputs(x.value(), loras);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LinearLayer& layer = layers[i];
     HONE_CHECK(!layer.bias.defined() || layer.bias.value().elements() == layer.weight.size(0), "linear: bias {}", layer.bias.shape().str());
     outputs.push_back(Tensor::empty({matrix(x.value()).rows, layer.weight.size(0)}, out_type));
-    KeptLayer k{layer.weight.value(), {}, layer.lora ? *layer.lora : Lora{}, layer.lora != nullptr};
-    calls.push_back(forward_call(outputs.back(), x.value(), k.weight, layer.bias.value(), layer.lora, &k.u).gemm);
+    KeptLayer k{layer.weight.value(), us[i], layer.lora ? *layer.lora : Lora{}, layer.lora != nullptr};
+    calls.push_back(forward_call(outputs.back(), x.value(), k.weight, layer.bias.value(), layer.lora, us[i]).gemm);
     kept.push_back(std::move(k));
     inputs.insert(inputs.end(), {layer.weight, layer.bias, kept.back().lora.a, kept.back().lora.b});
   }
@@ -273,7 +287,8 @@ Variable grouped_linear(const Variable& x, const std::vector<int32_t>& begin, co
     const Tensor rows = x.value().rows(begin[e], begin[e + 1]);
     const Lora* lora = loras.empty() || !loras[e].a.defined() ? nullptr : &loras[e];
     check_weight(rows, weights[e], lora);
-    run(forward_call(y.rows(begin[e], begin[e + 1]), rows, weights[e].value(), {}, lora, &us[e]));
+    us[e] = low_rank_inputs(rows, {&lora, 1})[0];
+    run(forward_call(y.rows(begin[e], begin[e + 1]), rows, weights[e].value(), {}, lora, us[e]));
   }
 
   std::vector<Variable> inputs{x};
