@@ -1,4 +1,6 @@
 // Many requests at once: what each one gets must not depend on the others, on what was computed before, or on memory being short.
+#include <semaphore>
+
 #include "base/json_file.h"
 #include "infer/engine_fixture.h"
 #include "infer/generate.h"
@@ -208,11 +210,22 @@ TEST_P(OneEngine, WeightsInPanelsAnswerAsRowsDo) {
   }
 }
 
+// Keeps the engine at its first token until it is let go.
+class Held : public Kept {
+ public:
+  bool on_token(const TokenEvent& event) override {
+    if (answer.empty()) go.acquire();
+    return Kept::on_token(event);
+  }
+  std::binary_semaphore go{0};
+};
+
 TEST_P(OneEngine, CancelsRefusesAndEnds) {
   const auto model = load(DType::kF32);
   const int64_t vocab = model->config().vocab_size;
   const text::Tokenizer tokenizer = numbers(vocab);
-  std::shared_ptr<Kept> last = std::make_shared<Kept>(), early = std::make_shared<Kept>(), by_number = std::make_shared<Kept>();
+  const auto early = std::make_shared<Kept>();
+  const auto last = std::make_shared<Held>(), by_number = std::make_shared<Held>();
   {
     Engine engine(model, tokenizer, {.max_batch = 1, .max_queue = 2});
     early->cancel_after = 2;
@@ -226,6 +239,7 @@ TEST_P(OneEngine, CancelsRefusesAndEnds) {
     unknown.adapter = "nobody";
     EXPECT_THROW(engine.submit(unknown, last), Error);
     engine.cancel(engine.submit(request(prompt(vocab, 5, 1), 100000), by_number));
+    by_number->go.release();
     EXPECT_EQ(by_number->wait().finish, Finish::kCancelled);
     engine.submit(request(prompt(vocab, 5, 1), 100000), last);
     std::vector<std::shared_ptr<Kept>> waiting;
@@ -237,6 +251,7 @@ TEST_P(OneEngine, CancelsRefusesAndEnds) {
         ++refused;
       }
     EXPECT_GE(refused, 5);
+    last->go.release();
   }
   EXPECT_TRUE(last->outcome.has_value()) << "an ending engine ends its requests";
 }
