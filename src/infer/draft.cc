@@ -7,7 +7,7 @@ namespace {
 
 // Time of a pass of so many rows, where one row takes 1: between what a model within the cache and one in memory take (docs/performance.md).
 constexpr std::array<double, Draft::kMostRows + 1> kPassCost{0, 1, 1.08, 1.18, 1.24, 1.42, 1.58, 1.76, 1.9};
-constexpr double kCostlyRow = 0.6;  // of each further row, where rows read weights of their own
+constexpr double kCostlyRow = 0.6;  // of each further row where rows read weights of their own: experts are about half of what a token reads (reckoned, not measured)
 constexpr size_t kCompared = 16;    // tokens before a place, at most
 constexpr double kMemory = 0.1;     // weight of the latest guess in what is known of guesses
 constexpr double kForget = 0.02;    // of what is known, at every place where no guess was worth its cost: later it is tried again
