@@ -14,7 +14,6 @@ Only the time from the first token to the last counts.
 import argparse
 import http.client
 import inspect
-import json
 import pathlib
 import random
 import shlex
@@ -23,9 +22,8 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 
-from server import Server
+from server import Server, stream_chat
 
 CHAT = ["Why is the sky blue?", "Write a short poem about autumn.", "What should I pack for a week by the sea?", "Explain what a compiler does to a child.",
         "Give me five names for a small bakery.", "How do I keep basil alive in winter?"]
@@ -46,28 +44,6 @@ def kinds():
     }
 
 
-def stream(port, prompt, tokens):
-    """(seconds of each event, text) of one greedy answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-    body = {"model": "m", "messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": tokens, "stream": True, "stream_options": {"include_usage": True}}
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    if response.status != 200:
-        raise SystemExit(f"status {response.status}: {response.read(500)}")
-    times, text, produced = [], "", 0
-    for line in response:
-        if not line.startswith(b"data: {"):
-            continue
-        event = json.loads(line[6:])
-        produced = (event.get("usage") or {}).get("completion_tokens", produced)
-        for choice in event.get("choices", []):
-            content = choice["delta"].get("content")
-            if content:
-                times.append(time.monotonic())
-                text += content
-    return times, text, produced
-
-
 def measure(port, prompts, together, tokens):
     """Tokens per second of answering alone, and the texts."""
     texts, spans, lock, waiting = {}, [], threading.Lock(), list(enumerate(prompts))
@@ -78,7 +54,7 @@ def measure(port, prompts, together, tokens):
                 if not waiting:
                     return
                 number, prompt = waiting.pop(0)
-            times, text, produced = stream(port, prompt, tokens)
+            times, text, produced = stream_chat(port, "m", prompt, tokens)
             with lock:
                 texts[number] = text
                 if len(times) > 1:
@@ -124,7 +100,7 @@ def main():
             for _ in range(o.rounds):
                 for name, command in commands.items():
                     with Server(command, subprocess.DEVNULL) as server:
-                        stream(server.port, "Hello", 2)
+                        stream_chat(server.port, "m", "Hello", 2)
                         rate, texts = measure(server.port, prompts, together, o.tokens)
                         rates[name].append(rate)
                         if name == "llama-server":

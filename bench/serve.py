@@ -33,7 +33,7 @@ import threading
 import time
 import types
 
-from server import Server
+from server import Server, stream_chat
 
 WORDS = ("river stone market winter garden letter window doctor silver engine bridge morning harbour paper copper village answer teacher "
          "island forest candle mirror planet summer kitchen rocket valley pencil thunder basket orange shadow").split()
@@ -100,19 +100,9 @@ def single_shots(server, model, clients, seconds, words):
 
 def stream(server, model, number, tokens):
     """Seconds to the first token, and to the last; tokens."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
-    begun, first, count = time.monotonic(), None, 0
-    body = {"model": model, "stream": True, "max_tokens": tokens, "temperature": 0,
-            "messages": [{"role": "user", "content": f"Story {number}: " + sentence(number, 60) + ". Go on with it at length."}]}
-    answer = post(connection, "/v1/chat/completions", body)
-    assert answer.status == 200, answer.read()
-    for line in answer:
-        if line.startswith(b"data: {"):
-            choices = json.loads(line[6:])["choices"]
-            if choices and choices[0]["delta"].get("content"):
-                first = first or time.monotonic() - begun
-                count += 1
-    return first, time.monotonic() - begun, count
+    begun = time.monotonic()
+    times, _, _ = stream_chat(server.port, model, f"Story {number}: " + sentence(number, 60) + ". Go on with it at length.", tokens)
+    return times[0] - begun if times else None, time.monotonic() - begun, len(times)
 
 
 def streams(server, model, clients):

@@ -1,5 +1,6 @@
 """A server that a benchmark starts on the loopback address and ends."""
 import http.client
+import json
 import os
 import pathlib
 import socket
@@ -48,3 +49,23 @@ class Server:
 
     def files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+
+def stream_chat(port, model, text, tokens):
+    """One greedy answer of /v1/chat/completions: (when each piece of it came, on the monotonic clock; the answer; its tokens)."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    body = {"model": model, "messages": [{"role": "user", "content": text}], "temperature": 0, "max_tokens": tokens, "stream": True, "stream_options": {"include_usage": True}}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    assert response.status == 200, response.read(500)
+    times, answer, produced = [], "", 0
+    for line in response:
+        if not line.startswith(b"data: {"):
+            continue
+        event = json.loads(line[6:])
+        produced = (event.get("usage") or {}).get("completion_tokens", produced)
+        content = event["choices"][0]["delta"].get("content") if event["choices"] else None
+        if content:
+            times.append(time.monotonic())
+            answer += content
+    return times, answer, produced

@@ -68,6 +68,11 @@ std::vector<int32_t> Draft::guess(std::span<const int32_t> ids, int64_t sequence
   return guessed;
 }
 
+void Draft::judge(int64_t offered, int64_t taken) {
+  double& hits = hits_[kind_];
+  for (int64_t i = 0; i < offered; ++i) hits += kMemory * ((i < taken ? 1 : 0) - hits);
+}
+
 void RecentAnswers::add(uint64_t adapter, std::span<const int32_t> ids, size_t prompt_tokens) {
   const auto known = std::find_if(all_.begin(), all_.end(), [&](const Answers& a) { return a.adapter == adapter; });
   if (known != all_.end()) std::rotate(known, known + 1, all_.end());
@@ -83,11 +88,6 @@ std::span<const int32_t> RecentAnswers::of(uint64_t adapter) const {
   for (const Answers& answers : all_)
     if (answers.adapter == adapter) return answers.tokens;
   return {};
-}
-
-void Draft::judge(int64_t offered, int64_t taken) {
-  double& hits = hits_[kind_];
-  for (int64_t i = 0; i < offered; ++i) hits += kMemory * ((i < taken ? 1 : 0) - hits);
 }
 
 }  // namespace hone::infer

@@ -200,7 +200,7 @@ class Engine::Scheduler {
     }
     for (const auto& running : done) {
       let_go(*running);
-      if (running->produced > 0) recent_.add(running->salt, running->ids, running->request.prompt.size());
+      if (options_.draft && running->produced > 0) recent_.add(running->salt, running->ids, running->request.prompt.size());
       running->report();
     }
   }
@@ -394,8 +394,8 @@ class Engine::Scheduler {
   const models::CausalLm& model_;
   const text::Tokenizer& tokenizer_;
   const EngineOptions options_;
-  KvPool pool_;           // of the engine's thread, like
-  RecentAnswers recent_;
+  KvPool pool_;           // of the engine's thread
+  RecentAnswers recent_;  // too
   std::mutex mutex_;    // of everything below
   std::condition_variable work_;
   std::deque<std::shared_ptr<Running>> queue_;

@@ -149,7 +149,6 @@ struct RowUpdates {
 
   RowUpdates(const Tensor& x, const RowLoras& rows, const std::vector<Tensor>& outputs) {
     const Tensor own = x.rows(rows.begin, rows.end);
-    const auto precision = precision_of(x.dtype());
     for (size_t i = 0; i < outputs.size(); ++i) {
       const Lora* lora = rows.layers[i];
       if (!lora || !lora->a.defined()) continue;
@@ -157,8 +156,8 @@ struct RowUpdates {
       HONE_CHECK(matrix(out).cols == b.size(0) && matrix(own).cols == a.size(1) && b.size(1) == a.size(0) && lora->dropout == 0, "linear: x {}, A {}, B {} of some rows",
                  own.shape().str(), a.shape().str(), b.shape().str());
       const Tensor& u = us.emplace_back(Tensor::empty({own.size(0), a.size(0)}, x.dtype()));
-      downs.push_back(Call(u, u.size(0), u.size(1), precision).product(matrix(own), false, matrix(a), true).gemm);
-      ups.push_back(Call(out, out.size(0), b.size(0), precision).product(matrix(u), false, matrix(b), true, lora->scale).accumulate().gemm);
+      downs.push_back(LoraPass{*lora}.down(own, u).gemm);
+      ups.push_back(Call(out, out.size(0), b.size(0), precision_of(x.dtype())).product(matrix(u), false, matrix(b), true, lora->scale).accumulate().gemm);
     }
   }
 };

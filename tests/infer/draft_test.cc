@@ -19,7 +19,6 @@ TEST(Draft, GoesOnAsTheLatestPlaceAlike) {
 
 TEST(Draft, LoopsGoOnBeyondWhatIsThere) {
   Draft draft;
-  for (int i = 0; i < 20; ++i) draft.judge(1, 1);
   Ids ids;
   for (int i = 0; i < 9; ++i) ids.push_back(i % 3);
   for (int i = 0; i < 20; ++i) draft.guess(ids, 1, 7), draft.judge(7, 7);  // learns that it may guess far

@@ -85,8 +85,8 @@ CompletionRequest read_request(const Json& body, bool chat) {
     if (tools_wanted(fields)) request.conversation.tools = checked_tools(fields.array("tools", kMaxTools));
     if (const Json* extra = fields.object("chat_template_kwargs")) request.conversation.extra = *extra;
     if (fields.string("reasoning_effort", 32) == "none") request.conversation.think = false;
-    request.prediction = prediction_of(fields);
     if (!request.format.is_null()) request.conversation.think = false;  // JSON comes first
+    request.prediction = prediction_of(fields);
     request.logprobs = fields.boolean("logprobs").value_or(false);
     request.top_logprobs = static_cast<int32_t>(fields.integer("top_logprobs", 0, 20).value_or(0));
     if (request.top_logprobs > 0 && !request.logprobs) throw Error(ErrorCode::kInvalidInput, "top_logprobs", "is given without logprobs: true");

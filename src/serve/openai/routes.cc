@@ -49,15 +49,15 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
   if (!chat && !Fields(body).has("max_tokens")) settings.max_tokens = 16;  // OpenAI's own default
   const int64_t context = context_of(settings, model.context());
   const std::vector<PreparedPrompt> prompts = prompts_of(model, request, context);
+  std::vector<int32_t> prediction;
+  if (!request.prediction.empty()) prediction = model.files.tokenizer.encode(request.prediction, {.add_special = false});
+  if (static_cast<int64_t>(prediction.size()) > context) prediction.resize(static_cast<size_t>(context));
   const auto n = static_cast<size_t>(request.n);
   GroupShape shape{.id = random_id(chat ? "chatcmpl-" : "cmpl-"), .model = request.model, .chat = chat, .stream = request.stream, .include_usage = request.include_usage,
                    .logprobs = request.logprobs, .echo = request.echo, .predicted = !request.prediction.empty(), .hide_thinking = request.conversation.think == false, .created = now(), .echoed = {}};
   if (request.echo)
     for (const PreparedPrompt& prompt : prompts) shape.echoed.insert(shape.echoed.end(), n, prompt.text);
   const auto group = std::make_shared<Group>(exchange, std::move(shape), model.files.tokenizer, prompts.size() * n);
-  std::vector<int32_t> prediction;
-  if (!request.prediction.empty()) prediction = model.files.tokenizer.encode(request.prediction, {.add_special = false});
-  if (static_cast<int64_t>(prediction.size()) > context) prediction.resize(static_cast<size_t>(context));
   OpenAnswers open;
   try {
     for (size_t i = 0; i < prompts.size() * n; ++i) {
