@@ -8,6 +8,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 option(HONE_TESTS "Build the tests" ON)
 option(HONE_SANITIZE "Address and undefined-behaviour sanitizers" OFF)
+option(HONE_QUICK "Layers that compute nothing at length, and tests, are not optimised: an edit compiles soonest" OFF)
 
 # Most of a compiler's work here is the same headers and templates again in every file, so the files of a target are compiled in
 # groups where that is asked for (docs/architecture.md). Files with flags of their own, as those of instruction sets, are left alone by CMake.
