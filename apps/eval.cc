@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "apps/eval_rate.h"
+#include "apps/terminal.h"
 #include "base/error.h"
 #include "recipes/evaluate.h"
 #include "recipes/evaluation_report.h"
@@ -132,11 +133,12 @@ int run_model(Arguments& a, const recipes::Config& config) {
   options.folder = a.folder;
   options.harness.assign(a.harness.begin(), a.harness.end());
   const bool live = !a.json && ::isatty(STDOUT_FILENO);
+  LiveLine progress;
   const auto e = recipes::evaluate_model(config, options, [&](const std::string& model, int64_t done, int64_t of, const recipes::Answer& answer) {
     if (a.show && !a.json) fmt::print("{}\n  asked    {}\n  expected {}\n  {} answered {}\n", answer.where, answer.prompt, answer.expected, model, answer.found);
-    else if (live) fmt::print("\r{}: {}/{} answers", model, done, of), std::fflush(stdout);
+    else if (live) progress.draw({{1, model + ":"}, {0, fmt::format("{}/{} answers", done, of)}}), std::fflush(stdout);
   });
-  if (live && !a.show) fmt::print("\r\x1b[K");
+  progress.clear();
   recipes::record_report(e.report, e.folder, config);
   if (a.json) fmt::print("{}\n", to_json(e, a.show).dump());
   else print(e);

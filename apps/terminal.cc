@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <nlohmann/json.hpp>
 #include <sys/ioctl.h>
@@ -13,6 +15,77 @@
 #include "apps/verb.h"
 
 namespace hone::apps {
+namespace {
+
+constexpr int64_t kUsualColumns = 80;
+
+volatile std::sig_atomic_t width_changed = 1;
+
+int64_t ask_columns(int file) {
+  if (::isatty(file) == 0) return 0;
+  winsize size{};
+  if (::ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  const char* told = std::getenv("COLUMNS");  // a terminal that does not know, as over a serial line
+  const int64_t columns = told ? std::strtoll(told, nullptr, 10) : 0;
+  return columns > 0 ? columns : kUsualColumns;
+}
+
+void watch_width() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { width_changed = 1; };
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGWINCH, &action, nullptr);
+}
+
+}  // namespace
+
+int64_t terminal_columns(int file) {
+  static int64_t known[3] = {};
+  if (file < 0 || file > STDERR_FILENO) return ask_columns(file);
+  static const bool watched = (watch_width(), true);
+  if (watched && width_changed) {
+    width_changed = 0;
+    for (int i = 0; i < 3; ++i) known[i] = ask_columns(i);
+  }
+  return known[file];
+}
+
+std::string wrapped_line(const std::string& text, int64_t indent) { return text::wrapped(text, terminal_columns(), indent); }
+
+// A line that was drawn on a wider terminal takes several rows now, and the cursor is in the last of them.
+void LiveLine::erase() const {
+  if (!open_) return;
+  const int64_t columns = terminal_columns(), rows = columns > 0 ? std::max<int64_t>(0, drawn_ - 1) / columns : 0;
+  if (rows > 0) fmt::print("\r\x1b[{}A\x1b[J", rows);
+  else fmt::print("\r\x1b[K");
+}
+
+void LiveLine::draw(std::vector<text::LineField> fields) {
+  erase();
+  fields_ = std::move(fields);
+  width_ = terminal_columns();
+  // The last column stays free: terminals differ in where the cursor is after it.
+  const std::string line = text::fitted(fields_, std::max<int64_t>(1, width_ - 1));
+  drawn_ = text::columns(line);
+  fmt::print("{}", line);
+  open_ = true;
+}
+
+void LiveLine::refresh() {
+  if (!open_ || terminal_columns() == width_) return;
+  draw(fields_);
+  std::fflush(stdout);
+}
+
+void LiveLine::end() {
+  if (open_) fmt::print("\n");
+  open_ = false;
+}
+
+void LiveLine::clear() {
+  erase();
+  open_ = false;
+}
 
 std::string decimal_size(uint64_t bytes) {
   const char* units[] = {"B", "KB", "MB", "GB", "TB"};
@@ -56,7 +129,7 @@ std::string time_ago(int64_t when) { return time_ago(when, std::time(nullptr)); 
 ProgressPrinter::ProgressPrinter(bool json) : json_(json), live_(!json && ::isatty(STDOUT_FILENO) != 0) {}
 
 ProgressPrinter::~ProgressPrinter() {
-  if (open_) std::fputc('\n', stdout);
+  line_.end();
   std::fflush(stdout);
 }
 
@@ -65,9 +138,9 @@ store::Watch ProgressPrinter::watch() {
 }
 
 void ProgressPrinter::line(const std::string& text) {
+  line_.end();
   if (json_) fmt::print("{}\n", nlohmann::ordered_json{{"status", text}}.dump());
-  else fmt::print("{}{}\n", open_ ? "\n" : "", text);
-  open_ = false;
+  else fmt::print("{}\n", wrapped_line(text, 2));
   std::fflush(stdout);
 }
 
@@ -89,7 +162,7 @@ void ProgressPrinter::operator()(const store::Progress& p) {
     fmt::print("{}\n", out.dump());
     std::fflush(stdout);
   } else if (live_) {
-    if (fresh && open_) fmt::print("\n");
+    if (fresh) line_.end();
     draw(p);
   } else if (fresh) {
     fmt::print("{}{}\n", p.status, p.total > 0 ? fmt::format(" ({})", decimal_size(p.total)) : "");
@@ -98,23 +171,25 @@ void ProgressPrinter::operator()(const store::Progress& p) {
 }
 
 void ProgressPrinter::draw(const store::Progress& p) {
-  std::string text = p.status;
+  std::vector<text::LineField> fields = {{0, p.status}};
   if (p.total > 0) {
     const double share = static_cast<double>(p.completed) / static_cast<double>(p.total), seconds = std::chrono::duration<double>(drawn_ - begun_).count();
     constexpr int kWidth = 24;
     const int full = std::clamp(static_cast<int>(share * kWidth), 0, kWidth);
     std::string bar;
     for (int i = 0; i < kWidth; ++i) bar += i < full ? "█" : " ";
-    text += fmt::format(" {:3.0f}% ▕{}▏ {}/{}", 100 * share, bar, decimal_size(p.completed), decimal_size(p.total));
+    fields[0].text += fmt::format(" {:3.0f}%", 100 * share);
+    fields.push_back({3, fmt::format("▕{}▏", bar)});
+    fields.push_back({1, fmt::format("{}/{}", decimal_size(p.completed), decimal_size(p.total))});
     const double rate = seconds > 0.5 ? static_cast<double>(p.completed - std::min(begun_at_, p.completed)) / seconds : 0;
     if (rate > 0) {
       const auto left = static_cast<int64_t>(static_cast<double>(p.total - std::min(p.completed, p.total)) / rate);
-      text += fmt::format("  {}/s  {}", decimal_size(static_cast<uint64_t>(rate)), left >= 60 ? fmt::format("{}m{:02}s", left / 60, left % 60) : fmt::format("{}s", left));
+      fields.push_back({2, fmt::format("{}/s", decimal_size(static_cast<uint64_t>(rate)))});
+      fields.push_back({1, left >= 60 ? fmt::format("{}m{:02}s", left / 60, left % 60) : fmt::format("{}s", left)});
     }
   }
-  fmt::print("\r\x1b[K{}", text);
+  line_.draw(std::move(fields));
   std::fflush(stdout);
-  open_ = true;
 }
 
 }  // namespace hone::apps

@@ -11,6 +11,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "apps/terminal.h"
 #include "apps/verb.h"
 #include "recipes/health.h"
 #include "recipes/train.h"
@@ -45,20 +46,26 @@ void flush() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw std::system_error(errno ? errno : EIO, std::generic_category(), "standard output");
 }
 
+constexpr int64_t kTextColumn = 10;  // where what a line of the plan says begins
+
+// "name      text", on a terminal with the text's lines one under the other.
+void print_line(const char* name, const std::string& text) { fmt::print("{}\n", wrapped_line(fmt::format("{:<{}}{}", name, kTextColumn, text), kTextColumn)); }
+
 void print_plan(const TrainPlan& plan) {
-  fmt::print("model     {} ({})\n", plan.model, plan.architecture);
-  fmt::print("weights   {}\n", plan.base_format);
-  fmt::print("training  {} values in {} layers; {} frozen ({:.2f} %)\n", thousands(plan.trainable_values), plan.adapted_layers, thousands(plan.frozen_values),
-             100.0 * static_cast<double>(plan.trainable_values) / static_cast<double>(plan.trainable_values + plan.frozen_values));
+  print_line("model", fmt::format("{} ({})", plan.model, plan.architecture));
+  print_line("weights", plan.base_format);
+  print_line("training", fmt::format("{} values in {} layers; {} frozen ({:.2f} %)", thousands(plan.trainable_values), plan.adapted_layers, thousands(plan.frozen_values),
+                                     100.0 * static_cast<double>(plan.trainable_values) / static_cast<double>(plan.trainable_values + plan.frozen_values)));
   for (const auto& d : plan.data.datasets)
-    fmt::print("data      {} ({}): {} rows to train on, {} to validate on, {} tokens, {} supervised\n", d.path, data::name(d.format), d.training_rows, d.validation_rows, thousands(d.tokens), thousands(d.supervised_tokens));
+    print_line("data", fmt::format("{} ({}): {} rows to train on, {} to validate on, {} tokens, {} supervised", d.path, data::name(d.format), d.training_rows, d.validation_rows, thousands(d.tokens),
+                                   thousands(d.supervised_tokens)));
   const auto& m = plan.memory;
-  fmt::print("memory    about {:.2f} GiB at the peak ({:.1f} available): weights {:.0f} MiB, of the file {:.0f}, trained {:.0f}, optimizer {:.0f}, activations {:.0f}, working {:.0f}, program and data {:.0f}\n",
-             gib(m.peak()), gib(plan.available_memory), mib(m.weights), mib(m.mapped), mib(m.parameters), mib(m.optimizer), mib(m.activations), mib(m.working), mib(m.program));
-  for (const auto& line : plan.memory_advice) fmt::print("          {}\n", line);
-  fmt::print("steps     {}{}\n", plan.exact_steps ? "" : "about ", plan.steps);
-  for (const auto& note : plan.notes) fmt::print("note      {}\n", note);
-  if (!plan.run_id.empty()) fmt::print("run       {} in {}{}\n", plan.run_id, plan.run_folder, plan.resumed_from > 0 ? fmt::format(", continued after step {}", plan.resumed_from) : "");
+  print_line("memory", fmt::format("about {:.2f} GiB at the peak ({:.1f} available): weights {:.0f} MiB, of the file {:.0f}, trained {:.0f}, optimizer {:.0f}, activations {:.0f}, working {:.0f}, program and data {:.0f}",
+                                   gib(m.peak()), gib(plan.available_memory), mib(m.weights), mib(m.mapped), mib(m.parameters), mib(m.optimizer), mib(m.activations), mib(m.working), mib(m.program)));
+  for (const auto& line : plan.memory_advice) print_line("", line);
+  print_line("steps", fmt::format("{}{}", plan.exact_steps ? "" : "about ", plan.steps));
+  for (const auto& note : plan.notes) print_line("note", note);
+  if (!plan.run_id.empty()) print_line("run", fmt::format("{} in {}{}", plan.run_id, plan.run_folder, plan.resumed_from > 0 ? fmt::format(", continued after step {}", plan.resumed_from) : ""));
   flush();
 }
 
@@ -86,25 +93,34 @@ class Console : public recipes::TrainObserver {
     else print_plan(plan);
   }
   void on_step(const StepReport& r) override {
-    fmt::print("{}step {}/{}  loss {:.4f}  smoothed {:.4f}  grad {:.3f}  lr {:.2e}  {:.0f} tok/s  {:.2f} GiB  {} left{}", live_ ? "\r\x1b[K" : "", r.step, r.steps,
-               r.loss, r.smoothed, r.grad_norm, r.learning_rate, r.tokens_per_second, gib(r.memory), duration(r.seconds_left), live_ ? "" : "\n");
-    pending_ = live_;
+    std::vector<text::LineField> fields = {{0, fmt::format("step {}/{}", r.step, r.steps)}, {0, fmt::format("loss {:.4f}", r.loss)}, {1, fmt::format("smoothed {:.4f}", r.smoothed)},
+                                       {3, fmt::format("grad {:.3f}", r.grad_norm)}, {4, fmt::format("lr {:.2e}", r.learning_rate)}, {2, fmt::format("{:.0f} tok/s", r.tokens_per_second)},
+                                       {5, fmt::format("{:.2f} GiB", gib(r.memory))}, {0, duration(r.seconds_left) + " left"}};
+    if (live_) line_.draw(std::move(fields));
+    else fmt::print("{}\n", text::fitted(fields, 0));
     flush();
   }
   void on_validation(const ValidationReport& r) override {
-    line(fmt::format("step {}  validation loss {:.4f}  accuracy {:.1f} %{}", r.step, r.loss, 100 * r.accuracy, r.best ? "  (best so far)" : ""));
+    at_step(r.step, fmt::format("validation loss {:.4f}  accuracy {:.1f} %{}", r.loss, 100 * r.accuracy, r.best ? "  (best so far)" : ""));
   }
-  void on_event(int64_t step, const std::string& kind, const std::string& text) override {
-    line(fmt::format("step {}  {}: {}", step, kind, text));
+  void on_event(int64_t step, const std::string& kind, const std::string& text) override { at_step(step, fmt::format("{}: {}", kind, text)); }
+  void panel(const std::string& address) {
+    print_line("panel", address);
+    flush();
   }
-  void line(const std::string& text) {
-    fmt::print("{}{}\n", pending_ ? "\n" : "", text);
-    pending_ = false;
+  // Between two steps and within one: the terminal may have another width.
+  void refresh() { line_.refresh(); }
+
+ private:
+  void at_step(int64_t step, const std::string& text) {
+    line_.end();
+    const std::string begin = fmt::format("step {}  ", step);
+    fmt::print("{}\n", wrapped_line(begin + text, static_cast<int64_t>(begin.size())));
     flush();
   }
 
- private:
-  bool dry_run_, live_ = ::isatty(STDOUT_FILENO) != 0, pending_ = false;
+  bool dry_run_, live_ = ::isatty(STDOUT_FILENO) != 0;
+  LiveLine line_;
 };
 
 nlohmann::ordered_json memory_parts(const train::MemoryPlan& m) {
@@ -184,7 +200,7 @@ std::unique_ptr<serve::panel::LivePanel> open_panel(const std::string& address, 
 
 TrainSummary train_watched(const recipes::Config& config, recipes::TrainOptions options, recipes::TrainObserver& observer, serve::panel::LivePanel* panel) {
   if (!panel) return recipes::train_model(config, options, observer);
-  options.interrupted = [panel] { return interrupted() || panel->stop_requested(); };
+  options.interrupted = [panel, asked = options.interrupted] { return asked() || panel->stop_requested(); };
   options.save_now = [panel] { return panel->take_checkpoint_request(); };
   options.new_rate_factor = [panel] { return panel->take_rate_factor(); };
   WithPanel both(observer, *panel);
@@ -199,10 +215,12 @@ TrainSummary train_watched(const recipes::Config& config, recipes::TrainOptions 
 }
 
 void print_summary(const TrainSummary& s, const std::string& file, const std::string& base) {
-  fmt::print("\n{} after {} steps, {} ({} tokens, {:.0f} tok/s, first step after {:.1f} s, peak {:.2f} GiB)\n", s.status, s.step, duration(s.seconds), thousands(s.tokens),
-             s.tokens_per_second, s.seconds_to_first_step, gib(s.peak_memory));
-  fmt::print("loss {:.4f} → {:.4f}{}{}\n", s.first_loss, s.last_loss, s.best_validation ? fmt::format(", best validation {:.4f} at step {}", *s.best_validation, s.best_step) : "",
-             s.skipped ? fmt::format(", {} updates skipped, {} rollbacks", s.skipped, s.rollbacks) : "");
+  const auto say = [](const std::string& text) { fmt::print("{}\n", wrapped_line(text, 2)); };
+  fmt::print("\n");
+  say(fmt::format("{} after {} steps, {} ({} tokens, {:.0f} tok/s, first step after {:.1f} s, peak {:.2f} GiB)", s.status, s.step, duration(s.seconds), thousands(s.tokens), s.tokens_per_second,
+                  s.seconds_to_first_step, gib(s.peak_memory)));
+  say(fmt::format("loss {:.4f} → {:.4f}{}{}", s.first_loss, s.last_loss, s.best_validation ? fmt::format(", best validation {:.4f} at step {}", *s.best_validation, s.best_step) : "",
+                  s.skipped ? fmt::format(", {} updates skipped, {} rollbacks", s.skipped, s.rollbacks) : ""));
   fmt::print("curve {}\n", s.curve);
   if (s.status == "interrupted") fmt::print("continue with: hone train {} --resume\n", file);
   else fmt::print("try it with:   hone run {} --adapter {} \"your prompt\"\n", base, s.best_folder);
@@ -255,7 +273,11 @@ void add_train(CLI::App& app, Action& action) {
         return s.status == "interrupted" ? 130 : 0;
       }
       Console observer(a->options.dry_run);
-      if (panel) observer.line("panel     " + address);
+      if (panel) observer.panel(address);
+      a->options.interrupted = [&observer] {
+        observer.refresh();
+        return interrupted();
+      };
       const TrainSummary s = train_watched(config, a->options, observer, panel.get());
       if (a->options.dry_run) return 0;
       print_summary(s, a->file, config.model.base);

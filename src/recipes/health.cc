@@ -5,16 +5,21 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 
 namespace hone::recipes {
 namespace {
 
+// Below this loss per token, a fluctuation counts as a share of it and not of the loss: near 0 any is a large share, and none matters.
+constexpr double kSmallLoss = 1;
 // A smoothed loss this far above its lowest value has not merely wobbled: the smoothing averages about ten steps.
 constexpr double kLossRise = 1.5;
 // A validation loss this far above the best one; less is within what small validation sets show by chance.
 constexpr double kValidationRise = 1.05;
+// … and by so much: a loss of 0.01 that becomes 0.02 is still one of a model that knows its rows.
+constexpr double kLeastRise = 0.05;
 // An alarm that was silent for so many steps (or two windows) begins anew.
 constexpr int64_t kQuietSteps = 100;
 
@@ -22,7 +27,7 @@ constexpr int64_t kQuietSteps = 100;
 std::string_view measured(const std::string& kind) {
   if (kind.starts_with("grad_norm")) return "gradient norm";
   if (kind.starts_with("memory")) return "share of the memory that the run may use";
-  if (kind == "volatility") return "volatility of the loss";
+  if (kind == "volatility") return "spread of the loss around its trend";
   if (kind == "loss_rises") return "smoothed loss";
   if (kind == "overfitting") return "validation loss";
   return "loss or gradient norm";
@@ -31,13 +36,20 @@ std::string_view measured(const std::string& kind) {
 }  // namespace
 
 double volatility(std::span<const double> losses) {
-  if (losses.empty()) return NAN;
+  if (losses.size() < 3) return NAN;
+  const auto n = static_cast<double>(losses.size());
   double sum = 0;
   for (const double loss : losses) sum += loss;
-  const double mean = sum / static_cast<double>(losses.size());
-  double squares = 0;
-  for (const double loss : losses) squares += (loss - mean) * (loss - mean);
-  const double result = std::sqrt(squares / static_cast<double>(losses.size())) / std::fabs(mean);
+  const double mean = sum / n, middle = (n - 1) / 2;
+  double along = 0, across = 0, squares = 0;  // Σ(x − x̄)y, Σ(x − x̄)², Σ(y − ȳ)²
+  for (size_t i = 0; i < losses.size(); ++i) {
+    const double x = static_cast<double>(i) - middle, y = losses[i] - mean;
+    along += x * y;
+    across += x * x;
+    squares += y * y;
+  }
+  const double left = std::isfinite(squares) ? std::max(0.0, squares - along * along / across) : NAN;
+  const double result = std::sqrt(left / n) / std::fabs(mean);
   return std::isfinite(result) ? result : NAN;
 }
 
@@ -90,7 +102,9 @@ std::string advice(const std::string& kind) {
 }
 
 std::string Notice::text() const {
-  return fmt::format("{}: {} {:.4g}{}: {}", kind, measured(kind), value, kind == "not_finite" ? "" : fmt::format(", bound {:.4g}", bound), advice(kind));
+  const bool share = kind == "volatility" || kind.starts_with("memory");
+  const auto figure = [&](double v) { return share ? fmt::format("{:.3g} %", 100 * v) : fmt::format("{:.4g}", v); };
+  return fmt::format("{}: {} {}{}: {}", kind, measured(kind), figure(value), kind == "not_finite" ? "" : ", bound " + figure(bound), advice(kind));
 }
 
 void Health::raise(const char* kind, bool serious, int64_t step, double value, double bound) {
@@ -106,6 +120,14 @@ void Health::raise(const char* kind, bool serious, int64_t step, double value, d
   if (std::fabs(value - bound) > std::fabs(alarm->worst - bound)) alarm->worst = value;
 }
 
+// The rate rises from each step to the next as long as the warm-up lasts. What the panel multiplies it by is no warm-up.
+void Health::follow_warm_up(const recipes::StepReport& r) {
+  const double rate = r.rate_factor > 0 ? r.learning_rate / r.rate_factor : r.learning_rate;
+  warm_ = warm_ && (!last_rate_ || rate > *last_rate_);
+  if (warm_ && last_rate_) warm_until_ = r.step;
+  last_rate_ = rate;
+}
+
 std::optional<double> Health::add(const recipes::StepReport& r) {
   const Place grad = place(r.grad_norm, bands_.grad_norm_min, bands_.grad_norm_max);
   if (grad == Place::kNotFinite || !std::isfinite(r.loss)) raise("not_finite", true, r.step, grad == Place::kNotFinite ? r.grad_norm : r.loss, bands_.grad_norm_max);
@@ -113,9 +135,10 @@ std::optional<double> Health::add(const recipes::StepReport& r) {
   if (grad == Place::kBelow) raise("grad_norm_low", false, r.step, r.grad_norm, bands_.grad_norm_min);
   if (std::isfinite(r.smoothed)) {
     lowest_smoothed_ = std::min(lowest_smoothed_.value_or(r.smoothed), r.smoothed);
-    if (r.smoothed > kLossRise * *lowest_smoothed_) raise("loss_rises", true, r.step, r.smoothed, *lowest_smoothed_);
+    if (r.smoothed > kLossRise * *lowest_smoothed_ && r.smoothed - *lowest_smoothed_ > kLeastRise) raise("loss_rises", true, r.step, r.smoothed, *lowest_smoothed_);
   }
   add_memory(r.step, r.memory);
+  follow_warm_up(r);
   if (r.step != last_step_ + 1) window_.clear();
   last_step_ = r.step;
   window_.push_back(r.loss);
@@ -123,14 +146,15 @@ std::optional<double> Health::add(const recipes::StepReport& r) {
   if (static_cast<int64_t>(window_.size()) > length) window_.pop_front();
   if (r.step % length != 0 || static_cast<int64_t>(window_.size()) < length) return std::nullopt;
   const std::vector<double> losses(window_.begin(), window_.end());
-  const double value = volatility(losses);
-  if (place(value, 0, bands_.volatility_max) == Place::kAbove) raise("volatility", true, r.step, value, bands_.volatility_max);
+  const double value = volatility(losses), mean = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+  const bool settled = r.step - length >= warm_until_, matters = value * std::min(1.0, std::fabs(mean) / kSmallLoss) > bands_.volatility_max;
+  if (settled && matters) raise("volatility", true, r.step, value, bands_.volatility_max);
   return value;
 }
 
 void Health::add(const recipes::ValidationReport& r) {
   if (!std::isfinite(r.loss)) return raise("not_finite", true, r.step, r.loss, 0);
-  if (lowest_validation_ && r.loss > kValidationRise * *lowest_validation_) raise("overfitting", true, r.step, r.loss, *lowest_validation_);
+  if (lowest_validation_ && r.loss > kValidationRise * *lowest_validation_ && r.loss - *lowest_validation_ > kLeastRise) raise("overfitting", true, r.step, r.loss, *lowest_validation_);
   lowest_validation_ = std::min(lowest_validation_.value_or(r.loss), r.loss);
 }
 
@@ -139,7 +163,7 @@ void Health::add_memory(int64_t step, uint64_t bytes) {
   const double share = static_cast<double>(bytes) / static_cast<double>(memory_limit_);
   const Place where = place(share, bands_.memory_min, bands_.memory_max);
   if (where == Place::kAbove) raise("memory_high", true, step, share, bands_.memory_max);
-  if (where == Place::kBelow) raise("memory_low", false, step, share, bands_.memory_min);
+  if (where == Place::kBelow && room_helps_) raise("memory_low", false, step, share, bands_.memory_min);
 }
 
 }  // namespace hone::recipes

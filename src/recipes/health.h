@@ -13,8 +13,9 @@
 
 namespace hone::recipes {
 
-/// Standard deviation of `losses` over the absolute value of their mean (the coefficient of variation; 0 for equal losses).
-/// NaN when there is no loss, one is not finite, or the mean is 0.
+/// How far losses of consecutive steps lie from the straight line fitted to them, as a share of their mean: the standard deviation of
+/// what the line leaves over |mean|. A loss that falls steadily has none. NaN for fewer than three losses, one
+/// that is not finite, or a mean of 0.
 double volatility(std::span<const double> losses);
 
 enum class Place { kInside, kBelow, kAbove, kNotFinite };
@@ -42,18 +43,19 @@ struct Notice {
   int64_t step = 0;
   double value = 0, bound = 0;
 
-  /// "grad_norm_high: gradient norm 9.1, bound 5: lower …"
+  /// "grad_norm_high: gradient norm 9.1, bound 5: lower …"; shares in per cent, as the panel shows them.
   std::string text() const;
 };
 
 /// Follows one run.
 class Health {
  public:
-  /// `memory_limit`: bytes that the run may use; 0: unknown, its memory is not judged.
-  explicit Health(const Bands& bands, uint64_t memory_limit = 0) : bands_(bands), memory_limit_(memory_limit) {}
+  /// `memory_limit`: bytes that the run may use; 0: unknown, its memory is not judged. `room_helps`: the run pays for having little memory
+  /// (TrainPlan::room_helps); else memory that is left over is no reason for a hint.
+  explicit Health(const Bands& bands, uint64_t memory_limit = 0, bool room_helps = false) : bands_(bands), memory_limit_(memory_limit), room_helps_(room_helps) {}
 
   /// Takes the next step; the volatility when one is due: at every step that the window's length divides. Steps must rise; a gap
-  /// begins a new window.
+  /// begins a new window. While the learning rate still rises from step to step (warm-up), losses that fluctuate raise no alarm.
   std::optional<double> add(const recipes::StepReport& report);
   void add(const recipes::ValidationReport& report);
   void add_memory(int64_t step, uint64_t bytes);
@@ -68,13 +70,18 @@ class Health {
  private:
   void raise(const char* kind, bool serious, int64_t step, double value, double bound);
 
+  void follow_warm_up(const recipes::StepReport& report);
+
   Bands bands_;
   uint64_t memory_limit_;
+  bool room_helps_;
   std::vector<Alarm> alarms_;
   std::vector<Notice> notices_;
   uint64_t version_ = 0;
   std::deque<double> window_;
-  int64_t last_step_ = 0;
+  int64_t last_step_ = 0, warm_until_ = 0;  // the last step of the warm-up
+  std::optional<double> last_rate_;         // the schedule's, without the factor of the panel
+  bool warm_ = true;
   std::optional<double> lowest_smoothed_, lowest_validation_;
 };
 

@@ -2,7 +2,7 @@
 
 namespace hone::recipes {
 
-RunAlarms::RunAlarms(const AlarmSettings& settings, uint64_t memory_limit, std::string run) : health_(settings.bands, memory_limit), run_(std::move(run)) {
+RunAlarms::RunAlarms(const AlarmSettings& settings, uint64_t memory_limit, bool room_helps, std::string run) : health_(settings.bands, memory_limit, room_helps), run_(std::move(run)) {
   if (settings.webhook.empty()) return;
   WebhookOptions options;
   options.url = settings.webhook;

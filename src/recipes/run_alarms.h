@@ -12,8 +12,8 @@ namespace hone::recipes {
 
 class RunAlarms {
  public:
-  /// `memory_limit`: bytes that the run may use.
-  RunAlarms(const AlarmSettings& settings, uint64_t memory_limit, std::string run);
+  /// `memory_limit`: bytes that the run may use. `room_helps`: TrainPlan's.
+  RunAlarms(const AlarmSettings& settings, uint64_t memory_limit, bool room_helps, std::string run);
 
   /// Judges a report, and hands alarms that begin to the webhook at once.
   template <class Report>

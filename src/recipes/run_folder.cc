@@ -32,6 +32,18 @@ std::string lines_until(const fs::path& path, int64_t step) {
   return kept;
 }
 
+RunFolder::Before found_before(const std::string& metrics) {
+  RunFolder::Before before;
+  std::istringstream lines(metrics);
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const auto smoothed = json.find("smoothed_loss"), memory = json.find("memory");
+    if (!before.first_loss && smoothed != json.end() && smoothed->is_number()) before.first_loss = smoothed->get<double>();
+    if (memory != json.end() && memory->is_number_unsigned()) before.peak_memory = std::max(before.peak_memory, memory->get<uint64_t>());
+  }
+  return before;
+}
+
 int open_to_append(const fs::path& path) {
   const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) throw write_error(path, "open the file", errno);
@@ -54,7 +66,9 @@ RunFolder::RunFolder(fs::path folder, const Config& config, const std::string& c
     id_ = store_.start(folder_.filename().string(), "train", absolute, config_yaml);
   }
   const fs::path metrics = folder_ / kMetrics, samples = folder_ / kSamples;
-  io::write_file(metrics, resumed_step > 0 ? lines_until(metrics, resumed_step) : "");
+  const std::string kept_metrics = resumed_step > 0 ? lines_until(metrics, resumed_step) : "";
+  before_ = found_before(kept_metrics);
+  io::write_file(metrics, kept_metrics);
   if (fs::exists(samples)) {
     const std::string kept = resumed_step > 0 ? lines_until(samples, resumed_step) : "";
     has_samples_ = kept.find(fmt::format("{{\"step\":{},", resumed_step)) != std::string::npos;

@@ -28,6 +28,12 @@ class RunFolder {
   void add_event(int64_t step, const std::string& kind, const std::string& text);
   /// One line per answer.
   void add_samples(int64_t step, const std::vector<Question>& questions, const std::vector<std::string>& answers);
+  /// What earlier sessions of the run found, as its metrics.jsonl says; nothing of a run that begins.
+  struct Before {
+    std::optional<double> first_loss;  // smoothed
+    uint64_t peak_memory = 0;          // resident after a step
+  };
+  const Before& before() const { return before_; }
   /// Whether the samples of the step at which the run goes on are there already.
   bool has_samples() const { return has_samples_; }
   /// Draws RUN/loss.svg and closes the record; returns the picture's path.
@@ -42,6 +48,7 @@ class RunFolder {
   std::string id_;
   int metrics_ = -1, samples_ = -1;
   bool has_samples_ = false;
+  Before before_;
   std::optional<EventFile> tensorboard_;
 };
 

@@ -72,7 +72,7 @@ class Training {
     start_or_resume(folder, plan);
     RunFolder record(folder, config_, plan.resolved, state_.step);
     record_ = &record;
-    RunAlarms alarms(config_.alarms, plan.available_memory, record.id());
+    RunAlarms alarms(config_.alarms, plan.available_memory, plan.room_helps, record.id());
     alarms_ = &alarms;
     plan.run_id = record.id();
     plan.run_folder = folder.string();
@@ -148,7 +148,7 @@ class Training {
   TrainSummary loop() {
     TrainSummary summary;
     summary.status = "done";
-    summary.first_loss = NAN;
+    summary.first_loss = record_->before().first_loss.value_or(NAN);
     saved_at_ = state_.step;
     if (!record_->has_samples()) sample();
     if (state_.validation_due) validate();
@@ -160,10 +160,8 @@ class Training {
         summary.status = "interrupted";
         break;
       }
-      if (std::isnan(summary.first_loss)) {
-        summary.first_loss = state_.smoothed_loss;
-        summary.seconds_to_first_step = seconds_since(begun_);
-      }
+      if (std::isnan(summary.first_loss)) summary.first_loss = state_.smoothed_loss;
+      if (session_steps_ == 1) summary.seconds_to_first_step = seconds_since(begun_);
       if (state_.validation_due) validate();
       change_rate();  // before a checkpoint, which keeps it
       if (state_.step % config_.training.save_steps == 0 || (options_.save_now && options_.save_now())) save(), sample();
@@ -226,7 +224,6 @@ class Training {
     state_.seconds += seconds;
     whole_ = true;
     session_seconds_ += seconds;
-    session_tokens_ += batch.tokens;
     report(batch, loss.mean(), norm, rate, static_cast<double>(batch.tokens) / seconds);
     return true;
   }
@@ -367,8 +364,8 @@ class Training {
     s.best_step = has_validation() ? state_.best_step : state_.step;
     s.tokens = state_.tokens;
     s.seconds = state_.seconds;
-    s.tokens_per_second = session_seconds_ > 0 ? static_cast<double>(session_tokens_) / session_seconds_ : 0;
-    s.peak_memory = train::peak_resident_memory();
+    s.tokens_per_second = s.seconds > 0 ? static_cast<double>(s.tokens) / s.seconds : 0;
+    s.peak_memory = std::max(train::peak_resident_memory(), record_->before().peak_memory);
     s.best_folder = (fs::path(config_.training.output_dir) / "best").string();
   }
 
@@ -389,7 +386,7 @@ class Training {
   RunAlarms* alarms_ = nullptr;
   const Samples* samples_ = nullptr;
   bool whole_ = true;  // state, weights and moments belong to the same step
-  int64_t saved_at_ = -1, session_steps_ = 0, session_tokens_ = 0;
+  int64_t saved_at_ = -1, session_steps_ = 0;
   double session_seconds_ = 0;
 };
 

@@ -26,6 +26,7 @@ struct TrainPlan {
   train::MemoryPlan memory;
   uint64_t available_memory = 0;
   std::vector<std::string> memory_advice;  // what would make it fit; empty when it fits
+  bool room_helps = false;  // the run pays for having little memory (gradient checkpointing, rows cut or left out as too long)
   data::DataReport data;
   std::optional<data::Preview> sample;
   std::string resolved;  // configuration as YAML
@@ -51,12 +52,13 @@ struct ValidationReport {
 struct TrainSummary {
   std::string status;  // "done", "stopped early", "interrupted"
   int64_t step = 0, skipped = 0, rollbacks = 0;
-  double first_loss = 0, last_loss = 0;  // smoothed
+  double first_loss = 0, last_loss = 0;  // smoothed; the first of the whole run, also when it was resumed
   std::optional<double> best_validation;
   int64_t best_step = 0;
   int64_t tokens = 0;
-  double seconds = 0, tokens_per_second = 0, seconds_to_first_step = 0;
-  uint64_t peak_memory = 0;
+  double seconds = 0, tokens_per_second = 0;  // of all sessions together
+  double seconds_to_first_step = 0;           // of this one
+  uint64_t peak_memory = 0;                   // of the session that took most
   std::string best_folder, curve;
 };
 

@@ -97,6 +97,8 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
     if (const std::string problems = report.problems.summary(); !problems.empty()) plan.notes.push_back(fmt::format("{}: left out {}", report.path, problems));
     if (report.truncated > 0) plan.notes.push_back(fmt::format("{}: {} samples cut at the prompt's start to fit data.cutoff_length {}", report.path, report.truncated, config.data.cutoff_length));
   }
+  for (const data::DatasetReport& report : plan.data.datasets) plan.room_helps |= report.truncated > 0 || report.problems.of(data::ProblemKind::kTooLong) > 0;
+  plan.room_helps |= config.training.gradient_checkpointing;
   if (!plan.data.measured) plan.notes.push_back("the data is too large to tokenise in advance: the number of steps is an estimate");
   train::MemoryQuestion question;
   question.tokens = config.training.batch_size * config.data.cutoff_length;

@@ -18,7 +18,32 @@ def final(folder):
     return {name: (checkpoint / name).read_bytes() for name in FILES}, state, (folder / "best" / "adapter_model.safetensors").read_bytes()
 
 
+def counted_from_the_start(program):
+    """What a resumed run says of itself is said of the whole run."""
+    folder = program.folder / "stopped"
+    config = program.config("stopped.yaml", training__output_dir=folder, training__epochs=3, training__save_steps=5)
+    process = program.start("train", config, "training.max_steps=400", "training.epochs=400")
+    while len(program.losses(folder)) < 30 and process.poll() is None:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate()
+    check(process.returncode == 130, out)
+    at = len(program.losses(folder))
+    lines = program.run("train", config, "training.max_steps=400", "training.epochs=400", "--resume", "--json").splitlines()
+    run, summary = json.loads(lines[0])["run"], json.loads(lines[-1])
+    metrics = program.metrics(folder)
+    state = json.loads((folder / "checkpoints" / "step-00000400" / "state.json").read_text())
+    wanted = {"first_loss": metrics[0]["smoothed_loss"], "tokens": state["tokens"], "tokens_per_second": state["tokens"] / state["seconds"], "seconds": state["seconds"]}
+    check(at < 400 and abs(metrics[at]["smoothed_loss"] - wanted["first_loss"]) > 0.5, f"it was resumed after the loss had fallen: {at}")
+    shown = json.loads(program.run("runs", "show", run, "--json"))
+    for name, value in wanted.items():
+        for place, figures in (("summary", summary), ("history", shown["summary"])):
+            check(abs(figures[name] - value) < 1e-6 * abs(value), f"{place}: {name} is {figures[name]}, of the whole run it is {value}")
+    check(summary["peak_memory"] >= max(m["memory"] for m in metrics if "memory" in m), "the peak is that of all sessions")
+
+
 def resumes(program):
+    counted_from_the_start(program)
     settings = dict(training__max_steps=STEPS, training__epochs=9, training__save_steps=3, lora__dropout=0.1, dropout_rate=0.05,
                     training__gradient_accumulation=2, data__validation_share=0.2, training__eval_steps=4)
     straight = program.folder / "straight"

@@ -5,6 +5,7 @@ import signal
 import time
 
 from hone_program import check, main
+from terminal import Terminal
 
 
 def close(a, b, bound, what):
@@ -112,7 +113,34 @@ def history(program):
     check("did you mean" in program.run("runs", "show", first + "x", expect=2), "a wrong id is named")
 
 
+def fits_the_terminal(program):
+    """One step line that is drawn again in its place, however wide the terminal is, and also when that changes; other lines break at words."""
+    calm = dict(alarms__grad_norm_min=0, alarms__grad_norm_max="1e9", alarms__volatility_max=1000)
+    for width in (60, 80, 120):
+        folder = program.folder / f"columns-{width}"
+        config = program.config(f"columns-{width}.yaml", training__output_dir=folder, training__max_steps=30, training__epochs=99, training__learning_rate=200, **calm)
+        screen = Terminal(program, "train", config, width=width).end()
+        steps = [line for line in screen.lines if line.startswith("step ") and "/30  loss" in line]
+        check(len(steps) == 1 and steps[0].startswith("step 30/30") and len(steps[0]) < width and not any(f"step {i}/30" in line for line in screen.lines for i in range(30)),
+              f"{width} columns: one step line: {screen.lines}")
+        check(steps[0].endswith(" left") and ("GiB" in steps[0]) == (width == 120) and ("tok/s" in steps[0]) == (width > 60), f"{width} columns: {steps[0]}")
+        plan = [i for i, line in enumerate(screen.lines) if line.startswith(("memory  ", "note      training.learning_rate"))]
+        check(len(plan) == 2, f"{screen.lines}")
+        for i in plan:
+            check(len(screen.lines[i]) <= width and screen.lines[i + 1].startswith(" " * 10) == (width < 120 or "memory" in screen.lines[i]), f"{width} columns: {screen.lines[i:i + 2]}")
+    folder = program.folder / "resized"
+    config = program.config("resized.yaml", training__output_dir=folder, training__max_steps=200, training__epochs=999, **calm)
+    terminal = Terminal(program, "train", config, width=120)
+    for step, width in ((5, 60), (30, 100), (60, 50)):
+        terminal.until(lambda: any(line.startswith("step ") and int(line.split()[1].split("/")[0]) >= step for line in terminal.screen.lines if "/200  loss" in line), f"step {step}")
+        terminal.resize(width)
+    screen = terminal.end()
+    steps = [line for line in screen.lines if "/200  loss" in line]
+    check(len(steps) <= 2 and all(len(line) < 60 for line in steps[1:]), f"one line, whatever the width was: {steps}")  # one before the checkpoint of step 100, one at the end
+
+
 def everything(program):
+    fits_the_terminal(program)
     arithmetic(program)
     early_stop(program)
     interrupts(program)

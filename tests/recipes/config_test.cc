@@ -57,7 +57,7 @@ TEST(WatchSettings, AreCheckedLikeEveryOther) {
   using testing::HasSubstr;
   EXPECT_THAT(refused("alarms: {grad_norm_maxx: 3}"), HasSubstr("did you mean \"alarms.grad_norm_max\""));
   EXPECT_THAT(refused("alarm: {webhook: 'http://h'}"), HasSubstr("did you mean \"alarms\""));
-  EXPECT_THAT(refused("alarms: {volatility_window: 1}"), HasSubstr("a whole number from 2"));
+  EXPECT_THAT(refused("alarms: {volatility_window: 2}"), HasSubstr("a whole number from 3"));
   EXPECT_THAT(refused("alarms: {memory_max: 1.5}"), HasSubstr("a number from 0 to 1"));
   EXPECT_THAT(refused("alarms: {grad_norm_min: 9}"), HasSubstr("alarms.grad_norm_min"));
   EXPECT_THAT(refused("alarms: {memory_min: 0.95}"), HasSubstr("alarms.memory_max"));

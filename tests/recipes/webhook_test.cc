@@ -94,7 +94,7 @@ TEST(Webhook, IsToldOfEachAlarmThatBegins) {
   const Loopback server(kTaken);
   AlarmSettings settings;
   settings.webhook = server.url();
-  RunAlarms alarms(settings, 0, "run-7");
+  RunAlarms alarms(settings, 0, false, "run-7");
   alarms.add(step_of(1, 1));
   alarms.add(step_of(2, 9));
   for (int64_t step = 3; step <= 150; ++step) alarms.add(step_of(step, 8));  // goes on: the same alarm

@@ -1,10 +1,13 @@
 "use strict";
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
-const empty = () => ({ run: {}, steps: 0, limit: 0, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null, factor: 1 });
+const empty = () => ({ run: {}, steps: 0, limit: 0, room: false, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null, factor: 1 });
 let data = empty(), other = null, live = false, stream = null, sequence = 0, waiting = null, listed = [];
 
 // ---- from the server to columns
+
+// Shares are shown in per cent, as the terminal shows them; what is no number stays none.
+const percent = share => share === null ? null : 100 * share;
 
 function take_step(d, s) {
   d.x.push(s.step);
@@ -18,22 +21,23 @@ function take_step(d, s) {
 
 function from_snapshot(json) {
   const d = empty();
-  Object.assign(d, { run: json.run, steps: json.steps, limit: json.memory_limit, settings: json.settings, alarms: json.alarms, events: json.events, left: json.seconds_left, factor: json.rate_factor });
+  Object.assign(d, { run: json.run, steps: json.steps, limit: json.memory_limit, room: json.room_helps, settings: json.settings, alarms: json.alarms, events: json.events, left: json.seconds_left, factor: json.rate_factor });
   for (const row of json.points) take_step(d, Object.fromEntries(json.columns.map((name, i) => [name, row[i]])));
   for (const [step, loss] of json.validations) { d.vx.push(step); d.validation.push(loss); }
-  for (const [step, value] of json.volatilities) { d.wx.push(step); d.volatility.push(value); }
+  for (const [step, value] of json.volatilities) { d.wx.push(step); d.volatility.push(percent(value)); }
   for (const [seconds, bytes] of json.memory) { d.mx.push(seconds); d.bytes.push(bytes); }
   return d;
 }
 
 function take_event(e) {
-  if (e.event === "run") { Object.assign(data, { run: e.run, steps: e.steps, limit: e.memory_limit, settings: e.settings }); build(); }
+  if (e.event === "run" && e.run.resumed_from > 0 && !data.x.length) return take_snapshot();  // with the steps that it has already
+  if (e.event === "run") { Object.assign(data, { run: e.run, steps: e.steps, limit: e.memory_limit, room: e.room_helps, settings: e.settings }); build(); }
   else if (e.event === "step") {
     take_step(data, e);
     data.steps = e.steps;
     data.left = e.seconds_left;
     data.factor = e.rate_factor;
-    if (e.volatility !== undefined) { data.wx.push(e.step); data.volatility.push(e.volatility); }
+    if (e.volatility !== undefined) { data.wx.push(e.step); data.volatility.push(percent(e.volatility)); }
   } else if (e.event === "validation") { data.vx.push(e.step); data.validation.push(e.validation_loss); }
   else if (e.event === "memory") { data.mx.push(e.seconds); data.bytes.push(e.bytes); }
   else if (e.event === "event") data.events.push(e);
@@ -59,27 +63,28 @@ async function get(path) {
 }
 
 // Events come first, then the snapshot; events up to its number are in it already.
+async function take_snapshot() {
+  waiting = [];
+  try {
+    const json = await get("/api/live");
+    sequence = json.seq;
+    if (json.run) data = from_snapshot(json);
+    notice("");
+    build();
+  } catch (error) {
+    notice(String(error));
+  }
+  const late = waiting;
+  waiting = null;
+  late.forEach(receive);
+}
+
 function follow() {
   stream = new EventSource("/api/events");
-  stream.onmessage = async message => {
+  stream.onmessage = message => {
     const e = JSON.parse(message.data);
-    if (e.event === "hello") {
-      waiting = [];
-      try {
-        const json = await get("/api/live");
-        sequence = json.seq;
-        if (json.run) data = from_snapshot(json);
-        notice("");
-        build();
-      } catch (error) {
-        notice(String(error));
-      }
-      const late = waiting;
-      waiting = null;
-      late.forEach(receive);
-      return;
-    }
-    receive(e);
+    if (e.event === "hello") take_snapshot();
+    else receive(e);
   };
   stream.onerror = () => { if (["running", "paused", undefined].includes(data.run.status)) notice(word("lost")); };
 }
@@ -130,9 +135,9 @@ function build() {
   if (other) losses.push({ name: other.run.id, color: "--other", xs: other.x, ys: other.smoothed });
   chart({ word: "loss", series: losses, judged: -1 });
   chart({ word: "grad", series: pair("grad", data.x, data.grad, "grad", "x", { thin: true }), band: [settings.grad_norm_min, settings.grad_norm_max] });
-  chart({ word: "volatility", series: pair("volatility", data.wx, data.volatility, "volatility", "wx", { dots: true }), band: [0, settings.volatility_max] });
+  chart({ word: "volatility", series: pair("volatility", data.wx, data.volatility, "volatility", "wx", { dots: true }), band: [0, percent(settings.volatility_max)] });
   chart({ word: "rate", series: pair("rate", data.x, data.rate, "rate"), judged: -1 });
-  if (data.limit > 0) chart({ word: "share", unit: "seconds", series: [{ word: "share", color: "--two", xs: data.mx, ys: data.share = data.bytes.map(share) }], band: [100 * settings.memory_min, 100 * settings.memory_max] }, false);
+  if (data.limit > 0) chart({ word: "share", unit: "seconds", series: [{ word: "share", color: "--two", xs: data.mx, ys: data.share = data.bytes.map(share) }], band: [data.room ? 100 * settings.memory_min : 0, 100 * settings.memory_max] }, false);
   else chart({ word: "amount", series: pair("amount", data.x, mib(data.memory), "memory").map((s, i) => i ? { ...s, ys: mib(other.memory) } : s), judged: -1 });
   chart({ word: "speed", series: pair("speed", data.x, data.speed, "speed", "x", { thin: true }), judged: -1 });
   if (range) charts[0].zoom(range);  // unless this run has nothing there
@@ -161,7 +166,7 @@ function figures() {
   const outside = (value, low, high) => value !== undefined && (value === null || value < low || value > high);
   const all = [["status", status()], ["step", data.x.length ? `${last(data.x)} / ${data.steps}` : "–"], ["loss", number(last(data.loss))], ["smoothed", number(last(data.smoothed))],
     ["validation", number(last(data.validation))], ["grad", number(grad), outside(grad, s.grad_norm_min, s.grad_norm_max)],
-    ["wave", wave === undefined || wave === null ? "–" : `${(100 * wave).toFixed(1)} %`, outside(wave, 0, s.volatility_max)], ["rate", number(last(data.rate)) + (data.factor !== 1 ? ` (× ${number(data.factor)})` : "")],
+    ["wave", wave === undefined || wave === null ? "–" : `${wave.toFixed(1)} %`, outside(wave, 0, percent(s.volatility_max))], ["rate", number(last(data.rate)) + (data.factor !== 1 ? ` (× ${number(data.factor)})` : "")],
     ["memory", bytes ? `${Math.round(bytes / 1048576)} MiB` + (data.limit ? ` · ${share(bytes).toFixed(0)} %` : "") : "–", data.limit > 0 && bytes / data.limit > s.memory_max],
     ["speed", number(last(data.speed))]];
   if (live) all.push(["left", data.run.status === "running" ? duration(data.left) : "–"]);

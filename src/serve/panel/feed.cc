@@ -15,7 +15,11 @@ void Feed::tell(Json event) {
 
 void Feed::begin(const recipes::TrainPlan& plan) {
   const std::lock_guard lock(mutex_);
-  record_.emplace(plan.bands, plan.available_memory);
+  record_.emplace(plan.bands, plan.available_memory, plan.room_helps);
+  if (plan.resumed_from > 0) {
+    runs::RunStore store(runs::RunStore::default_path());
+    record_->add_past(store, plan.run_id);
+  }
   tell(record_->begin(plan));
 }
 

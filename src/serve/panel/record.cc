@@ -55,6 +55,11 @@ Record Record::of_past(runs::RunStore& store, const std::string& id, const std::
   record.run_ = {{"id", run.id}, {"folder", run.folder}, {"status", run.status}, {"started", run.started}, {"ended", run.ended}, {"config", run.config}};
   record.run_["summary"] = Json::object();
   for (const auto& [name, value] : run.summary) record.run_["summary"][name] = value;
+  record.add_past(store, id);
+  return record;
+}
+
+void Record::add_past(runs::RunStore& store, const std::string& id) {
   std::map<int64_t, recipes::StepReport> steps;
   const auto read = [&](const char* name, auto set) {
     for (const runs::Metric& m : store.metrics(id, name)) set(steps[m.step], m.value);
@@ -67,18 +72,17 @@ Record Record::of_past(runs::RunStore& store, const std::string& id, const std::
   read("memory", [](auto& r, double v) { r.memory = v > 0 && v < 1e18 ? static_cast<uint64_t>(v) : 0; });
   for (auto& [step, report] : steps) {
     report.step = step;
-    record.add(report);
+    add(report);
   }
-  record.steps_ = steps.empty() ? 0 : steps.rbegin()->first;
+  steps_ = steps.empty() ? 0 : steps.rbegin()->first;
   std::map<int64_t, recipes::ValidationReport> validations;
   for (const runs::Metric& m : store.metrics(id, "validation_loss")) validations[m.step].loss = m.value;
   for (const runs::Metric& m : store.metrics(id, "validation_accuracy")) validations[m.step].accuracy = m.value;
   for (auto& [step, report] : validations) {
     report.step = step;
-    record.add(report);
+    add(report);
   }
-  for (const runs::Event& e : store.events(id)) record.add_event(e.step, e.kind, e.text);
-  return record;
+  for (const runs::Event& e : store.events(id)) add_event(e.step, e.kind, e.text);
 }
 
 Json Record::begin(const recipes::TrainPlan& plan) {
@@ -86,7 +90,7 @@ Json Record::begin(const recipes::TrainPlan& plan) {
   run_ = {{"id", plan.run_id}, {"folder", plan.run_folder}, {"status", "running"}, {"model", plan.model}, {"architecture", plan.architecture},
           {"weights", plan.base_format}, {"trainable", plan.trainable_values}, {"frozen", plan.frozen_values}, {"resumed_from", plan.resumed_from},
           {"memory_planned", plan.memory.peak()}, {"notes", plan.notes}, {"config", plan.resolved}};
-  return {{"event", "run"}, {"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"settings", settings(bands_)}};
+  return {{"event", "run"}, {"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"room_helps", room_helps_}, {"settings", settings(bands_)}};
 }
 
 Json Record::add(const recipes::StepReport& r) {
@@ -156,7 +160,7 @@ Json Record::changed_alarms() {
 }
 
 Json Record::snapshot() const {
-  Json json = {{"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"settings", settings(bands_)}};
+  Json json = {{"run", run_}, {"steps", steps_}, {"memory_limit", memory_limit_}, {"room_helps", room_helps_}, {"settings", settings(bands_)}};
   json["columns"] = {"step", "loss", "smoothed_loss", "grad_norm", "learning_rate", "tokens_per_second", "memory", "epoch"};
   json["seconds_left"] = last_ ? last_->seconds_left : 0.0;
   json["rate_factor"] = last_ ? last_->rate_factor : 1.0;
@@ -193,7 +197,7 @@ std::string Record::metrics() const {
   if (!memory_.empty()) gauge("memory_bytes", "Resident memory.", static_cast<double>(memory_.back().bytes));
   if (memory_limit_ > 0) gauge("memory_limit_bytes", "Memory that the run may use.", static_cast<double>(memory_limit_));
   if (!validations_.empty()) gauge("validation_loss", "Loss per supervised token of the validation rows.", validations_.back().loss);
-  if (!volatilities_.empty()) gauge("volatility", "Standard deviation of a window's losses over their mean.", volatilities_.back().second);
+  if (!volatilities_.empty()) gauge("volatility", "Spread of a window's losses around their trend, as a share of their mean.", volatilities_.back().second);
   text += "# HELP hone_train_alarms Steps with values out of band.\n# TYPE hone_train_alarms gauge\n";
   for (const recipes::Alarm& a : health_.alarms()) text += fmt::format("hone_train_alarms{{kind=\"{}\"}} {}\n", a.kind, a.count);
   return text;

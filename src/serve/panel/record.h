@@ -20,11 +20,16 @@ struct MemorySample {
 /// Copies of it are as large as its points, of which there are at most a bounded number.
 class Record {
  public:
-  Record(const Bands& bands, uint64_t memory_limit) : bands_(bands), memory_limit_(memory_limit), health_(bands, memory_limit) {}
+  /// `room_helps`: TrainPlan's; else memory that is left over is not judged.
+  Record(const Bands& bands, uint64_t memory_limit, bool room_helps = false)
+      : bands_(bands), memory_limit_(memory_limit), room_helps_(room_helps), health_(bands, memory_limit, room_helps) {}
 
   /// A run of the history with its metrics and events, judged by the bands of its own settings and, above them, by `bands` (parse_bands).
   /// Throws Error{kNotFound}.
   static Record of_past(runs::RunStore& store, const std::string& id, const std::string& bands);
+
+  /// Takes the steps, validations and events that the history holds of a run, before those that are still to come.
+  void add_past(runs::RunStore& store, const std::string& id);
 
   // Each takes what happened, and returns the JSON of the event that tells a page so.
   Json begin(const recipes::TrainPlan& plan);
@@ -47,6 +52,7 @@ class Record {
 
   Bands bands_;
   uint64_t memory_limit_;
+  bool room_helps_;
   recipes::Health health_;
   uint64_t told_version_ = 0;
   Json run_ = Json::object();
