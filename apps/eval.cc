@@ -12,6 +12,7 @@
 #include "recipes/evaluate.h"
 #include "recipes/evaluation_report.h"
 #include "recipes/score_files.h"
+#include "recipes/tuned_model.h"
 
 namespace hone::apps {
 namespace {
@@ -132,6 +133,9 @@ int run_model(Arguments& a, const recipes::Config& config) {
   options.ratings = a.ratings;
   options.folder = a.folder;
   options.harness.assign(a.harness.begin(), a.harness.end());
+  for (const std::filesystem::path& result : {options.tuned, options.against})
+    if (!result.empty())
+      for (const std::string& note : recipes::tuned_notes(recipes::tuned_folder(result))) fmt::print(stderr, "note: {}\n", note);
   const bool live = !a.json && ::isatty(STDOUT_FILENO);
   LiveLine progress;
   const auto e = recipes::evaluate_model(config, options, [&](const std::string& model, int64_t done, int64_t of, const recipes::Answer& answer) {

@@ -82,6 +82,8 @@ void add_run(CLI::App& app, Action& action) {
   verb->callback([a, verb, &action] {
     action = [a, verb] {
       watch_signals();
+      const auto tuned = a->adapter.empty() ? std::filesystem::path() : recipes::tuned_folder(a->adapter);
+      for (const std::string& note : recipes::tuned_notes(tuned)) fmt::print(stderr, "note: {}\n", note);
       if (verb->count("prompt") == 0 && ::isatty(STDIN_FILENO) != 0) {
         if (a->json || a->raw || ::isatty(STDOUT_FILENO) == 0) throw Error(ErrorCode::kInvalidInput, "prompt", "there is none, and a conversation needs a terminal", "write hone run MODEL \"prompt\"");
         ChatOptions options{.model = a->model, .adapter = a->adapter, .system = a->system, .chat_template = a->chat_template, .verbose = a->verbose, .f32 = a->f32};
@@ -100,7 +102,6 @@ void add_run(CLI::App& app, Action& action) {
       models::LoadOptions load;
       load.activation = a->f32 ? DType::kF32 : DType::kBF16;
       load.panels = true;
-      const auto tuned = a->adapter.empty() ? std::filesystem::path() : recipes::tuned_folder(a->adapter);
       infer::EngineOptions options;
       options.max_batch = 1;
       infer::Engine engine(std::make_shared<models::CausalLm>(recipes::load_tuned(files, load, tuned)), files.tokenizer, options);

@@ -5,6 +5,7 @@
 
 #include "apps/page_options.h"
 #include "base/error.h"
+#include "recipes/tuned_model.h"
 #include "serve/http/address.h"
 #include "serve/models/store_catalog.h"
 #include "serve/run_server.h"
@@ -55,6 +56,8 @@ void add_serve(CLI::App& app, Action& action) {
       run.pool.activation = a->f32 ? DType::kF32 : DType::kBF16;
       run.version = HONE_VERSION;
       const serve::LocalCatalog named(a->models, a->adapters, a->templates);
+      for (const auto& entry : named.list())
+        for (const std::string& note : recipes::tuned_notes(entry.adapter)) fmt::print(stderr, "note: {}\n", note);
       const serve::StoreCatalog catalog(named);
       const char* scheme = run.server.tls_certificate.empty() ? "http" : "https";
       serve::run_server(catalog, run, [&](const std::string& address) {

@@ -63,7 +63,7 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
     const bool reorder = holds_reordered_rows(config, linear.name);
     const Tensor& b = linear.lora_b.value();
     adapter.pairs.push_back({linear.name, linear.lora_a.value().clone(),
-                             reorder ? reorder_rotary_rows(b, config.head_dim, RowOrder::kToHuggingFace) : b.clone()});
+                             reorder ? reorder_rotary_rows(b, config.head_dim, RowOrder::kToHuggingFace) : b.clone(), options.alpha});
   });
   std::sort(adapter.pairs.begin(), adapter.pairs.end(), [](const auto& x, const auto& y) { return x.module < y.module; });
   adapter.target_modules = target_modules(config, adapter.pairs);
@@ -72,11 +72,19 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
 
 namespace {
 
-// Calls take(layer, A, B) for every pair, B's rows in this model's order. Returns how many there are; throws for what does not fit.
+// Calls take(layer, A, B, scale) for every pair, B's rows in this model's order. Returns how many there are; throws for what does not fit.
 template <class Each, class Take>
 int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::LoraAdapter& adapter, const std::string& where, Take take) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::kUnsupported, where, what + ", which is not computed", "merge it with PEFT (merge_and_unload, save_pretrained) and take the merged model");
+  };
+  if (!adapter.whole.empty()) refuse(fmt::format("the adapter replaces {}", adapter.whole.front().first));
   std::map<std::string_view, const io::LoraPair*> pairs;
-  for (const io::LoraPair& pair : adapter.pairs) pairs[pair.module] = &pair;
+  for (const io::LoraPair& pair : adapter.pairs) {
+    if (pair.magnitude.defined()) refuse(fmt::format("the adapter of {} has a magnitude (DoRA)", pair.module));
+    if (pair.module == "model.embed_tokens" || pair.module == "lm_head") refuse(fmt::format("{} is adapted", pair.module));
+    pairs[pair.module] = &pair;
+  }
   int64_t count = 0;
   each_linear([&](auto& linear) {
     const auto it = pairs.find(linear.name);
@@ -90,7 +98,7 @@ int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::Lor
                   "the adapter was made for another model");
     if (holds_reordered_rows(config, linear.name))
       b = reorder_rotary_rows(b, config.head_dim, RowOrder::kToGguf);
-    take(linear, a, b);
+    take(linear, a, b, static_cast<float>(adapter.scale(*it->second)));
     pairs.erase(it);
     ++count;
   });
@@ -103,24 +111,24 @@ int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::Lor
 }  // namespace
 
 int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable) {
-  return match_adapter(model.config(), [&](auto fn) { model.each_linear(fn); }, adapter, where, [&](nn::Linear& linear, const Tensor& a, const Tensor& b) {
+  return match_adapter(model.config(), [&](auto fn) { model.each_linear(fn); }, adapter, where, [&](nn::Linear& linear, const Tensor& a, const Tensor& b, float scale) {
     linear.lora_a = trainable ? Variable::parameter(a.clone(), linear.name + ".lora_A.weight") : Variable(a);
     linear.lora_b = trainable ? Variable::parameter(b.clone(), linear.name + ".lora_B.weight") : Variable(b);
-    linear.lora_scale = static_cast<float>(adapter.scale());
+    linear.lora_scale = scale;
     linear.lora_dropout = static_cast<float>(adapter.dropout);
   });
 }
 
 nn::AdapterLayers adapter_layers(const CausalLm& model, const io::LoraAdapter& adapter, const std::string& where) {
   nn::AdapterLayers layers;
-  match_adapter(model.config(), [&](auto fn) { model.visit_linears(fn); }, adapter, where, [&](const nn::Linear& linear, const Tensor& a, const Tensor& b) {
+  match_adapter(model.config(), [&](auto fn) { model.visit_linears(fn); }, adapter, where, [&](const nn::Linear& linear, const Tensor& a, const Tensor& b, float scale) {
     if (linear.name.find(".mlp.experts.") != std::string::npos)
       throw Error(ErrorCode::kUnsupported, where, fmt::format("changes the routed expert {}", linear.name), "serve the merged model: hone export RUN --format gguf");
     if (layers.size() <= linear.ordinal) layers.resize(linear.ordinal + 1);
     ops::Lora& lora = layers[linear.ordinal];
     lora.a = Variable(a);
     lora.b = Variable(b);
-    lora.scale = static_cast<float>(adapter.scale());
+    lora.scale = scale;
   });
   return layers;
 }

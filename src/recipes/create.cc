@@ -118,7 +118,9 @@ class Creation {
       if (!fs::exists(folder / "adapter_config.json"))
         throw Error(ErrorCode::kInvalidInput, "ADAPTER " + path.string(), "holds no LoRA adapter (adapter_config.json)", "name a PEFT folder, a run's folder or a GGUF adapter");
       const Scratch scratch{store_.scratch(lease_)};
-      for (std::string& note : write_gguf_lora(scratch.path, io::read_peft(folder), *files_->source)) notes_.push_back(std::move(note));
+      const io::LoraAdapter adapter = io::read_peft(folder);
+      notes_.insert(notes_.end(), adapter.notes.begin(), adapter.notes.end());
+      for (std::string& note : write_gguf_lora(scratch.path, adapter, *files_->source)) notes_.push_back(std::move(note));
       layers_.push_back(store_.take(lease_, media::kAdapter, scratch.path));
       return;
     }

@@ -86,18 +86,7 @@ ExportResult export_modelfile(const ExportOptions& options, const Sources& s, co
   return result;
 }
 
-}  // namespace
-
-ExportResult export_run(const ExportOptions& options) {
-  static const std::vector<std::string> formats = {"peft", "gguf-lora", "safetensors", "gguf", "modelfile"};
-  if (std::find(formats.begin(), formats.end(), options.format) == formats.end()) {
-    const std::string near = nearest(options.format, formats);
-    throw Error(ErrorCode::kInvalidInput, "--format", fmt::format("unknown format \"{}\"", options.format),
-                near.empty() ? "known: peft, gguf-lora, safetensors, gguf, modelfile" : fmt::format("did you mean \"{}\"?", near));
-  }
-  if (!options.type.empty() && options.format != "gguf" && options.format != "safetensors")
-    throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("{} has no type to choose", options.format), "leave --type out; it belongs to gguf and safetensors");
-  const Sources s = sources_of(options);
+ExportResult export_format(const ExportOptions& options, const Sources& s) {
   if (options.out.empty() && s.tuned.empty())
     throw Error(ErrorCode::kInvalidInput, options.run.string(), "is a model, not a run: results need a place", "name one with --out");
   const fs::path out = options.out.empty() ? options.run / "export" / options.format : options.out;
@@ -126,6 +115,24 @@ ExportResult export_run(const ExportOptions& options) {
   const fs::path file = file_in("model.gguf");
   write_merged_gguf(file, files, model, options.type.empty() ? "f16" : options.type);
   return {{file}, {}};
+}
+
+}  // namespace
+
+ExportResult export_run(const ExportOptions& options) {
+  static const std::vector<std::string> formats = {"peft", "gguf-lora", "safetensors", "gguf", "modelfile"};
+  if (std::find(formats.begin(), formats.end(), options.format) == formats.end()) {
+    const std::string near = nearest(options.format, formats);
+    throw Error(ErrorCode::kInvalidInput, "--format", fmt::format("unknown format \"{}\"", options.format),
+                near.empty() ? "known: peft, gguf-lora, safetensors, gguf, modelfile" : fmt::format("did you mean \"{}\"?", near));
+  }
+  if (!options.type.empty() && options.format != "gguf" && options.format != "safetensors")
+    throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("{} has no type to choose", options.format), "leave --type out; it belongs to gguf and safetensors");
+  const Sources s = sources_of(options);
+  ExportResult result = export_format(options, s);
+  const std::vector<std::string> notes = tuned_notes(s.tuned);
+  result.notes.insert(result.notes.begin(), notes.begin(), notes.end());
+  return result;
 }
 
 }  // namespace hone::recipes

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -40,6 +42,37 @@ void add_latent(std::map<std::string, Stack>& tensors, const std::string& whole,
   tensors[prefix + "v_b.weight"] = {{repeated(pair.a, c.heads)}, {models::latent_half(pair.b, c, Kind::kValueHalf)}, false};
 }
 
+// llama.cpp scales every tensor by the file's one alpha over the tensor's own R: what a pair's scale is beyond that goes into B.
+io::LoraPair scaled(const io::LoraAdapter& adapter, io::LoraPair pair, double alpha) {
+  const double ratio = adapter.scale(pair) * static_cast<double>(pair.a.size(0)) / alpha;
+  if (std::abs(ratio - 1) < 1e-12) return pair;
+  pair.b = pair.b.clone();
+  for (int64_t i = 0; i < pair.b.elements(); ++i) pair.b.data_mutable<float>()[i] *= static_cast<float>(ratio);
+  return pair;
+}
+
+// The file's alpha: what most pairs need, and not 0, which llama.cpp takes for no scaling.
+double common_alpha(const io::LoraAdapter& adapter) {
+  std::map<double, size_t> counts;
+  for (const io::LoraPair& pair : adapter.pairs)
+    if (const double alpha = adapter.scale(pair) * static_cast<double>(pair.a.size(0)); alpha != 0) ++counts[alpha];
+  const auto most = std::max_element(counts.begin(), counts.end(), [](const auto& x, const auto& y) { return x.second < y.second; });
+  return most == counts.end() ? 1 : most->first;
+}
+
+// The same product with zeros up to a larger R; B is scaled for what alpha / R loses.
+void widen(Tensor& a, Tensor& b, int64_t rank) {
+  const int64_t own = a.size(0), cols = a.size(1);
+  if (own == rank) return;
+  Tensor wide_a = Tensor::zeros({rank, cols}, DType::kF32), wide_b = Tensor::zeros({b.size(0), rank}, DType::kF32);
+  std::memcpy(wide_a.raw_mutable(), a.raw(), a.bytes());
+  const float ratio = static_cast<float>(rank) / static_cast<float>(own);
+  for (int64_t n = 0; n < b.size(0); ++n)
+    for (int64_t r = 0; r < own; ++r) wide_b.data_mutable<float>()[n * rank + r] = ratio * b.data<float>()[n * own + r];
+  a = wide_a;
+  b = wide_b;
+}
+
 void add_expert(Stack& stack, const io::LoraPair& pair, int64_t expert, int64_t experts) {
   stack.experts = true;
   stack.a.resize(static_cast<size_t>(experts));
@@ -48,13 +81,23 @@ void add_expert(Stack& stack, const io::LoraPair& pair, int64_t expert, int64_t 
   stack.b[static_cast<size_t>(expert)] = pair.b;
 }
 
-// Experts that were not adapted get zeros.
-void fill(std::vector<Tensor>& list) {
-  Shape shape;
-  for (const Tensor& t : list)
-    if (t.defined()) shape = t.shape();
-  for (Tensor& t : list)
-    if (!t.defined()) t = Tensor::zeros(shape, DType::kF32);
+// Experts that were not adapted get zeros, those with a smaller R too.
+void fill(Stack& stack) {
+  int64_t rank = 0, in = 0, out = 0;
+  for (size_t e = 0; e < stack.a.size(); ++e) {
+    if (!stack.a[e].defined()) continue;
+    rank = std::max(rank, stack.a[e].size(0));
+    in = stack.a[e].size(1);
+    out = stack.b[e].size(0);
+  }
+  for (size_t e = 0; e < stack.a.size(); ++e) {
+    if (stack.a[e].defined()) {
+      widen(stack.a[e], stack.b[e], rank);
+    } else {
+      stack.a[e] = Tensor::zeros({rank, in}, DType::kF32);
+      stack.b[e] = Tensor::zeros({out, rank}, DType::kF32);
+    }
+  }
 }
 
 io::GgufEntry entry_of(const std::string& name, const std::vector<Tensor>& list, bool experts) {
@@ -66,10 +109,15 @@ io::GgufEntry entry_of(const std::string& name, const std::vector<Tensor>& list,
 
 std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter, const models::ModelSource& source) {
   const models::ModelConfig& config = source.config();
+  const auto refuse = [](const std::string& what) { throw Error(ErrorCode::kUnsupported, "--format gguf-lora", what, "merge it: hone export --format gguf"); };
+  if (!adapter.whole.empty()) refuse(fmt::format("GGUF adapters hold low-rank changes only; this one replaces {}", adapter.whole.front().first));
+  if (adapter.has_dora()) refuse("GGUF adapters hold no magnitudes of DoRA");
   const bool whole_latent = source.gguf() && !source.gguf()->has("blk.0.attn_k_b.weight");
   std::map<std::string, Stack> tensors;
   bool unapplied = false;
-  for (const io::LoraPair& pair : adapter.pairs) {
+  const double alpha = common_alpha(adapter);
+  for (const io::LoraPair& stored : adapter.pairs) {
+    const io::LoraPair pair = scaled(adapter, stored, alpha);
     const std::string weight = pair.module + ".weight";
     if (!source.has(weight)) throw Error(ErrorCode::kInvalidInput, pair.module, "is not a linear layer of the base model", "the adapter was made for another model: name its base with --base");
     const bool latent_input = config.mla && pair.module.find("self_attn.") != std::string::npos && !pair.module.ends_with("o_proj");
@@ -89,18 +137,14 @@ std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, cons
   }
   std::vector<io::GgufEntry> entries;
   for (auto& [name, stack] : tensors) {
-    if (stack.experts) {
-      fill(stack.a);
-      fill(stack.b);
-    }
+    if (stack.experts) fill(stack);
     entries.push_back(entry_of(name + ".lora_a", stack.a, stack.experts));
     entries.push_back(entry_of(name + ".lora_b", stack.b, stack.experts));
   }
-  // llama.cpp scales by alpha / R; rsLoRA's alpha / √R is written as the alpha that gives the same.
   const io::GgufMetadata metadata = {{"general.architecture", std::string(models::name(config.family))},
                                      {"general.type", std::string("adapter")},
                                      {"adapter.type", std::string("lora")},
-                                     {"adapter.lora.alpha", adapter.scale() * static_cast<double>(adapter.rank)}};
+                                     {"adapter.lora.alpha", alpha}};
   io::GgufWriter writer(file, metadata, entries);
   for (const auto& [name, stack] : tensors)
     for (const auto* list : {&stack.a, &stack.b})

@@ -65,17 +65,14 @@ class Reader {
     return std::all_of(m.data<float>(), m.data<float>() + m.elements(), [](float x) { return x == 0; });
   }
 
-  // The file scales each tensor by alpha over its own R; the adapter has one scale.
+  // The file scales each tensor by alpha over its own R; alpha 0 means no scaling, as in llama.cpp.
   void add(const std::string& module, Tensor a, Tensor b) {
     if (adapter_.rank == 0) adapter_.rank = a.size(0);
-    if (a.size(0) != adapter_.rank) {
-      const float ratio = static_cast<float>(adapter_.rank) / static_cast<float>(a.size(0));
-      for (int64_t i = 0; i < b.elements(); ++i) b.data_mutable<float>()[i] *= ratio;
-    }
     const Tensor weight = source_.tensor(module + ".weight");
     if (a.size(1) != weight.size(1) || b.size(0) != weight.size(0))
       throw Error(ErrorCode::kInvalidInput, where_, fmt::format("{}: lora_a {} and lora_b {} do not fit the weight {}", module, a.shape().str(), b.shape().str(), weight.shape().str()), "the adapter was made for another model");
-    adapter_.pairs.push_back({module, std::move(a), std::move(b)});
+    const double alpha = adapter_.alpha != 0 ? adapter_.alpha : static_cast<double>(a.size(0));
+    adapter_.pairs.push_back({module, std::move(a), std::move(b), alpha});
   }
 
   // A is the same for every head and half (k_b's is lora_bᵀ); B's rows are, head after head, k_b's lora_aᵀ and v_b's lora_b.

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "io/peft_config.h"
 #include "io/safetensors.h"
 #include "recipes/read_gguf_lora.h"
 
@@ -110,6 +111,11 @@ void save_tuned(const fs::path& folder, models::CausalLm& model, const Config& c
   std::vector<std::pair<std::string, Tensor>> weights;
   for (const auto& leaf : model.parameters()) weights.emplace_back(leaf->name, leaf->value);
   io::write_safetensors(folder / kFullWeights, weights);
+}
+
+std::vector<std::string> tuned_notes(const fs::path& tuned) {
+  const fs::path config = tuned / "adapter_config.json";
+  return !tuned.empty() && fs::exists(config) ? io::read_peft_config(config).notes : std::vector<std::string>();
 }
 
 fs::path tuned_folder(const fs::path& path) {

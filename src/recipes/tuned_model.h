@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "models/adapter.h"
 #include "optim/adamw.h"
@@ -31,6 +32,9 @@ models::CausalLm load_tuned(const ModelFiles& files, const models::LoadOptions& 
 
 /// Writes what was trained into an existing folder: a PEFT adapter, or weights.safetensors after full fine-tuning.
 void save_tuned(const std::filesystem::path& folder, models::CausalLm& model, const Config& config, const std::string& base);
+
+/// What the user should know about the files of `tuned`: keys of its adapter_config.json that are passed over. Empty for anything else.
+std::vector<std::string> tuned_notes(const std::filesystem::path& tuned);
 
 /// RUN/best when `path` is a run's folder, else `path`.
 std::filesystem::path tuned_folder(const std::filesystem::path& path);

@@ -92,7 +92,7 @@ TEST_P(EngineTest, AdaptersShareABatch) {
     std::vector<std::shared_ptr<const nn::AdapterLayers>> layers{nullptr};
     for (const double alpha : {4.0, -4.0, 9.0}) {
       io::LoraAdapter changed = saved;
-      changed.alpha *= alpha;
+      for (io::LoraPair& pair : changed.pairs) pair.alpha *= alpha;
       std::erase_if(changed.pairs, [](const auto& pair) { return pair.module.find(".mlp.experts.") != std::string::npos; });
       layers.push_back(std::make_shared<nn::AdapterLayers>(models::adapter_layers(*model, changed, "changed")));
     }

@@ -208,7 +208,7 @@ TEST_F(PoolTest, AnAdapterJoinsItsBase) {
   adapter.alpha = 4;
   adapter.target_modules = {"q_proj"};
   Tensor a = Tensor::zeros({2, 64}, DType::kF32), b = Tensor::zeros({64, 2}, DType::kF32);
-  adapter.pairs = {{"model.layers.0.self_attn.q_proj", a, b}};
+  adapter.pairs = {{"model.layers.0.self_attn.q_proj", a, b, 4}};
   const auto folder = folder_.path() / "tuned";
   std::filesystem::create_directories(folder);
   io::write_peft(folder, adapter);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "io/peft_config.h"
 #include "io/safetensors.h"
 #include "recipes/model_files.h"
 #include "recipes/tuned_model.h"
@@ -178,6 +179,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     entry.adapter = recipes::tuned_folder(folder);
     if (!fs::is_directory(entry.adapter)) throw Error(ErrorCode::kNotFound, folder, "there is no such adapter folder", "name a run's folder, or the folder of an adapter");
     entry.own_weights = !fs::exists(entry.adapter / "adapter_config.json");
+    if (!entry.own_weights) io::read_peft_config(entry.adapter / "adapter_config.json");  // refused at the start
     const uint64_t base_size = entry.size;
     entry.size = 0;
     describe_files(entry, files_below(entry.adapter));
