@@ -283,6 +283,10 @@ def at_row(page, number, of=6):
     wait_for(page, lambda: page.inner_text("#progress").startswith(f"row {number} of {of} "), f"row {number}: {page.inner_text('#progress')}")
 
 
+# A server that takes its time.
+SLOW = "{ const ask = window.fetch; window.fetch = async (...words) => { await new Promise(done => setTimeout(done, 250)); return ask(...words); }; }"
+
+
 def review(program, browser):
     rows = program.folder / "people.jsonl"
     texts = ["<img src=x onerror=alert(1)>", "第二个问题", "third", "fourth", "fifth", "sixth"]
@@ -344,6 +348,21 @@ def review(program, browser):
         bob.keyboard.press("Control+Enter")
         wait_for(bob, lambda: bob.is_visible("#done"), "bob has decided about every row")
         check("summary" not in asked and asked.count("next") >= 12, f"the way from row to row adds up no summary: {asked}")
+        # Keys that are pressed while a decision is saved count for the rows that follow.
+        cai = browser.page(desk.url)
+        person(cai, "cai")
+        at_row(cai, 1)
+        cai.evaluate(SLOW)
+        verdicts = []
+        cai.on("request", lambda request: verdicts.append(request.post_data_json["verdict"]) if request.url.endswith("/api/decide") else None)
+        for key in "aaaa" + "ku" * 4:
+            cai.keyboard.press(key)
+        wait_for(cai, lambda: len(verdicts) == 8 and cai.inner_text("#progress").startswith("row 1 of 6 "), f"four rows, and all of them taken back: {verdicts} {cai.inner_text('#progress')}")
+        check(verdicts == ["accept"] * 4 + ["withdraw"] * 4, f"{verdicts}")
+        wait_for(cai, lambda: not cai.evaluate("busy"), "the last call ends")
+        cai.keyboard.press("r")
+        cai.keyboard.press("a")  # typed as the reason: the rejection asks for one
+        wait_for(cai, lambda: cai.input_value("#reason") == "a", "what follows a key that asks for more is text")
         ann.click("#open-summary")
         wait_for(ann, lambda: "Cohen's kappa" in ann.inner_text("#figures"), "the summary")
         check("ann\t6" in ann.inner_text("#figures") and "bob\t6" in ann.inner_text("#figures"), f"{ann.inner_text('#figures')}")
@@ -414,8 +433,17 @@ def rating(program, browser):
         page = browser.page(desk.url)
         person(page, "eve")
         check_appearance(page, "rating", "Relevance", "相关性")
+        wait_for(page, lambda: page.inner_text("#progress").startswith("1 of 8 "), "the first answer")
+        page.evaluate(SLOW)
+        page.evaluate("document.activeElement.blur()")  # which Enter would press
+        for key in ("2", "3", "4", "Enter", "5", "4", "3", "Enter"):
+            page.keyboard.press(key)
+        wait_for(page, lambda: page.inner_text("#progress").startswith("3 of 8 "), f"grades typed during a save are those of the next answer: {page.inner_text('#progress')}")
         desk.stop()
     found = json.loads((folder / "people.json").read_text(encoding="utf-8"))
+    early = [r for r in found["ratings"] if r["rater"] == "eve"]
+    check(sorted((r["relevance"], r["fluency"], r["professionalism"]) for r in early) == [(2, 3, 4), (5, 4, 3)], f"{early}")
+    found["ratings"] = [r for r in found["ratings"] if r["rater"] != "eve"]
     check(len(found["ratings"]) == 16 and len(found["preferences"]) == 4, f"{found}")
     for r in found["ratings"]:
         check([r["relevance"], r["fluency"], r["professionalism"]] == wanted[r["rater"], answers[r["model"]].format(r["item"])], f"{r}")
@@ -473,6 +501,27 @@ def chat(program, browser):
         wait_for(page, lambda: "in memory" in page.inner_text("#rows"), "the model is in memory")
         shot(page, "chat-models")
         page.click("[data-close=models]")
+        for i in range(8):
+            page.fill("#words", f"line {i}\nof\nmany")
+            page.press("#words", "Enter")
+            wait_for(page, lambda: page.inner_text("#send") == "Send" and len(turns("assistant")) == i + 2, "more than the page is high")
+        port = server.port
+        server.stop()
+    # The server is gone: the failure is in sight, and what was typed is not lost.
+    page.fill("#words", "lost words")
+    page.press("#words", "Enter")
+    wait_for(page, lambda: page.query_selector(".turn.error button"), "a failure that says how to go on")
+    shot(page, "chat-failure")
+    place, around = page.query_selector(".turn.error").bounding_box(), page.query_selector("main").bounding_box()
+    check(place["y"] >= around["y"] and place["y"] + place["height"] <= around["y"] + around["height"] + 1, f"it is in sight: {place} {around}")
+    red = page.evaluate("[getComputedStyle(document.querySelector('.turn.error .meta')).color, getComputedStyle(document.querySelector('.turn.error')).color, getComputedStyle(document.querySelector('.turn.assistant .meta')).color]")
+    check(red[0] == red[1] != red[2], f"it is not faint: {red}")
+    check(page.input_value("#words") == "lost words" and page.evaluate("messages.length") == 18, "the question is in the box again, and not in the conversation")
+    with Verb(program, "serve", f"tiny={program.tiny_model()}", "--port", str(port)) as server:
+        page.click(".turn.error button")
+        wait_for(page, lambda: page.inner_text("#send") == "Send" and len(turns("assistant")) == 10, "the question is asked again")
+        check(page.query_selector(".turn.error") is None and turns("user").count("lost words") == 1 and page.input_value("#words") == "", f"{turns('user')}")
+        check([m["content"] for m in sent[-1]["messages"]][-1] == "lost words" and len(sent[-1]["messages"]) == 19, f"with all that was said before: {len(sent[-1]['messages'])}")
         server.stop()
 
 

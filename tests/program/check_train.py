@@ -140,13 +140,13 @@ def fits_the_terminal(program):
 
 
 def everything(program):
-    fits_the_terminal(program)
     arithmetic(program)
     early_stop(program)
     interrupts(program)
     divergence(program)
     exports(program)
     history(program)
+    fits_the_terminal(program)
 
 
 main(everything)

@@ -2,6 +2,7 @@
 // The page talks to the server in Ollama's dialect: /api/tags, /api/ps, /api/chat.
 let messages = [];
 let running = null;
+let failed = null;  // the question that got no answer: its text, and what the page shows of it
 
 const bytes = (n) => n >= 1e9 ? (n / 1e9).toFixed(1) + " GB" : n >= 1e6 ? (n / 1e6).toFixed(0) + " MB" : (n / 1e3).toFixed(0) + " kB";
 const short = (name) => name.replace(/:latest$/, "");
@@ -60,6 +61,18 @@ function addTurn(role, text) {
   return turn;
 }
 
+// What is wrong with no question in particular: said once, until it is over.
+let told = null;
+function untold() {
+  told?.remove();
+  told = null;
+}
+function tell(text) {
+  untold();
+  told = addTurn("error", text);
+  told.setAttribute("role", "alert");
+}
+
 async function* lines(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -79,7 +92,38 @@ function options() {
   return settings;
 }
 
-async function answer() {
+// A question without an answer is no part of the conversation: it goes back to where it was typed.
+function giveBack(question) {
+  if ($("words").value) return;
+  $("words").value = question;
+  grow($("words"));
+}
+
+function dropFailed() {
+  for (const turn of failed?.turns ?? []) turn.remove();
+  failed = null;
+}
+
+function retry() {
+  const question = failed.question;
+  if ($("words").value === question) { $("words").value = ""; grow($("words")); }
+  ask(question);
+}
+
+// In sight, with the way on.
+function showFailure(turn, meta, text) {
+  turn.classList.add("error");
+  meta.setAttribute("role", "alert");
+  meta.textContent = text;
+  const again = make("button", word("retry"));
+  again.type = "button";
+  again.dataset.word = "retry";
+  again.addEventListener("click", () => { if (!running) retry(); });
+  meta.append(again);
+  turn.scrollIntoView({ block: "end" });
+}
+
+async function answer(question, asked) {
   const turn = addTurn("assistant", "");
   const content = make("div", ""), meta = make("div", "", "meta");
   let thoughts = null;
@@ -93,7 +137,7 @@ async function answer() {
     const sent = (system ? [{ role: "system", content: system }] : []).concat(conversation);
     const response = await fetch("/api/chat", { method: "POST", headers: { "Content-Type": "application/json" }, signal: running.signal,
       body: JSON.stringify({ model: $("model").value, messages: sent, options: options() }) });
-    if (!response.ok) throw new Error((await response.json()).error);
+    if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error || `${response.status} ${response.statusText}`);
     for await (const line of lines(response.body)) {
       if (line.error) throw new Error(line.error);
       const atEnd = document.querySelector("main").scrollHeight - document.querySelector("main").scrollTop - document.querySelector("main").clientHeight < 80;
@@ -115,33 +159,49 @@ async function answer() {
       if (line.done) end = line;
       if (atEnd) turn.scrollIntoView({ block: "end" });
     }
-    const seconds = end ? end.eval_duration / 1e9 : 0;
-    meta.textContent = (end && seconds > 0 ? word("speed")(end.eval_count, (end.eval_count / seconds).toFixed(1)) : "") + (end && end.done_reason === "length" ? " · " + word("cut") : "");
+    if (!end) throw new Error(word("broken"));
+    const seconds = end.eval_duration / 1e9;
+    meta.textContent = (seconds > 0 ? word("speed")(end.eval_count, (end.eval_count / seconds).toFixed(1)) : "") + (end.done_reason === "length" ? " · " + word("cut") : "");
     meta.scrollIntoView({ block: "nearest" });
   } catch (error) {
     if (error.name === "AbortError") meta.textContent = word("stopped");
     else {
-      turn.classList.add("error");
-      meta.textContent = error instanceof TypeError ? word("failed") + error.message : error.message;
+      text = "";  // part of an answer is none
+      if (conversation === messages) showFailure(turn, meta, error instanceof TypeError ? word("failed") + error.message : error.message);
     }
   } finally {
     running = null;
     showRunning();
-    if (text) conversation.push({ role: "assistant", content: text });
-    else conversation.pop();
+    if (text || end) conversation.push({ role: "assistant", content: text });
+    else {
+      conversation.pop();
+      if (conversation === messages) {
+        failed = { question, turns: [asked, turn] };
+        giveBack(question);
+      }
+    }
     listModels().catch(() => {});
   }
+}
+
+function ask(question) {
+  dropFailed();
+  messages.push({ role: "user", content: question });
+  answer(question, addTurn("user", question));
 }
 
 function submit() {
   if (running) return running.abort();
   const text = $("words").value.trim();
-  if (!text || !$("model").value) return;
+  if (!text) return;
+  if (!$("model").value) {  // none is served, or the server was not there yet
+    listModels().then(() => { if ($("model").value) submit(); else tell(word("none")); }, (error) => tell(word("failed") + error.message));
+    return;
+  }
+  untold();
   $("words").value = "";
   grow($("words"));
-  messages.push({ role: "user", content: text });
-  addTurn("user", text);
-  answer();
+  ask(text);
 }
 
 $("form").addEventListener("submit", (event) => { event.preventDefault(); submit(); });
@@ -154,6 +214,7 @@ document.addEventListener("spoken", () => listModels().catch(() => {}));
 $("clear").addEventListener("click", () => {
   running?.abort();
   messages = [];
+  failed = null;
   const welcome = make("p", word("welcome"));
   welcome.id = welcome.dataset.word = "welcome";
   $("talk").replaceChildren(welcome);
@@ -161,4 +222,4 @@ $("clear").addEventListener("click", () => {
 $("open-models").addEventListener("click", () => { listModels().catch(() => {}); $("models").showModal(); });
 $("open-settings").addEventListener("click", () => $("settings").showModal());
 
-listModels().catch((error) => addTurn("error", word("failed") + error.message));
+listModels().catch((error) => tell(word("failed") + error.message));

@@ -18,18 +18,27 @@ async function call(path, body) {
 
 let messageTimer = 0;
 function complain(error) {
+  keys.length = 0;  // they were pressed before this was known
   $("message").textContent = error.message || String(error);
   $("message").hidden = false;
   clearTimeout(messageTimer);
   messageTimer = setTimeout(() => { $("message").hidden = true; }, 8000);
 }
 
-// One call at a time: a key held down does not decide twice.
+// One call at a time.
 let busy = false;
 async function once(work) {
   if (busy) return;
   busy = true;
   try { await work(); $("message").hidden = true; } catch (error) { complain(error); } finally { busy = false; }
+  while (!busy && keys.length) keys.shift()();
+}
+
+// What a key does. One that is pressed during a call waits for its end, and means what is shown then; one held down counts once.
+const keys = [];
+function pressed(event, action) {
+  if (event.repeat && (busy || keys.length)) return;
+  if (busy) keys.push(action); else action();
 }
 
 const figure = (value) => value === null || value === undefined ? "–" : value.toFixed(3);

@@ -113,18 +113,21 @@ $("forward").addEventListener("click", () => once(() => step(1)));
 $("open-next").addEventListener("click", () => once(() => nextOpen(unit ? unit.position + 1 : 0)));
 $("open-summary").addEventListener("click", () => once(showSummary));
 $("open-help").addEventListener("click", () => { $("key-list").replaceChildren(table([word("key"), word("does")], word("keyList"))); $("help").showModal(); });
+function press(key) {
+  if (!pairwise && unit && /^[1-5]$/.test(key)) return grade(Number(key));
+  if (!pairwise && unit && (key === "arrowup" || key === "arrowdown")) { current = (current + (key === "arrowup" ? 2 : 1)) % 3; return showGrades(); }
+  if (key === "enter") return pairwise ? undefined : saveGrades();
+  if (key === "p") return choose(!pairwise);
+  const button = { 1: "left", 2: "right", 0: "tie", k: "back", j: "forward", n: "open-next", arrowleft: "back", arrowright: "forward" }[key];
+  if (button && !$(button).hidden) $(button).click();
+}
 document.addEventListener("keydown", (event) => {
   if (typing(event)) return;
   const key = event.key.toLowerCase();
-  if (!pairwise && unit && /^[1-5]$/.test(key)) return grade(Number(key));
-  if (!pairwise && unit && (key === "arrowup" || key === "arrowdown")) { event.preventDefault(); current = (current + (key === "arrowup" ? 2 : 1)) % 3; return showGrades(); }
-  // A focused button is pressed by Enter itself.
-  if (key === "enter" && event.target.tagName !== "BUTTON" && !pairwise) return saveGrades();
-  if (key === "p") return choose(!pairwise);
-  const press = { 1: "left", 2: "right", 0: "tie", k: "back", j: "forward", n: "open-next", arrowleft: "back", arrowright: "forward" }[key];
-  if (!press || $(press).hidden) return;
-  event.preventDefault();
-  $(press).click();
+  if (key === "enter" && event.target.tagName === "BUTTON") return;  // a focused button is pressed by Enter itself
+  if (!/^([0-5kjnp]|enter|arrow(up|down|left|right))$/.test(key) || (event.repeat && !/^([kj]|arrow.*)$/.test(key))) return;
+  if (key.startsWith("arrow")) event.preventDefault();
+  pressed(event, () => press(key));
 });
 document.addEventListener("spoken", () => { if (of) show(); });
 introduce(() => once(() => nextOpen(0)));

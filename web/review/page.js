@@ -133,9 +133,9 @@ document.addEventListener("keydown", (event) => {
     areas().forEach((area) => { area.value = area.dataset[before]; mark(area); });
     return;
   }
-  if (!press || $(press).disabled) return;
+  if (!press || (event.repeat && !["back", "forward"].includes(press))) return;
   event.preventDefault();
-  $(press).click();
+  pressed(event, () => { if (!$(press).disabled) $(press).click(); });
 });
 document.addEventListener("spoken", () => {
   $("progress").textContent = row ? word("position")(row.row + 1, rows, mine) : "";
