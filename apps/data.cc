@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "data/data_check.h"
 #include "data/permutation.h"
+#include "data/report_notes.h"
 #include "data/quality/row_text.h"
 #include "data/quality/stats.h"
 #include "data/quality/text_vectors.h"
@@ -19,6 +20,36 @@
 namespace hone::apps {
 
 using data::DatasetConfig;
+
+namespace {
+
+// user=customer → the file's name of a role.
+std::map<std::string, std::string> roles_of(const std::vector<std::string>& words) {
+  std::map<std::string, std::string> roles;
+  for (const std::string& word : words) {
+    const size_t equals = word.find('=');
+    const std::string role = word.substr(0, equals);
+    if (equals == std::string::npos || equals + 1 == word.size() || (role != "system" && role != "user" && role != "assistant" && role != "tool" && role != "function_call"))
+      throw Error(ErrorCode::kInvalidInput, "--roles", fmt::format("expected role=name, found \"{}\"", word), "for example --roles user=customer --roles assistant=agent; roles: system, user, assistant, tool, function_call");
+    roles[word.substr(equals + 1)] = role;
+  }
+  return roles;
+}
+
+data::TurnRules turn_rules(const std::vector<std::string>& words) {
+  data::TurnRules rules;
+  for (const std::string& word : words) {
+    const size_t equals = std::min(word.find('='), word.size());
+    const std::string key = word.substr(0, equals), value = word.substr(std::min(equals + 1, word.size())), where = "--turns " + key;
+    if (key == "leading_assistant") rules.leading_assistant = data::parse_edge_turns(value, where);
+    else if (key == "trailing_turns") rules.trailing_turns = data::parse_edge_turns(value, where);
+    else if (key == "repeated_turns") rules.repeated_turns = data::parse_repeated_turns(value, where);
+    else throw Error(ErrorCode::kInvalidInput, "--turns", fmt::format("unknown setting \"{}\"", key), "leading_assistant=keep|trim|drop, trailing_turns=keep|trim|drop, repeated_turns=keep|merge|drop");
+  }
+  return rules;
+}
+
+}  // namespace
 
 std::vector<DatasetConfig> datasets(const DataArguments& a, const std::vector<std::string>& paths) {
   std::vector<DatasetConfig> list;
@@ -31,6 +62,7 @@ std::vector<DatasetConfig> datasets(const DataArguments& a, const std::vector<st
       if (equals == std::string::npos || equals == 0) throw Error(ErrorCode::kInvalidInput, "--columns", fmt::format("expected name=column, found \"{}\"", word), "for example --columns instruction=question --columns output=answer");
       dataset.columns[word.substr(0, equals)] = word.substr(equals + 1);
     }
+    dataset.roles = roles_of(a.roles);
     list.push_back(std::move(dataset));
   }
   return list;
@@ -38,7 +70,14 @@ std::vector<DatasetConfig> datasets(const DataArguments& a, const std::vector<st
 
 data::Rows open_rows(const DataArguments& a, const char* allowed) {
   if (a.files.empty()) throw Error(ErrorCode::kInvalidInput, "command line", "no file is named", "name one file of rows or more");
-  return data::Rows(datasets(a, a.files), data::parse_bad_row_limit(a.max_bad_rows.empty() ? allowed : a.max_bad_rows, "--max-bad-rows"));
+  return data::Rows(datasets(a, a.files), data::parse_bad_row_limit(a.max_bad_rows.empty() ? allowed : a.max_bad_rows, "--max-bad-rows"), turn_rules(a.turns));
+}
+
+std::string row_notes(const data::Rows& rows, size_t reasons) {
+  std::string text;
+  for (const data::Dataset& file : rows.files())
+    for (const std::string& note : data::notes_of(file.report(), reasons)) text += "note: " + note + "\n";
+  return text;
 }
 
 std::unique_ptr<recipes::ChatEncoder> encoder_of(const DataArguments& a, const data::Rows& rows) {
@@ -62,6 +101,8 @@ void add_files(CLI::App* sub, DataArguments& a) {
   sub->add_option("files", a.files, "files of rows");
   sub->add_option("--format", a.format, "messages, alpaca, sharegpt, prompt_completion or text; default: from the keys");
   sub->add_option("--columns", a.columns, "name=column where a file's keys differ, for example output=answer")->allow_extra_args(false);
+  sub->add_option("--roles", a.roles, "role=name where a file names roles its own way, for example user=customer")->allow_extra_args(false);
+  sub->add_option("--turns", a.turns, "what becomes of turns out of order, for example repeated_turns=merge (docs/data.md)")->allow_extra_args(false);
 }
 
 void add_model(CLI::App* sub, DataArguments& a) {
@@ -99,7 +140,7 @@ int check(const DataArguments& a) {
   const data::CheckSettings settings = recipes::load_check_settings(a.settings, a.settings_words);
   const data::Rows rows = open_rows(a, "100%");
   std::optional<data::Rows> held_out;
-  if (!a.held_out.empty()) held_out.emplace(datasets(a, a.held_out), data::parse_bad_row_limit("100%", "--held-out"));
+  if (!a.held_out.empty()) held_out.emplace(datasets(a, a.held_out), data::parse_bad_row_limit("100%", "--held-out"), turn_rules(a.turns));
   const auto encoder = encoder_of(a, rows);
   std::optional<data::ClassReport> classes;
   if (const auto found = classes_of(a, rows)) classes = data::report_of(rows, *found, settings.band_low, settings.band_high, settings.min_class_rows, settings.wanted.value_or(20), settings.examples);
@@ -132,6 +173,7 @@ int stats(const DataArguments& a) {
     return 0;
   }
   for (const auto& file : s.files) fmt::print("{} ({}, {}): {} rows, {} malformed\n", file.path, data::name(file.container), data::name(file.format), file.rows, file.problems.malformed());
+  fmt::print("{}", row_notes(rows));
   print_lengths(s.turns, "turns");
   print_lengths(s.prompt_characters, "characters of prompts");
   print_lengths(s.answer_characters, "characters of answers");
@@ -162,7 +204,7 @@ int show(const DataArguments& a) {
     const auto row = static_cast<uint32_t>(a.random ? order.at(i) : i);
     if (rows.usable(row)) chosen.push_back(row);
   }
-  if (chosen.empty()) throw Error(ErrorCode::kInvalidInput, "--row", fmt::format("there is no usable row from {} on", a.row), fmt::format("the files have {} rows", rows.size()));
+  if (chosen.empty()) throw Error(ErrorCode::kInvalidInput, "--row", fmt::format("there is no usable row from {} on\n{}", a.row, row_notes(rows)), fmt::format("the files have {} rows", rows.size()));
   const bool colour = colours();
   data::ReadRow read;
   for (const uint32_t row : chosen) {
@@ -189,6 +231,7 @@ int show(const DataArguments& a) {
     }
     fmt::print("{}{}\n", text, open ? (colour ? "\x1b[0m" : "⟧") : "");
   }
+  fmt::print("{}", row_notes(rows));
   return 0;
 }
 

@@ -13,7 +13,7 @@
 namespace hone::apps {
 
 struct DataArguments {
-  std::vector<std::string> files, held_out, columns, settings_words, weights, counts;
+  std::vector<std::string> files, held_out, columns, roles, turns, settings_words, weights, counts;
   std::string settings, model, embed, chat_template, format = "auto", to = "auto", from, output, held_out_output, class_field, class_rules, by = "down", group, max_bad_rows, label;
   int64_t clusters = 0, wanted = 20, examples = 3, rows = 0, row = 1, shown = 3, count = 0, seed = 42;
   double share = 0, similarity = 0.8, band_low = 0.8, band_high = 1.2;
@@ -23,6 +23,8 @@ struct DataArguments {
 std::vector<data::DatasetConfig> datasets(const DataArguments& a, const std::vector<std::string>& paths);
 /// All files named on the command line. `allowed` is taken where --max-bad-rows says nothing.
 data::Rows open_rows(const DataArguments& a, const char* allowed);
+/// Lines "note: …" about what was left out and why, turns out of order and fields that are not read; empty when there is nothing to say.
+std::string row_notes(const data::Rows& rows, size_t reasons = 5);
 /// Null when no model is named; else every file's format is checked against it.
 std::unique_ptr<recipes::ChatEncoder> encoder_of(const DataArguments& a, const data::Rows& rows);
 /// Nothing when no way to tell classes is named.

@@ -19,9 +19,10 @@ namespace {
 
 [[noreturn]] void bad(const std::string& where, const std::string& message, const std::string& hint) { throw Error(ErrorCode::kInvalidInput, where, message, hint); }
 
-void say(const DataArguments& a, const nlohmann::ordered_json& json, const std::string& text) {
+// With `rows`, what was left out of them and why comes after the text.
+void say(const DataArguments& a, const nlohmann::ordered_json& json, const std::string& text, const data::Rows* rows = nullptr) {
   if (a.json) fmt::print("{}\n", dumped(json));
-  else fmt::print("{}\n", text);
+  else fmt::print("{}\n{}", text, rows ? row_notes(*rows) : "");
 }
 
 void stop_if_asked(uint32_t row) {
@@ -45,7 +46,7 @@ int split(const DataArguments& a) {
   held_out.finish();
   say(a, {{"training_rows", plan.training_rows}, {"held_out_rows", plan.held_out_rows}, {"groups", plan.groups}, {"largest_group", plan.largest_group}, {"left_out", rows.size() - plan.training_rows - plan.held_out_rows}},
       fmt::format("{}: {} rows\n{}: {} rows held out\n{} groups, the largest of {} rows; {} malformed rows left out", a.output, plan.training_rows, a.held_out_output, plan.held_out_rows, plan.groups, plan.largest_group,
-                  rows.size() - plan.training_rows - plan.held_out_rows));
+                  rows.size() - plan.training_rows - plan.held_out_rows), &rows);
   return 0;
 }
 
@@ -115,7 +116,7 @@ int mix(const DataArguments& a) {
     parts.push_back({{"path", a.files[file]}, {"rows", counts[file]}, {"of", rows.files()[file].report().rows}});
     text += fmt::format("\n  {:>8} of the {} of {}", counts[file], rows.files()[file].report().rows, a.files[file]);
   }
-  say(a, {{"rows", writer.rows()}, {"parts", parts}}, text);
+  say(a, {{"rows", writer.rows()}, {"parts", parts}}, text, &rows);
   return 0;
 }
 
@@ -157,7 +158,7 @@ int balance_by_weights(const DataArguments& a, const data::Rows& rows, const dat
   }
   const std::string list = (fs::path(a.output) / "data.yaml").string();
   io::write_file(list, yaml);
-  say(a, {{"list", list}, {"parts", parts}}, text + list + ": the files with their weights, for a training file");
+  say(a, {{"list", list}, {"parts", parts}}, text + list + ": the files with their weights, for a training file", &rows);
   return 0;
 }
 
@@ -183,7 +184,7 @@ int balance(const DataArguments& a) {
     if (c < 60) text += fmt::format("\n  {:>8} → {:<8} {}", plan.before[c], plan.after[c], plan.names[c].substr(0, 60));
   }
   if (plan.unclassified > 0) text += fmt::format("\n  {} rows without a class were {}", plan.unclassified, a.drop_unclassified ? "left out" : "kept");
-  say(a, {{"rows", writer.rows()}, {"unclassified", plan.unclassified}, {"classes", parts}}, text);
+  say(a, {{"rows", writer.rows()}, {"unclassified", plan.unclassified}, {"classes", parts}}, text, &rows);
   return 0;
 }
 
@@ -205,7 +206,7 @@ int convert(const DataArguments& a) {
   if (a.to == "label-studio") {
     const data::Rows rows = open_rows(a, "1%");
     const int64_t tasks = data::write_tasks(rows, a.label, a.output, interrupted);
-    say(a, {{"tasks", tasks}}, fmt::format("{}: {} tasks for Label Studio", a.output, tasks));
+    say(a, {{"tasks", tasks}}, fmt::format("{}: {} tasks for Label Studio", a.output, tasks), &rows);
     return 0;
   }
   const data::Format to = data::parse_format(a.to, "--to");

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "data/quality/row_text.h"
+#include "data/report_notes.h"
 
 namespace hone::apps {
 namespace {
@@ -47,7 +48,7 @@ void print_classes(const data::ClassReport& report, const char* what) {
 void print_check(const data::CheckReport& r) {
   for (const auto& file : r.files) {
     fmt::print("{} ({}, {}): {} rows{}\n", file.path, data::name(file.container), data::name(file.format), file.rows, file.validation_rows > 0 ? " held out" : "");
-    if (file.problems.total() > 0) fmt::print("  {}\n", file.problems.summary());
+    for (const auto& note : data::notes_of(file, /*reasons=*/0)) fmt::print("  {}\n", note);
   }
   fmt::print("\n");
   for (const auto& m : r.measures) {
@@ -98,7 +99,8 @@ nlohmann::ordered_json check_json(const data::CheckReport& r) {
     nlohmann::ordered_json kinds = nlohmann::ordered_json::object();
     for (int i = 0; i < data::kProblemKinds; ++i)
       if (const auto n = file.problems.of(static_cast<data::ProblemKind>(i)); n > 0) kinds[std::string(data::name(static_cast<data::ProblemKind>(i)))] = n;
-    json["files"].push_back({{"path", file.path}, {"container", data::name(file.container)}, {"format", data::name(file.format)}, {"rows", file.rows}, {"problems", kinds}});
+    json["files"].push_back({{"path", file.path}, {"container", data::name(file.container)}, {"format", data::name(file.format)}, {"rows", file.rows}, {"problems", kinds},
+                             {"leading_assistant", file.leading_assistant}, {"trailing_turns", file.trailing_turns}, {"repeated_turns", file.repeated_turns}, {"unknown_fields", file.unknown_fields}});
   }
   for (const auto& m : r.measures) {
     nlohmann::ordered_json entry = {{"looked", m.looked}, {"rows", m.rows}, {"of", m.of}, {"allowed", m.allowed ? nlohmann::ordered_json(*m.allowed) : nullptr}, {"broken", m.broken()}};

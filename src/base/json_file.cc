@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/text_encoding.h"
 
 namespace hone {
 
@@ -30,7 +30,7 @@ nlohmann::json parse_json(std::string_view text, const std::string& where) {
 }
 
 nlohmann::json read_json(const std::filesystem::path& path, size_t limit) {
-  return parse_json(read_file(path, limit), path.string());
+  return parse_json(read_text(path, limit), path.string());
 }
 
 }  // namespace hone

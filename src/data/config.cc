@@ -44,6 +44,9 @@ constexpr std::array<Word<CutOffPolicy>, 6> kPolicies = {{{"truncate_prompt_star
                                                           {"refuse", CutOffPolicy::kRefuse},
                                                           {"error", CutOffPolicy::kRefuse}}};
 
+constexpr std::array<Word<EdgeTurns>, 3> kEdgeTurns = {{{"keep", EdgeTurns::kKeep}, {"trim", EdgeTurns::kTrim}, {"drop", EdgeTurns::kDrop}}};
+constexpr std::array<Word<RepeatedTurns>, 3> kRepeatedTurns = {{{"keep", RepeatedTurns::kKeep}, {"merge", RepeatedTurns::kMerge}, {"drop", RepeatedTurns::kDrop}}};
+
 template <class Words, class Enum>
 std::string_view name_in(const Words& words, Enum value) {
   for (const auto& row : words) {
@@ -72,6 +75,8 @@ std::string_view name(Container value) { return name_in(kContainers, value); }
 std::string_view name(Format value) { return name_in(kFormats, value); }
 std::string_view name(TrainOn value) { return name_in(kTrainOn, value); }
 std::string_view name(CutOffPolicy value) { return name_in(kPolicies, value); }
+std::string_view name(EdgeTurns value) { return name_in(kEdgeTurns, value); }
+std::string_view name(RepeatedTurns value) { return name_in(kRepeatedTurns, value); }
 
 Container parse_container(std::string_view word, std::string_view where) {
   return parse_in(kContainers, word, where, "file type");
@@ -84,6 +89,10 @@ TrainOn parse_train_on(std::string_view word, std::string_view where) {
 }
 CutOffPolicy parse_cut_off_policy(std::string_view word, std::string_view where) {
   return parse_in(kPolicies, word, where, "cut-off policy");
+}
+EdgeTurns parse_edge_turns(std::string_view word, std::string_view where) { return parse_in(kEdgeTurns, word, where, "word"); }
+RepeatedTurns parse_repeated_turns(std::string_view word, std::string_view where) {
+  return parse_in(kRepeatedTurns, word, where, "word");
 }
 
 int64_t BadRowLimit::allowed(int64_t rows) const {

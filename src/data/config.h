@@ -26,10 +26,28 @@ enum class TrainOn { kAssistant, kAll };
 /// kDrop: the sample is dropped and counted. kRefuse: Error{kInvalidInput} naming file and line.
 enum class CutOffPolicy { kTruncatePromptStart, kDrop, kRefuse };
 
+/// What happens to a conversation's edges that no client would send or learn from: an assistant's turns before the first
+/// user's, and turns after the last assistant's. kKeep: rendered as they are (an answer before any question is learned like
+/// every other); kTrim: cut off; kDrop: the row is left out and counted.
+enum class EdgeTurns { kKeep, kTrim, kDrop };
+
+/// What happens to two turns of one role in a row. kKeep: rendered as two turns, as requests with them are; kMerge: joined by
+/// an empty line; kDrop: the row is left out and counted.
+enum class RepeatedTurns { kKeep, kMerge, kDrop };
+
+struct TurnRules {
+  EdgeTurns leading_assistant = EdgeTurns::kKeep, trailing_turns = EdgeTurns::kTrim;
+  RepeatedTurns repeated_turns = RepeatedTurns::kKeep;
+
+  bool operator==(const TurnRules&) const = default;
+};
+
 std::string_view name(Container value);
 std::string_view name(Format value);
 std::string_view name(TrainOn value);
 std::string_view name(CutOffPolicy value);
+std::string_view name(EdgeTurns value);
+std::string_view name(RepeatedTurns value);
 
 /// The inverse of name(), with the usual aliases ("sft", "openai" …: see docs/data.md). Throws Error{kInvalidInput}
 /// (where = `where`, hint = nearest known name) for any other word.
@@ -37,6 +55,8 @@ Container parse_container(std::string_view word, std::string_view where);
 Format parse_format(std::string_view word, std::string_view where);
 TrainOn parse_train_on(std::string_view word, std::string_view where);
 CutOffPolicy parse_cut_off_policy(std::string_view word, std::string_view where);
+EdgeTurns parse_edge_turns(std::string_view word, std::string_view where);
+RepeatedTurns parse_repeated_turns(std::string_view word, std::string_view where);
 
 /// One file of rows.
 struct DatasetConfig {
@@ -50,6 +70,8 @@ struct DatasetConfig {
   /// Passes over this dataset per epoch: 1 is every row once, 2 every row twice, 0.25 a quarter of the rows, a different
   /// quarter in each epoch until all were seen. Must be > 0 and ≤ 1000.
   double weight = 1;
+  /// The file's own name of a role → system, user, assistant, tool or function_call; beside the names that are known anyway.
+  std::map<std::string, std::string> roles = {};
 };
 
 /// How many malformed rows a dataset may have before it is refused: a share of its rows, or a number.
@@ -76,6 +98,7 @@ struct DataConfig {
   int64_t cutoff_length = 2048;  // tokens per packed row, and per sample; ≥ 2
   CutOffPolicy cut_off = CutOffPolicy::kTruncatePromptStart;
   TrainOn train_on = TrainOn::kAssistant;
+  TurnRules turns;
   /// true: samples share rows of at most cutoff_length tokens; false: one sample is one row.
   bool packing = true;
   int64_t batch_size = 1;             // rows per micro-batch

@@ -12,23 +12,29 @@ struct RoleName {
   std::string_view name, role;
 };
 
-constexpr std::array<RoleName, 7> kMessageRoles = {{{"system", "system"},
-                                                    {"developer", "system"},
-                                                    {"user", "user"},
-                                                    {"assistant", "assistant"},
-                                                    {"tool", "tool"},
-                                                    {"function", "tool"},
-                                                    {"ipython", "tool"}}};
-constexpr std::array<RoleName, 10> kShareGptRoles = {{{"system", "system"},
-                                                      {"human", "user"},
-                                                      {"user", "user"},
-                                                      {"gpt", "assistant"},
-                                                      {"assistant", "assistant"},
-                                                      {"model", "assistant"},
-                                                      {"function_call", "function_call"},
-                                                      {"function", "tool"},
-                                                      {"observation", "tool"},
-                                                      {"tool", "tool"}}};
+// As OpenAI, Anthropic, Gemini, ShareGPT, FastChat, OpenAssistant, LLaMA-Factory and Axolotl name them.
+constexpr std::array<RoleName, 22> kRoles = {{{"system", "system"},
+                                              {"developer", "system"},
+                                              {"user", "user"},
+                                              {"human", "user"},
+                                              {"prompter", "user"},
+                                              {"assistant", "assistant"},
+                                              {"gpt", "assistant"},
+                                              {"chatgpt", "assistant"},
+                                              {"bot", "assistant"},
+                                              {"bing", "assistant"},
+                                              {"bard", "assistant"},
+                                              {"model", "assistant"},
+                                              {"ai", "assistant"},
+                                              {"tool", "tool"},
+                                              {"function", "tool"},
+                                              {"observation", "tool"},
+                                              {"ipython", "tool"},
+                                              {"tool_response", "tool"},
+                                              {"function_response", "tool"},
+                                              {"function_call", "function_call"},
+                                              {"tool_call", "function_call"},
+                                              {"function-call", "function_call"}}};
 
 // Names from a file appear in messages shortened and without control characters.
 std::string excerpt(std::string_view text) {
@@ -38,24 +44,14 @@ std::string excerpt(std::string_view text) {
   return text.size() > 40 ? fmt::format("\"{}…\"", out) : fmt::format("\"{}\"", out);
 }
 
-template <class Roles>
-std::optional<std::string> role_of(const Roles& roles, std::string_view name) {
-  for (const RoleName& row : roles) {
-    if (row.name == name) return std::string(row.role);
-  }
-  return std::nullopt;
-}
-
-template <class Roles>
-std::string known(const Roles& roles) {
+std::string known_roles() {
   std::string list;
-  for (const RoleName& row : roles) list += (list.empty() ? "" : ", ") + std::string(row.name);
+  for (const RoleName& row : kRoles) list += (list.empty() ? "" : ", ") + std::string(row.name);
   return list;
 }
 
 // The role of turn `i`, or what is wrong with it.
-template <class Roles>
-std::optional<RowIssue> read_role(const Json& turn, size_t i, const std::string& key, const Roles& roles, std::string& role) {
+std::optional<RowIssue> read_role(const Json& turn, size_t i, const std::string& key, const RoleNames& roles, std::string& role) {
   if (!turn.is_object()) {
     return RowIssue{ProblemKind::kWrongType, fmt::format("turn {} must be an object, found {}", i + 1, turn.type_name())};
   }
@@ -65,11 +61,12 @@ std::optional<RowIssue> read_role(const Json& turn, size_t i, const std::string&
     return RowIssue{ProblemKind::kWrongType,
                     fmt::format("\"{}\" of turn {} must be a string, found {}", key, i + 1, found->type_name())};
   }
-  const auto& name = found->template get_ref<const std::string&>();
-  auto known_role = role_of(roles, name);
+  const auto& name = found->get_ref<const std::string&>();
+  auto known_role = role_named(name, roles);
   if (!known_role) {
     return RowIssue{ProblemKind::kUnknownRole,
-                    fmt::format("turn {} has the role {}; known: {}", i + 1, excerpt(name), known(roles))};
+                    fmt::format("turn {} has the role {}; say what it means with `roles`, for example {{user: customer}}; known: {}",
+                                i + 1, excerpt(name), known_roles())};
   }
   role = std::move(*known_role);
   return std::nullopt;
@@ -121,26 +118,124 @@ std::optional<Json> tool_calls_of(const std::string& text) {
   return calls;
 }
 
+// Appends the calls of turn `i` to the assistant's turn that they follow, or as a turn of their own.
+std::optional<RowIssue> add_calls(const std::string& content, size_t i, Json& messages) {
+  auto calls = tool_calls_of(content);
+  if (!calls) {
+    return RowIssue{ProblemKind::kWrongType,
+                    fmt::format("turn {} must be a function call: {{\"name\": …, \"arguments\": …}} as JSON", i + 1)};
+  }
+  if (messages.empty() || messages.back()["role"] != "assistant") {
+    messages.push_back(Json{{"role", "assistant"}, {"content", ""}, {"tool_calls", Json::array()}});
+  }
+  Json& all = messages.back()["tool_calls"];
+  if (!all.is_array()) all = Json::array();
+  for (Json& call : *calls) all.push_back(std::move(call));
+  return std::nullopt;
+}
+
+RowIssue out_of_order(size_t i, std::string_view what) {
+  return {ProblemKind::kRoleOrder, fmt::format("turn {}: {}", i + 1, what)};
+}
+
+std::string_view role_at(const Json& messages, size_t i) { return messages[i]["role"].get_ref<const std::string&>(); }
+
+void erase_turns(Json& messages, size_t from, size_t to) {
+  messages.erase(messages.begin() + static_cast<std::ptrdiff_t>(from), messages.begin() + static_cast<std::ptrdiff_t>(to));
+}
+
+// Adds what the later turn says to the earlier one of the same role.
+std::optional<RowIssue> merge(Json& earlier, Json& later, size_t i) {
+  for (auto& [key, value] : later.items()) {
+    if (key == "role") continue;
+    if (key == "content") {
+      auto& words = earlier["content"].get_ref<std::string&>();
+      const auto& more = value.get_ref<const std::string&>();
+      if (!words.empty() && !more.empty()) words += "\n\n";
+      words += more;
+    } else if (key == "tool_calls" && earlier.contains(key)) {
+      for (Json& call : value) earlier[key].push_back(std::move(call));
+    } else if (!earlier.contains(key)) {
+      earlier[key] = std::move(value);
+    } else if (earlier[key] != value) {
+      return out_of_order(i, fmt::format("cannot be merged with the turn before it: both have \"{}\"", key.substr(0, 40)));
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<RowIssue> apply(Json& messages, const TurnRules& rules, TurnNotes& notes) {
+  const auto dropped = [](std::string what) { return RowIssue{ProblemKind::kDroppedTurns, std::move(what)}; };
+  const size_t begin = !messages.empty() && role_at(messages, 0) == "system" ? 1 : 0;
+  size_t first = begin, last = messages.size();
+  while (first < messages.size() && role_at(messages, first) != "user") ++first;
+  if (first == messages.size()) return RowIssue{ProblemKind::kRoleOrder, "there is no user turn"};
+  while (last > 0 && role_at(messages, last - 1) != "assistant") --last;
+  if (last <= first) return RowIssue{ProblemKind::kRoleOrder, "no assistant turn follows the user's"};
+  if (first > begin && role_at(messages, begin) == "assistant") {
+    notes.leading_assistant = true;
+    if (rules.leading_assistant == EdgeTurns::kDrop) return dropped("the assistant speaks before any user");
+    if (rules.leading_assistant == EdgeTurns::kTrim) {
+      erase_turns(messages, begin, first);
+      last -= first - begin;
+    }
+  }
+  if (last < messages.size()) {
+    notes.trailing_turns = true;
+    if (rules.trailing_turns == EdgeTurns::kDrop) return dropped("the conversation does not end with the assistant's answer");
+    if (rules.trailing_turns == EdgeTurns::kTrim) erase_turns(messages, last, messages.size());
+  }
+  for (size_t i = 1; i < messages.size();) {
+    if (role_at(messages, i) != role_at(messages, i - 1) || (role_at(messages, i) != "user" && role_at(messages, i) != "assistant")) {
+      ++i;
+      continue;
+    }
+    notes.repeated_turns = true;
+    if (rules.repeated_turns == RepeatedTurns::kDrop) return dropped(fmt::format("turn {}: two {} turns in a row", i + 1, role_at(messages, i)));
+    if (rules.repeated_turns == RepeatedTurns::kKeep) {
+      ++i;
+      continue;
+    }
+    if (auto issue = merge(messages[i - 1], messages[i], i)) return issue;
+    erase_turns(messages, i, i + 1);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<std::string> role_named(std::string_view name, const RoleNames& more) {
+  if (const auto own = more.find(std::string(name)); own != more.end()) return own->second;
+  std::string lower(name);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  for (const RoleName& row : kRoles) {
+    if (row.name == lower) return std::string(row.role);
+  }
+  return std::nullopt;
+}
 
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos; }
 
 std::optional<RowIssue> read_messages(const Json& turns, const std::string& role_key, const std::string& content_key,
-                                      Json& messages) {
+                                      Json& messages, const RoleNames& roles) {
   if (auto issue = not_a_list(turns)) return issue;
   messages = Json::array();
   for (size_t i = 0; i < turns.size(); ++i) {
     const Json& turn = turns[i];
     std::string role, content;
-    if (auto issue = read_role(turn, i, role_key, kMessageRoles, role)) return issue;
+    if (auto issue = read_role(turn, i, role_key, roles, role)) return issue;
     if (auto issue = read_content(turn, i, content_key, content)) return issue;
+    if (role == "function_call") {
+      if (auto issue = add_calls(content, i, messages)) return issue;
+      continue;
+    }
     Json message{{"role", role}, {"content", std::move(content)}};
     for (const auto& [key, value] : turn.items()) {
-      if (key != role_key && key != content_key) message[key] = value;
+      if (key != role_key && key != content_key && !value.is_null()) message[key] = value;
     }
     if (message.contains("tool_calls")) {
       Json& calls = message["tool_calls"];
-      if (calls.is_null() || (calls.is_array() && calls.empty())) {
+      if (calls.is_array() && calls.empty()) {
         message.erase("tool_calls");
       } else if (!calls.is_array() || role != "assistant") {
         return RowIssue{ProblemKind::kWrongType,
@@ -153,19 +248,14 @@ std::optional<RowIssue> read_messages(const Json& turns, const std::string& role
 }
 
 std::optional<RowIssue> read_sharegpt(const Json& turns, const std::string& from_key, const std::string& value_key,
-                                      Json& messages) {
+                                      Json& messages, const RoleNames& roles) {
   if (auto issue = not_a_list(turns)) return issue;
   for (size_t i = 0; i < turns.size(); ++i) {
     std::string role, content;
-    if (auto issue = read_role(turns[i], i, from_key, kShareGptRoles, role)) return issue;
+    if (auto issue = read_role(turns[i], i, from_key, roles, role)) return issue;
     if (auto issue = read_content(turns[i], i, value_key, content)) return issue;
     if (role == "function_call") {
-      auto calls = tool_calls_of(content);
-      if (!calls) {
-        return RowIssue{ProblemKind::kWrongType,
-                        fmt::format("turn {} must be a function call: {{\"name\": …, \"arguments\": …}} as JSON", i + 1)};
-      }
-      messages.push_back(Json{{"role", "assistant"}, {"content", ""}, {"tool_calls", std::move(*calls)}});
+      if (auto issue = add_calls(content, i, messages)) return issue;
     } else {
       messages.push_back(Json{{"role", role}, {"content", std::move(content)}});
     }
@@ -173,36 +263,28 @@ std::optional<RowIssue> read_sharegpt(const Json& turns, const std::string& from
   return std::nullopt;
 }
 
-std::optional<RowIssue> check_turns(const Json& messages) {
-  const auto order = [](size_t i, const char* what) {
-    return RowIssue{ProblemKind::kRoleOrder, fmt::format("turn {}: {}", i + 1, what)};
-  };
+std::optional<RowIssue> settle_turns(Json& messages, const TurnRules& rules, TurnNotes& notes) {
+  if (auto issue = apply(messages, rules, notes)) return issue;
   std::string_view previous;
   for (size_t i = 0; i < messages.size(); ++i) {
     const Json& message = messages[i];
-    const std::string_view role = message["role"].get_ref<const std::string&>();
+    const std::string_view role = role_at(messages, i);
     const std::string_view content = message["content"].get_ref<const std::string&>();
     if (role == "system") {
-      if (i != 0) return order(i, "a system turn must be the first");
+      if (i != 0) return out_of_order(i, "a system turn must be the first");
     } else if (role == "user") {
-      if (previous == "user") return order(i, "two user turns in a row");
-      if (previous == "tool") return order(i, "a user turn follows a tool's answer; the assistant's is missing");
+      if (previous == "tool") return out_of_order(i, "a user turn follows a tool's answer; the assistant's is missing");
       if (is_blank(content)) {
         return RowIssue{ProblemKind::kEmptyPrompt, fmt::format("turn {}: the user says nothing", i + 1)};
       }
     } else if (role == "assistant") {
-      if (previous == "assistant") return order(i, "two assistant turns in a row");
-      if (previous != "user" && previous != "tool") return order(i, "the assistant speaks before any user");
       if (is_blank(content) && !message.contains("tool_calls")) {
         return RowIssue{ProblemKind::kEmptyAnswer, fmt::format("turn {}: the assistant says nothing", i + 1)};
       }
     } else if (previous != "assistant" && previous != "tool") {
-      return order(i, "a tool's answer without an assistant turn before it");
+      return out_of_order(i, "a tool's answer without an assistant turn before it");
     }
     previous = role;
-  }
-  if (previous != "assistant") {
-    return order(messages.size() - 1, "the conversation must end with the assistant's answer");
   }
   return std::nullopt;
 }

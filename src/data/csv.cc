@@ -33,6 +33,8 @@ Place step(Place place, char c, char delimiter) {
   return c == delimiter ? Place::kFieldStart : Place::kPlain;
 }
 
+bool ends_line(char c) { return c == '\n' || c == '\r'; }
+
 [[noreturn]] void endless_quote(const InputFile& file, uint64_t line, const char* how) {
   throw Error(ErrorCode::kInvalidInput, fmt::format("{}:{}", file.path(), line),
               fmt::format("a quoted field of the record that begins here {}", how),
@@ -51,15 +53,13 @@ std::string split_csv(std::string_view record, char delimiter, std::vector<std::
         if (next == Place::kPlain) fields.back() += c;
         break;
       case Place::kPlain:
-        if (c == '"') return fmt::format("a quote inside the unquoted field {}", fields.size());
         if (next == Place::kPlain) fields.back() += c;
         break;
       case Place::kQuoted:
         if (next == Place::kQuoted) fields.back() += c;
         break;
       case Place::kQuoteInQuotes:
-        if (next == Place::kPlain) return fmt::format("bytes after the closing quote of field {}", fields.size());
-        if (next == Place::kQuoted) fields.back() += c;
+        if (next != Place::kFieldStart) fields.back() += c;
         break;
     }
     if (next == Place::kFieldStart) fields.emplace_back();
@@ -69,14 +69,15 @@ std::string split_csv(std::string_view record, char delimiter, std::vector<std::
   return {};
 }
 
-char guess_delimiter(std::string_view header) {
+char guess_delimiter(std::string_view text) {
   constexpr std::string_view kDelimiters = ",;\t";
   char best = ',';
   int64_t most = 0;
   for (const char delimiter : kDelimiters) {
     Place place = Place::kFieldStart;
     int64_t count = 0;
-    for (const char c : header) {
+    for (const char c : text) {
+      if (ends_line(c) && place != Place::kQuoted) break;
       place = step(place, c, delimiter);
       count += place == Place::kFieldStart;
     }
@@ -88,6 +89,12 @@ char guess_delimiter(std::string_view header) {
   return best;
 }
 
+char delimiter_of(const InputFile& file) {
+  if (file.path().ends_with(".tsv") || file.path().ends_with(".TSV")) return '\t';
+  const uint64_t begin = file.content_begin();
+  return guess_delimiter(file.read(begin, std::min<uint64_t>(file.size() - begin, 1 << 16)));
+}
+
 void scan_csv(const InputFile& file, char delimiter, uint64_t max_row_bytes, RowSink on_row) {
   const auto buffer = std::make_unique<char[]>(kCsvChunk);
   std::string row;
@@ -95,7 +102,7 @@ void scan_csv(const InputFile& file, char delimiter, uint64_t max_row_bytes, Row
   Place place = Place::kFieldStart;
   const auto finish = [&] {
     const std::string_view text = trim_row(Container::kCsv, row);
-    const bool too_large = row_bytes > max_row_bytes + 1;
+    const bool too_large = row_bytes > max_row_bytes;
     if (!text.empty() || too_large) {
       on_row({row_begin, row_begin + (too_large ? row_bytes : text.size()), row_line, too_large,
               text.substr(0, max_row_bytes)});
@@ -109,15 +116,15 @@ void scan_csv(const InputFile& file, char delimiter, uint64_t max_row_bytes, Row
     if (got == 0) throw Error(ErrorCode::kIo, file.path(), "the file became shorter while it was read");
     for (uint64_t i = 0; i < got; ++i) {
       const char c = buffer[i];
-      if (c == '\n' && place != Place::kQuoted) {
+      line += c == file.line_end();
+      if (ends_line(c) && place != Place::kQuoted) {
         finish();
-        row_line = ++line;
+        row_line = line;
         row_begin = at + i + 1;
         continue;
       }
-      if (c == '\n') ++line;
       place = step(place, c, delimiter);
-      if (++row_bytes <= max_row_bytes + 1) {
+      if (++row_bytes <= max_row_bytes) {
         row += c;
       } else if (place == Place::kQuoted) {
         endless_quote(file, row_line, "is larger than a row may be");

@@ -1,4 +1,4 @@
-// Fields of one CSV record (RFC 4180).
+// Fields of one CSV record, as Python's csv module (dialect "excel", not strict) and pandas read them.
 #pragma once
 
 #include <string>
@@ -7,12 +7,12 @@
 
 namespace hone::data {
 
-/// Splits one record (without its line end) at `delimiter`. Quoted fields may hold delimiters, line ends and doubled
-/// quotes. Returns an empty string, or what is wrong: a quote inside an unquoted field, bytes after a closing quote, or a
-/// quote that is never closed.
+/// Splits one record (without its line end) at `delimiter`. A quote opens a field only as its first byte; elsewhere it is a
+/// letter, and so are bytes that follow a closing quote. Quoted fields may hold delimiters, line ends and doubled quotes.
+/// Returns an empty string, or what is wrong: a quote that is never closed.
 std::string split_csv(std::string_view record, char delimiter, std::vector<std::string>& fields);
 
-/// The one of , ; tab that occurs most often outside quotes in a header record; ',' when none does.
-char guess_delimiter(std::string_view header);
+/// The one of , ; tab that occurs most often outside quotes in the first record of `text`; ',' when none does.
+char guess_delimiter(std::string_view text);
 
 }  // namespace hone::data

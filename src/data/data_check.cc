@@ -88,7 +88,10 @@ uint64_t fingerprint_of(const DataConfig& config, const std::vector<Dataset>& da
     const RowFormat& format = dataset.format();
     text += fmt::format("\n{} {} {} {}", dataset.fingerprint(), dataset.rows(), dataset.weight(), name(format.format));
     for (const auto& [canonical, column] : format.columns) text += fmt::format(" {}={}", canonical, column);
+    for (const auto& [theirs, role] : format.roles) text += fmt::format(" role {}={}", theirs, role);
   }
+  if (config.turns != TurnRules{})
+    text += fmt::format("\n{} {} {}", name(config.turns.leading_assistant), name(config.turns.trailing_turns), name(config.turns.repeated_turns));
   return row_hash(text, config.datasets.size());
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "data/csv.h"
+#include "data/row_fields.h"
 
 namespace hone::data {
 namespace {
@@ -58,7 +59,7 @@ uint64_t RowIndex::line(uint64_t row, const InputFile& file) const {
   uint64_t line = line_of_64th_[row / kLineStride];
   for (uint64_t at = begin_[from]; at < begin_[row];) {
     const std::string bytes = file.read(at, std::min<uint64_t>(begin_[row] - at, 1 << 20));
-    line += static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
+    line += static_cast<uint64_t>(std::count(bytes.begin(), bytes.end(), file.line_end()));
     at += bytes.size();
   }
   return line;
@@ -73,7 +74,9 @@ Dataset::Dataset(const DatasetConfig& dataset, const DataConfig& config, uint32_
       max_nesting_(config.max_nesting),
       limit_(config.max_bad_rows),
       weight_(dataset.weight),
-      number_(number) {
+      number_(number),
+      roles_(dataset.roles) {
+  report_.turns = config.turns;
   report_.path = dataset.path;
   report_.container = container_;
   report_.bytes = static_cast<int64_t>(file_.size());
@@ -90,10 +93,6 @@ void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
   };
   std::vector<Waiting> waiting;
   std::vector<Json> waiting_rows;
-  Example example;
-  const auto understand = [&](uint64_t row, uint64_t line, const Json& json) {
-    if (auto issue = format_.read(json, example)) note(row, line, std::move(*issue));
-  };
   const auto settle_waiting = [&] {
     settle(dataset, waiting_rows);
     for (size_t i = 0; i < waiting.size(); ++i) understand(waiting[i].row, waiting[i].line, waiting_rows[i]);
@@ -124,10 +123,7 @@ void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
     if (waiting.size() == kRowsForFormat) settle_waiting();
   };
   if (container_ == Container::kCsv && delimiter_ == 0) {
-    // The header record is found with a delimiter that cannot change where it ends: a line end outside quotes.
-    const uint64_t begin = file_.content_begin();
-    const std::string head = file_.read(begin, std::min<uint64_t>(file_.size() - begin, 1 << 16));
-    delimiter_ = guess_delimiter(std::string_view(head).substr(0, head.find('\n')));
+    delimiter_ = delimiter_of(file_);
   }
   scan_rows(on_row);
   index_.finish(end);
@@ -146,24 +142,44 @@ void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
     if (validation_.count_others() == 0) validation_.set(greatest_row, false);
     validation_.seal();
   }
-  report_.training_rows = static_cast<int64_t>(training_rows());
-  report_.validation_rows = static_cast<int64_t>(validation_rows());
+  count_sides();
+}
+
+void Dataset::count_sides() {
+  report_.training_rows = report_.validation_rows = 0;
+  for (uint64_t row = 0; row < rows(); ++row)
+    if (!unusable_.contains(row)) ++(is_training(row) ? report_.training_rows : report_.validation_rows);
+}
+
+void Dataset::understand(uint64_t row, uint64_t line, const Json& json) {
+  Example example;
+  for (std::string& field : unknown_fields(json, format_)) {
+    const auto known = report_.unknown_fields.find(field);
+    if (known != report_.unknown_fields.end()) ++known->second;
+    else if (report_.unknown_fields.size() < DatasetReport::kMostFields) report_.unknown_fields.emplace(std::move(field), 1);
+  }
+  if (auto issue = format_.read(json, example)) return note(row, line, std::move(*issue));
+  report_.leading_assistant += example.notes.leading_assistant;
+  report_.trailing_turns += example.notes.trailing_turns;
+  report_.repeated_turns += example.notes.repeated_turns;
 }
 
 void Dataset::check_unchanged() {
   if (!file_.changed()) return;
-  uint64_t fingerprint = 0;
+  const uint64_t size = file_.size();
+  uint64_t fingerprint = 0, size_now = 0;
   bool header = container_ == Container::kCsv;
   const auto on_row = [&](const RawRow& raw) {
     if (std::exchange(header, false)) return;
     fingerprint = extended(fingerprint, row_hash(raw.bytes, seed_));
   };
   try {
+    size_now = file_.look_again();
     scan_rows(on_row);
   } catch (const Error&) {
     fingerprint = ~fingerprint_;  // its structure broke
   }
-  if (fingerprint != fingerprint_ || file_.size_now() != file_.size()) {
+  if (fingerprint != fingerprint_ || size_now != size) {
     throw Error(ErrorCode::kIo, report_.path, "the file was changed while training reads it",
                 "put the file back as it was, and keep it unchanged during a run");
   }
@@ -180,6 +196,8 @@ void Dataset::scan_rows(RowSink on_row) {
 
 void Dataset::settle(const DatasetConfig& dataset, const std::vector<Json>& first_rows) {
   format_ = settle_format(dataset.format, dataset.columns, first_rows, report_.path);
+  format_.roles = roles_;
+  format_.turns = report_.turns;
   report_.format = format_.format;
 }
 
@@ -265,6 +283,7 @@ void Dataset::record(uint64_t row, RowIssue issue) {
   ++visited_rows_;
   const bool counts = is_malformed(issue.kind);
   note(row, index_.line(row, file_), std::move(issue));
+  --(is_training(row) ? report_.training_rows : report_.validation_rows);
   if (counts && report_.problems.malformed() > limit_.allowed(report_.rows)) refuse_rows();
 }
 

@@ -87,6 +87,8 @@ class Dataset {
   void settle(const DatasetConfig& dataset, const std::vector<Json>& first_rows);
   void scan_rows(RowSink on_row);
   void read_header(const RawRow& header);
+  void understand(uint64_t row, uint64_t line, const Json& json);
+  void count_sides();
   void note(uint64_t row, uint64_t line, RowIssue issue);
   [[noreturn]] void refuse_rows() const;
   std::optional<RowIssue> parse(std::string_view bytes, Json& row) const;
@@ -100,6 +102,7 @@ class Dataset {
   BadRowLimit limit_;
   double weight_;
   uint32_t number_;
+  RoleNames roles_;
   RowFormat format_;
   RowIndex index_;
   RowSet validation_, unusable_, visited_;

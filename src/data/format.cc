@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "data/conversation.h"
+#include "data/row_fields.h"
 
 namespace hone::data {
 namespace {
@@ -71,32 +72,93 @@ std::optional<RowIssue> read_alpaca(const RowFormat& format, const Json& row, Js
   return std::nullopt;
 }
 
+// A system column beside the turns: the first turn, unless that is it already.
+std::optional<RowIssue> add_system(const RowFormat& format, const Json& row, Json& messages) {
+  std::string system;
+  if (auto issue = text_of(row, format.column("system"), false, system)) return issue;
+  if (is_blank(system)) return std::nullopt;
+  if (!messages.empty() && messages[0]["role"] == "system") {
+    if (messages[0]["content"] == system) return std::nullopt;
+    return RowIssue{ProblemKind::kRoleOrder, fmt::format("\"{}\" and the first turn are two system messages that differ", format.column("system"))};
+  }
+  messages.insert(messages.begin(), turn("system", std::move(system)));
+  return std::nullopt;
+}
+
+// A prompt and its completion as lists of turns, or one of them as text. Of the prompt nothing is learned.
+std::optional<RowIssue> read_split_chat(const RowFormat& format, const Json& row, Json& messages) {
+  const auto part = [&](const char* column, const char* role, Json& turns) -> std::optional<RowIssue> {
+    const std::string& key = format.column(column);
+    const auto found = row.find(key);
+    if (found != row.end() && found->is_string() && !found->get_ref<const std::string&>().starts_with("[{")) {
+      turns = Json::array({turn(role, found->get<std::string>())});
+      return std::nullopt;
+    }
+    Json list;
+    if (auto issue = list_of(row, key, true, list)) return issue;
+    if (auto issue = read_messages(list, format.column("role"), format.column("content"), turns, format.roles)) {
+      issue->message = fmt::format("\"{}\": {}", key, issue->message);
+      return issue;
+    }
+    return std::nullopt;
+  };
+  Json answer;
+  if (auto issue = part("prompt", "user", messages)) return issue;
+  if (auto issue = part("completion", "assistant", answer)) return issue;
+  for (Json& message : messages)
+    if (message["role"] == "assistant") message["weight"] = 0;
+  for (Json& message : answer) messages.push_back(std::move(message));
+  return std::nullopt;
+}
+
+// Whether a prompt or its completion is a list of turns; where both are texts, as in CSV, both must be such lists as JSON.
+bool holds_turns(const Json& row, const RowFormat& format) {
+  int lists = 0, texts = 0;
+  for (const char* canonical : {"prompt", "completion"}) {
+    const auto found = row.find(format.column(canonical));
+    if (found == row.end()) continue;
+    lists += found->is_array();
+    if (!found->is_string() || !found->get_ref<const std::string&>().starts_with("[{")) continue;
+    const Json turns = parse_json_text(found->get_ref<const std::string&>());
+    texts += turns.is_array() && std::all_of(turns.begin(), turns.end(), [&](const Json& t) { return t.is_object() && t.contains(format.column("role")); });
+  }
+  return lists > 0 || texts == 2;
+}
+
 std::optional<RowIssue> read_chat(const RowFormat& format, const Json& row, Example& example) {
   example.kind = Example::Kind::kChat;
+  if (auto issue = list_of(row, format.column("tools"), false, example.tools)) return issue;
   if (format.format == Format::kAlpaca) {
     if (auto issue = read_alpaca(format, row, example.messages)) return issue;
+  } else if (format.format == Format::kPromptCompletion) {
+    if (auto issue = read_split_chat(format, row, example.messages)) return issue;
   } else {
     Json turns;
     const bool messages = format.format == Format::kMessages;
     if (auto issue = list_of(row, format.column(messages ? "messages" : "conversations"), true, turns)) return issue;
-    if (auto issue = list_of(row, format.column("tools"), false, example.tools)) return issue;
     if (messages) {
-      if (auto issue = read_messages(turns, format.column("role"), format.column("content"), example.messages)) return issue;
+      if (auto issue = read_messages(turns, format.column("role"), format.column("content"), example.messages, format.roles)) return issue;
     } else {
-      std::string system;
-      if (auto issue = text_of(row, format.column("system"), false, system)) return issue;
       example.messages = Json::array();
-      if (!is_blank(system)) example.messages.push_back(turn("system", std::move(system)));
-      if (auto issue = read_sharegpt(turns, format.column("from"), format.column("value"), example.messages)) return issue;
+      if (auto issue = read_sharegpt(turns, format.column("from"), format.column("value"), example.messages, format.roles)) return issue;
     }
   }
-  return check_turns(example.messages);
+  if (format.format != Format::kAlpaca) {
+    if (auto issue = add_system(format, row, example.messages)) return issue;
+  }
+  return settle_turns(example.messages, format.turns, example.notes);
+}
+
+// A key whose value is null is as good as absent; so is a blank text, which is how CSV writes it.
+bool present(const Json& row, const std::string& key) {
+  const auto found = row.find(key);
+  return found != row.end() && !found->is_null() && !(found->is_string() && is_blank(found->get_ref<const std::string&>()));
 }
 
 // What one row's keys say, most specific first; kAuto when they say nothing.
 RowFormat guess(const Json& row, const std::map<std::string, std::string>& columns) {
   RowFormat found{Format::kAuto, columns};
-  const auto has = [&](const char* canonical) { return row.contains(found.column(canonical)); };
+  const auto has = [&](const char* canonical) { return present(row, found.column(canonical)); };
   const auto first_turn = [&](const char* canonical, const char* key) {
     const auto turns = row.find(found.column(canonical));
     return turns != row.end() && turns->is_array() && !turns->empty() && (*turns)[0].is_object() &&
@@ -115,7 +177,7 @@ RowFormat guess(const Json& row, const std::map<std::string, std::string>& colum
     found.format = Format::kAlpaca;
   } else if (has("prompt") && has("completion")) {
     found.format = Format::kPromptCompletion;
-  } else if (has("prompt") && row.contains("response") && !columns.contains("completion")) {
+  } else if (has("prompt") && present(row, "response") && !columns.contains("completion")) {
     found.format = Format::kPromptCompletion;
     found.columns["completion"] = "response";
   } else if (has("text")) {
@@ -128,6 +190,7 @@ std::string keys_of(const Json& row) {
   std::string keys;
   int listed = 0;
   for (const auto& item : row.items()) {
+    if (item.value().is_null()) continue;
     if (++listed > 12) return keys + ", …";
     keys += (keys.empty() ? "" : ", ") + item.key().substr(0, 40);
   }
@@ -144,13 +207,17 @@ const std::string& RowFormat::column(const std::string& canonical) const {
 
 std::optional<RowIssue> RowFormat::read(const Json& row, Example& example) const {
   example = {};
+  if (auto issue = refused_field(row, *this)) return issue;
   if (format == Format::kText) {
     example.kind = Example::Kind::kText;
     if (auto issue = text_of(row, column("text"), true, example.text)) return issue;
     if (is_blank(example.text)) return RowIssue{ProblemKind::kEmptyText, "the text is empty"};
     return std::nullopt;
   }
-  if (format == Format::kPromptCompletion) {
+  if (format == Format::kPromptCompletion && !holds_turns(row, *this)) {
+    for (const char* chat_only : {"system", "tools"})
+      if (present(row, column(chat_only)))
+        return RowIssue{ProblemKind::kRefusedField, fmt::format("\"{}\": a prompt of text goes through no template; write it as turns: [{{\"role\": …, \"content\": …}}]", column(chat_only))};
     example.kind = Example::Kind::kCompletion;
     if (auto issue = text_of(row, column("prompt"), true, example.prompt)) return issue;
     if (auto issue = text_of(row, column("completion"), true, example.completion)) return issue;
@@ -162,10 +229,10 @@ std::optional<RowIssue> RowFormat::read(const Json& row, Example& example) const
 }
 
 const std::vector<std::string>& canonical_columns(Format format) {
-  static const std::vector<std::string> messages = {"messages", "role", "content", "tools"};
-  static const std::vector<std::string> alpaca = {"instruction", "output", "input", "system", "history"};
+  static const std::vector<std::string> messages = {"messages", "role", "content", "system", "tools"};
+  static const std::vector<std::string> alpaca = {"instruction", "output", "input", "system", "history", "tools"};
   static const std::vector<std::string> sharegpt = {"conversations", "from", "value", "system", "tools"};
-  static const std::vector<std::string> completion = {"prompt", "completion"};
+  static const std::vector<std::string> completion = {"prompt", "completion", "role", "content", "system", "tools"};
   static const std::vector<std::string> text = {"text"};
   static const std::vector<std::string> none;
   switch (format) {
@@ -187,8 +254,10 @@ RowFormat settle_format(Format wanted, const std::map<std::string, std::string>&
   RowFormat settled{wanted, columns};
   if (first_rows.empty()) fail("no row of the file can be read", "the first problems are listed above");
   if (wanted == Format::kAuto) {
-    settled = guess(first_rows.front(), columns);
+    for (const Json& row : first_rows)
+      if (settled.format == Format::kAuto) settled = guess(row, columns);
     if (settled.format == Format::kAuto) {
+      if (const auto refused = refused_field(first_rows.front(), settled)) fail("the format cannot be found: " + refused->message, kRemedy);
       fail("the format cannot be found from the keys of the first row: " + keys_of(first_rows.front()), kRemedy);
     }
     for (const Json& row : first_rows) {
@@ -200,10 +269,10 @@ RowFormat settle_format(Format wanted, const std::map<std::string, std::string>&
       }
     }
   } else if (wanted == Format::kPromptCompletion && !columns.contains("completion") &&
-             !first_rows.front().contains("completion") && first_rows.front().contains("response")) {
+             !present(first_rows.front(), "completion") && present(first_rows.front(), "response")) {
     settled.columns["completion"] = "response";
-  } else if (wanted == Format::kMessages && !columns.contains("messages") && !first_rows.front().contains("messages") &&
-             first_rows.front().contains("conversations")) {
+  } else if (wanted == Format::kMessages && !columns.contains("messages") && !present(first_rows.front(), "messages") &&
+             present(first_rows.front(), "conversations")) {
     settled.columns["messages"] = "conversations";
   }
   const auto& known = canonical_columns(settled.format);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/config.h"
+#include "data/conversation.h"
 #include "data/row_json.h"
 
 namespace hone::data {
@@ -18,6 +19,7 @@ struct Example {
   Kind kind = Kind::kChat;
   Json messages;                   // kChat: [{"role": system|user|assistant|tool, "content": text, …}, …]
   Json tools;                      // kChat: an array, or null
+  TurnNotes notes;                 // kChat
   std::string prompt, completion;  // kCompletion
   std::string text;                // kText
 };
@@ -26,6 +28,8 @@ struct Example {
 struct RowFormat {
   Format format = Format::kAuto;
   std::map<std::string, std::string> columns;  // canonical name → name in the file, where they differ
+  RoleNames roles = {};
+  TurnRules turns = {};
 
   /// The file's name of a canonical column.
   const std::string& column(const std::string& canonical) const;
@@ -36,7 +40,8 @@ struct RowFormat {
 /// The columns a format knows, required ones first.
 const std::vector<std::string>& canonical_columns(Format format);
 
-/// Settles the format of a dataset: `wanted` if it is not kAuto, else what the keys of `first_rows` say. Throws
+/// Settles the format of a dataset: `wanted` if it is not kAuto, else what the keys of `first_rows` say; a key whose value is
+/// null (or, in CSV, blank) is as good as absent. Throws
 /// Error{kInvalidInput} when a mapped column is unknown to the format, when the keys fit none, or when the rows disagree.
 RowFormat settle_format(Format wanted, const std::map<std::string, std::string>& columns,
                         const std::vector<Json>& first_rows, std::string_view where);

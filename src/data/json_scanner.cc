@@ -25,7 +25,7 @@ class JsonRows {
       if (got == 0) throw Error(ErrorCode::kIo, file_.path(), "the file became shorter while it was read");
       for (uint64_t i = 0; i < got; ++i, ++at_) {
         feed(buffer[i]);
-        if (buffer[i] == '\n') ++line_;
+        if (buffer[i] == file_.line_end()) ++line_;
       }
     }
     if (state_ == State::kInElement || state_ == State::kMember) {

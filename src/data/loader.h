@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +31,14 @@ struct DatasetReport {
   Container container{};
   Format format{};
   int64_t bytes = 0, rows = 0, training_rows = 0, validation_rows = 0;
+  /// Of training_rows and validation_rows, those known to give no sample are not counted.
   ProblemTally problems;
+  /// Rows whose turns were changed or are unusual, as TurnRules say.
+  int64_t leading_assistant = 0, trailing_turns = 0, repeated_turns = 0;
+  TurnRules turns;
+  /// Fields that are neither read nor known → rows that have them; the first kMostFields names.
+  std::map<std::string, int64_t> unknown_fields;
+  static constexpr size_t kMostFields = 32;
   // Known for measured datasets (see DataReport::measured); otherwise of the rows visited so far.
   int64_t samples = 0, tokens = 0, supervised_tokens = 0, truncated = 0, longest = 0;
 };

@@ -29,6 +29,8 @@ constexpr std::array<KindRow, kProblemKinds> kKinds = {{
     {"empty answer", true},
     {"empty text", true},
     {"refused by the template", true},
+    {"refused field", true},
+    {"order of turns", false},
     {"too long", false},
     {"nothing supervised", false},
 }};

@@ -26,7 +26,9 @@ enum class ProblemKind : uint8_t {
   kEmptyAnswer,    // an answer without text
   kEmptyText,      // plain text without text
   kRefused,        // the chat template or the tokenizer refused the row
+  kRefusedField,   // a field that changes what a row means and that hone does not compute
   // Well-formed rows that give no sample: counted apart, never fatal by number.
+  kDroppedTurns,       // left out by a setting on the order of turns
   kTooLong,            // longer than the cut-off length, dropped by policy
   kNothingSupervised,  // no token carries a label
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -115,12 +116,14 @@ std::optional<RowIssue> parse_csv_row(std::string_view record, char delimiter, c
   if (std::string wrong = split_csv(record, delimiter, fields); !wrong.empty()) {
     return RowIssue{ProblemKind::kBadCsv, std::move(wrong)};
   }
-  if (fields.size() != header.size()) {
-    return RowIssue{ProblemKind::kBadCsv,
-                    fmt::format("{} fields, but the header names {} columns", fields.size(), header.size())};
+  // Fields that a record lacks are absent; empty ones behind the last column are what spreadsheets append.
+  for (size_t i = header.size(); i < fields.size(); ++i) {
+    if (fields[i].empty()) continue;
+    return RowIssue{ProblemKind::kBadCsv, fmt::format("{} fields, but the header names {} columns: a field that holds the delimiter is "
+                                                      "written in quotes", fields.size(), header.size())};
   }
   row = Json::object();
-  for (size_t i = 0; i < fields.size(); ++i) {
+  for (size_t i = 0; i < std::min(fields.size(), header.size()); ++i) {
     if (!header[i].empty()) row[header[i]] = std::move(fields[i]);
   }
   return std::nullopt;

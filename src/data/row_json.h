@@ -31,7 +31,8 @@ std::optional<RowIssue> parse_json_row(std::string_view bytes, int max_nesting, 
 Json parse_json_text(std::string_view text);
 inline constexpr int kMaxTextNesting = 64;
 
-/// Parses one CSV record into an object of strings, keyed by `header`; columns with an empty name are left out.
+/// Parses one CSV record into an object of strings, keyed by `header`; columns with an empty name and fields that a short
+/// record lacks are left out.
 std::optional<RowIssue> parse_csv_row(std::string_view record, char delimiter, const std::vector<std::string>& header,
                                       Json& row);
 

@@ -43,7 +43,7 @@ Container detect_container(const InputFile& file) {
                 "{\"text\": \"…\"} per line");
   }
   // An object: of one line among others (jsonl), or around {"data": [...]}.
-  const size_t newline = head.find('\n', first);
+  const size_t newline = head.find(file.line_end(), first);
   const bool whole_line = newline != std::string::npos || begin + head.size() == file.size();
   if (!whole_line) return ext == ".json" ? Container::kJson : Container::kJsonl;
   const std::string line = head.substr(first, newline == std::string::npos ? newline : newline - first);
@@ -91,7 +91,7 @@ void scan_jsonl(const InputFile& file, uint64_t max_row_bytes, RowSink on_row) {
     at += got;
     const char* from = buffer.get();
     const char* const end = from + got;
-    while (const void* hit = std::memchr(from, '\n', static_cast<size_t>(end - from))) {
+    while (const void* hit = std::memchr(from, file.line_end(), static_cast<size_t>(end - from))) {
       const char* newline = static_cast<const char*>(hit);
       keep(from, static_cast<uint64_t>(newline - from));
       finish();

@@ -25,7 +25,7 @@ using RowSink = FunctionRef<void(const RawRow&)>;
 /// What `container` = kAuto means for this file: by extension, else by its first bytes. Throws Error{kInvalidInput}.
 Container detect_container(const InputFile& file);
 
-/// One row per line; blank lines are skipped, CRLF is accepted.
+/// One row per line; blank lines are skipped, CRLF and CR are accepted (InputFile::line_end).
 void scan_jsonl(const InputFile& file, uint64_t max_row_bytes, RowSink on_row);
 
 /// The elements of a top-level array, or of the array under "data" of a top-level object. Memory does not grow with the
@@ -33,9 +33,13 @@ void scan_jsonl(const InputFile& file, uint64_t max_row_bytes, RowSink on_row);
 /// trusted after it.
 void scan_json(const InputFile& file, uint64_t max_row_bytes, RowSink on_row);
 
-/// RFC 4180 records, the header record first; empty lines are skipped. Throws Error{kInvalidInput} for a quoted field that
+/// Records as Python's csv module finds them, the header record first: outside quotes CR, LF and CRLF end one. Empty lines
+/// are skipped. Throws Error{kInvalidInput} for a quoted field that
 /// never ends (or is larger than max_row_bytes): it would swallow every row after it.
 void scan_csv(const InputFile& file, char delimiter, uint64_t max_row_bytes, RowSink on_row);
+
+/// What separates the fields of a CSV file: a tab in .tsv, else what guess_delimiter finds in its first record.
+char delimiter_of(const InputFile& file);
 
 /// Cuts what scan_* leaves out of a row from the end of `bytes`, which starts at a row's `begin` and may run up to the
 /// next row's.

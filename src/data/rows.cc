@@ -12,8 +12,9 @@ constexpr uint32_t kBlock = 512;
 
 }  // namespace
 
-Rows::Rows(const std::vector<DatasetConfig>& files, BadRowLimit allowed) {
+Rows::Rows(const std::vector<DatasetConfig>& files, BadRowLimit allowed, const TurnRules& turns) {
   DataConfig config;
+  config.turns = turns;
   config.max_bad_rows = allowed;
   uint64_t total = 0;
   files_.reserve(files.size());

@@ -22,7 +22,7 @@ class Rows {
  public:
   /// Passes over every file once. Throws Error{kInvalidInput} for a file that breaks, in which no format is found, or with more malformed rows
   /// than `allowed`, and when there are more than 2³¹ rows in all.
-  Rows(const std::vector<DatasetConfig>& files, BadRowLimit allowed);
+  Rows(const std::vector<DatasetConfig>& files, BadRowLimit allowed, const TurnRules& turns = {});
 
   uint32_t size() const { return begin_.back(); }
   const std::vector<Dataset>& files() const { return files_; }

@@ -74,12 +74,11 @@ class Collector {
 };
 
 void read_csv(const data::InputFile& file, Collector& out) {
+  const char delimiter = data::delimiter_of(file);
   std::vector<std::string> header;
-  char delimiter = 0;
   const auto row_of = [&](const data::RawRow& raw, const std::string& where) {
     if (raw.too_large) refuse(where, fmt::format("the row is larger than {} bytes", kMaxRowBytes), "check the quotes");
     if (header.empty()) {
-      delimiter = data::guess_delimiter(raw.bytes);
       if (const std::string wrong = data::split_csv(raw.bytes, delimiter, header); !wrong.empty()) refuse(where, wrong, "check the header");
       if (std::find(header.begin(), header.end(), "item") == header.end()) refuse(where, "the header names no column \"item\"", "the columns are item, rater, relevance, fluency, professionalism (and model), or item, rater, model_a, model_b, winner");
       return;
@@ -88,10 +87,7 @@ void read_csv(const data::InputFile& file, Collector& out) {
     if (const auto issue = data::parse_csv_row(raw.bytes, delimiter, header, entry)) refuse(where, issue->message, "check the row");
     out.add(entry, where);
   };
-  // The delimiter only matters to the scanner where a quoted field begins; both usual ones end records the same way.
-  const std::string start = file.read(file.content_begin(), std::min<uint64_t>(file.size() - file.content_begin(), 4096));
-  const char guessed = data::guess_delimiter(std::string_view(start).substr(0, start.find('\n')));
-  data::scan_csv(file, guessed, kMaxRowBytes, [&](const data::RawRow& raw) { row_of(raw, fmt::format("{}:{}", file.path(), raw.line)); });
+  data::scan_csv(file, delimiter, kMaxRowBytes, [&](const data::RawRow& raw) { row_of(raw, fmt::format("{}:{}", file.path(), raw.line)); });
 }
 
 void read_lines(const data::InputFile& file, Collector& out) {

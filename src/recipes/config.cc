@@ -4,7 +4,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/text_encoding.h"
 #include "io/atomic_file.h"
 #include "recipes/config_keys.h"
 
@@ -144,7 +144,7 @@ Config parse_config(const std::string& yaml, const std::string& where, const std
 }
 
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  Config config = parse_config(read_file(file, 4 << 20), file.string(), overrides);
+  Config config = parse_config(read_text(file, 4 << 20), file.string(), overrides);
   if (config.training.output_dir.empty()) config.training.output_dir = (std::filesystem::path("runs") / file.stem()).string();
   return config;
 }

@@ -150,6 +150,22 @@ Key word(std::string path, std::vector<std::string> aliases, Words words, Access
 
 // ---- data
 
+// {user: customer, assistant: [agent, bot]} → the file's name of each role.
+std::map<std::string, std::string> read_roles(const YAML::Node& node, Where where) {
+  if (!node.IsMap()) bad(where, "a mapping from a role to the file's names for it", node);
+  std::map<std::string, std::string> roles;
+  for (const auto& entry : node) {
+    const std::string role = read_word(entry.first, where, {{"system", "system"}, {"user", "user"}, {"assistant", "assistant"}, {"tool", "tool"}, {"function_call", "function_call"}});
+    const auto add = [&](const YAML::Node& name) {
+      if (!roles.emplace(scalar(name, where, "a name"), role).second) throw Error(ErrorCode::kInvalidInput, where, fmt::format("\"{}\" has two roles", name.Scalar()), "keep one of them");
+    };
+    if (entry.second.IsSequence())
+      for (const auto& name : entry.second) add(name);
+    else add(entry.second);
+  }
+  return roles;
+}
+
 data::DatasetConfig read_dataset(const YAML::Node& node, Where where) {
   data::DatasetConfig dataset;
   if (node.IsScalar()) {
@@ -157,11 +173,15 @@ data::DatasetConfig read_dataset(const YAML::Node& node, Where where) {
     return dataset;
   }
   if (!node.IsMap()) bad(where, "a path, or a mapping with path", node);
-  static const std::vector<std::string> known = {"path", "type", "format", "columns", "delimiter", "weight"};
+  static const std::vector<std::string> known = {"path", "type", "format", "columns", "roles", "delimiter", "weight"};
   for (const auto& entry : node) {
     const std::string key = entry.first.Scalar(), at = where + "." + key;
     if (key == "path") dataset.path = scalar(entry.second, at, "a path");
-    else if (key == "type") dataset.container = data::parse_container(scalar(entry.second, at, "a word"), at);
+    else if (key == "type") {
+      const std::string type = scalar(entry.second, at, "a word");
+      dataset.container = data::parse_container(type, at);
+      if (type == "tsv" && dataset.delimiter == 0) dataset.delimiter = '\t';
+    }
     else if (key == "format") dataset.format = data::parse_format(scalar(entry.second, at, "a word"), at);
     else if (key == "weight") dataset.weight = read_number(entry.second, at, 1e-6, 1000);
     else if (key == "delimiter") {
@@ -171,6 +191,8 @@ data::DatasetConfig read_dataset(const YAML::Node& node, Where where) {
     } else if (key == "columns") {
       if (!entry.second.IsMap()) bad(at, "a mapping from hone's column to the file's", entry.second);
       for (const auto& column : entry.second) dataset.columns[column.first.Scalar()] = scalar(column.second, at, "a column name");
+    } else if (key == "roles") {
+      dataset.roles = read_roles(entry.second, at);
     } else {
       const std::string near = nearest(key, known);
       throw Error(ErrorCode::kInvalidInput, at, fmt::format("unknown key \"{}\"", key),
@@ -198,6 +220,13 @@ std::string write_datasets(const std::vector<data::DatasetConfig>& list) {
       std::vector<std::string> columns;
       for (const auto& [ours, theirs] : d.columns) columns.push_back(fmt::format("{}: {}", ours, in_quotes(theirs)));
       entry += fmt::format(", columns: {{{}}}", fmt::join(columns, ", "));
+    }
+    if (!d.roles.empty()) {
+      std::map<std::string, std::vector<std::string>> names;
+      for (const auto& [theirs, role] : d.roles) names[role].push_back(in_quotes(theirs));
+      std::vector<std::string> roles;
+      for (const auto& [role, theirs] : names) roles.push_back(fmt::format("{}: [{}]", role, fmt::join(theirs, ", ")));
+      entry += fmt::format(", roles: {{{}}}", fmt::join(roles, ", "));
     }
     entries.push_back(entry + "}");
   }
@@ -252,7 +281,7 @@ std::vector<Key> make_table() {
   add(flag("lora.rslora", {"use_rslora"}, FIELD(lora.rslora), "scale by alpha / sqrt(R) instead"));
   add(number("lora.plus_ratio", {"loraplus_lr_ratio"}, 0.01, 1000, FIELD(lora.plus_ratio), "LoRA+: learning rate of B over that of A"));
   // ---- data
-  add(datasets("data.datasets", {"data.path", "data.train", "dataset", "datasets", "train_file", "data"}, &data::DataConfig::datasets, "files to train on: a path, or a list of {path, type, format, columns, weight}"));
+  add(datasets("data.datasets", {"data.path", "data.train", "dataset", "datasets", "train_file", "data"}, &data::DataConfig::datasets, "files to train on: a path, or a list of {path, type, format, columns, roles, weight}"));
   add(datasets("data.validation", {"validation_file", "eval_dataset", "data.eval"}, &data::DataConfig::validation, "files to validate on"));
   add(number("data.validation_share", {"val_size", "validation_split"}, 0, 0.99, FIELD(data.validation_share), "share of the rows set aside for validation"));
   add(integer("data.cutoff_length", {"cutoff_len", "max_seq_length", "max_length", "sequence_length"}, 2, 1 << 20, FIELD(data.cutoff_length), "tokens per row"));
@@ -266,6 +295,15 @@ std::vector<Key> make_table() {
          else c.data.train_on = data::parse_train_on(found, where);
        },
        [](const Config& c) { return std::string(data::name(c.data.train_on)); }});
+  const auto edge = [&](const char* path, data::EdgeTurns data::TurnRules::*field, const char* meaning) {
+    add({path, {}, meaning, false, [field](Config& c, const YAML::Node& node, Where where) { c.data.turns.*field = data::parse_edge_turns(scalar(node, where, "a word"), where); },
+         [field](const Config& c) { return std::string(data::name(c.data.turns.*field)); }});
+  };
+  edge("data.leading_assistant", &data::TurnRules::leading_assistant, "an assistant's turn before any user's: keep, trim (cut it off) or drop (leave the row out)");
+  edge("data.trailing_turns", &data::TurnRules::trailing_turns, "turns after the last answer, from which nothing is learned: trim, keep or drop");
+  add({"data.repeated_turns", {}, "two turns of one role in a row: keep, merge (one turn, with an empty line between) or drop", false,
+       [](Config& c, const YAML::Node& node, Where where) { c.data.turns.repeated_turns = data::parse_repeated_turns(scalar(node, where, "a word"), where); },
+       [](const Config& c) { return std::string(data::name(c.data.turns.repeated_turns)); }});
   add(flag("data.packing", {"packing", "sample_packing"}, FIELD(data.packing), "several samples share a row, without seeing each other"));
   add(flag("data.shuffle", {"shuffle"}, FIELD(data.shuffle), "a new order in every epoch"));
   add({"data.max_bad_rows", {"max_bad_rows"}, "malformed rows allowed per file: 1%, 0.01 or 100", false,

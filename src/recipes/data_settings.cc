@@ -3,7 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/text_encoding.h"
 #include "data/quality/row_text.h"
 
 namespace hone::recipes {
@@ -44,7 +44,7 @@ data::CheckSettings load_check_settings(const std::filesystem::path& file, const
   data::CheckSettings settings;
   if (!file.empty()) {
     const std::string where = file.string();
-    const YAML::Node root = parse(read_file(file, kMostBytes), where);
+    const YAML::Node root = parse(read_text(file, kMostBytes), where);
     if (!root.IsMap() && !root.IsNull()) fail(where, "the file must hold key: value lines", "hone data check --list-settings shows every key");
     for (const auto& entry : root) {
       const std::string at = line_of(where, entry.first);
@@ -96,6 +96,6 @@ std::vector<data::ClassRule> parse_class_rules(const std::string& yaml, const st
   return rules;
 }
 
-std::vector<data::ClassRule> load_class_rules(const std::filesystem::path& file) { return parse_class_rules(read_file(file, kMostBytes), file.string()); }
+std::vector<data::ClassRule> load_class_rules(const std::filesystem::path& file) { return parse_class_rules(read_text(file, kMostBytes), file.string()); }
 
 }  // namespace hone::recipes

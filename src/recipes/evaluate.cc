@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/text_encoding.h"
 #include "eval/perplexity.h"
 #include "recipes/answers.h"
 #include "recipes/chat_encoder.h"
@@ -47,7 +47,7 @@ infer::GenerateOptions generate_options(const ModelFiles& files, const std::vect
 }
 
 double text_perplexity(const Config& config, const models::CausalLm& model, const ModelFiles& files, const fs::path& path, const std::function<bool()>& interrupted) {
-  const std::string text = read_file(path);
+  const std::string text = read_text(path);
   if (!text::utf8_valid(text)) throw Error(ErrorCode::kInvalidInput, path.string(), "is not UTF-8", "convert the file to UTF-8");
   eval::PerplexityOptions options;
   options.method = config.eval.perplexity == "chunks" ? eval::PerplexityMethod::kChunks : eval::PerplexityMethod::kSliding;

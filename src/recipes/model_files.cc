@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/text_encoding.h"
 #include "io/atomic_file.h"
 #include "recipes/gguf_vocab.h"
 #include "recipes/modelfile.h"
@@ -27,7 +27,7 @@ text::Tokenizer tokenizer_of(const models::ModelSource& source) {
 
 std::optional<text::ChatTemplate> template_of(const models::ModelSource& source, const std::string& wanted) {
   if (!wanted.empty()) {
-    if (fs::exists(wanted)) return text::ChatTemplate::parse(read_file(wanted, 1 << 20), wanted);
+    if (fs::exists(wanted)) return text::ChatTemplate::parse(read_text(wanted, 1 << 20), wanted);
     return text::ChatTemplate::parse(text::chat_template_by_name(wanted), wanted);
   }
   const std::string where = source.path().string() + ": chat template";

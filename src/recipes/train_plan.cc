@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "data/report_notes.h"
 
 namespace hone::recipes {
 namespace {
@@ -94,7 +95,7 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   if (plan.peak_rate > kUsualRate)
     plan.notes.push_back(fmt::format("training.learning_rate {:g} is far above what trains a model (1e-5 to 1e-3): expect the loss to rise", plan.peak_rate));
   for (const data::DatasetReport& report : plan.data.datasets) {
-    if (const std::string problems = report.problems.summary(); !problems.empty()) plan.notes.push_back(fmt::format("{}: left out {}", report.path, problems));
+    for (std::string& note : data::notes_of(report)) plan.notes.push_back(std::move(note));
     if (report.truncated > 0) plan.notes.push_back(fmt::format("{}: {} samples cut at the prompt's start to fit data.cutoff_length {}", report.path, report.truncated, config.data.cutoff_length));
   }
   for (const data::DatasetReport& report : plan.data.datasets) plan.room_helps |= report.truncated > 0 || report.problems.of(data::ProblemKind::kTooLong) > 0;

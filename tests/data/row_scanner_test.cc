@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "data/csv.h"
+#include "data/dataset.h"
 #include "data/row_json.h"
 #include "data_fixture.h"
 
@@ -136,12 +139,35 @@ TEST(Csv, SplitsFields) {
   EXPECT_THAT(fields, ElementsAre("a", "b,\"c\"\n", "", ""));
   EXPECT_EQ(split_csv("x;\"y;z\"", ';', fields), "");
   EXPECT_THAT(fields, ElementsAre("x", "y;z"));
-  EXPECT_EQ(split_csv("a,b\"c", ',', fields), "a quote inside the unquoted field 2");
-  EXPECT_EQ(split_csv("\"a\"b", ',', fields), "bytes after the closing quote of field 1");
   EXPECT_EQ(split_csv("a,\"b", ',', fields), "the quote of field 2 is never closed");
 }
 
+// tests/golden/csv: what Python's csv module reads from the same bytes.
+TEST(Csv, ReadsWhatPythonReads) {
+  std::ifstream golden(HONE_GOLDEN_DIR "/csv/rows.json");
+  const auto cases = nlohmann::json::parse(golden);
+  ASSERT_GT(cases.size(), 150u);
+  for (const auto& golden_case : cases) {
+    const std::string text = golden_case["text"], delimiter = golden_case["delimiter"];
+    SCOPED_TRACE(golden_case["text"].dump());
+    std::vector<std::vector<std::string>> rows;
+    for (const std::string& record : csv(text, delimiter[0]).rows) EXPECT_EQ(split_csv(record, delimiter[0], rows.emplace_back()), "");
+    EXPECT_EQ(nlohmann::json(rows), golden_case["rows"]);
+  }
+}
+
+TEST(CsvScanner, CountsLinesByWhateverEndsThem) {
+  EXPECT_THAT(csv("a,b\r\"x\ry\",1\r\r2,3\r").lines, ElementsAre(1, 2, 5));
+  EXPECT_THAT(jsonl("{\"a\":1}\r\r{\"b\":2}\r").lines, ElementsAre(1, 3));
+  EXPECT_THAT(jsonl("{\"a\":1}\r\r{\"b\":2}\r").rows, ElementsAre("{\"a\":1}", "{\"b\":2}"));
+  EXPECT_THAT(json("[1,\r2,\r\r3]").lines, ElementsAre(1, 2, 4));
+}
+
 TEST(Csv, GuessesTheDelimiter) {
+  EXPECT_EQ(guess_delimiter("a;b\r1,2,3,4"), ';');
+  EXPECT_EQ(guess_delimiter("\"a\n;;;\",b\n"), ',');
+  TempFolder folder;
+  EXPECT_EQ(delimiter_of(InputFile(folder.file("a.tsv", "question, long, answer\n"))), '\t') << "its name says so";
   EXPECT_EQ(guess_delimiter("a,b,c"), ',');
   EXPECT_EQ(guess_delimiter("a;b,c;d"), ';');
   EXPECT_EQ(guess_delimiter("\"a,b,c\"\tb"), '\t');
@@ -168,10 +194,47 @@ TEST(InputFile, RefusesWhatCannotBeRows) {
   const auto open = [&](const std::string& bytes) { InputFile file(folder.file("f", bytes)); };
   expect_error(ErrorCode::kUnsupported, {"gzip"}, [&] { open("\x1f\x8b\x08"); });
   expect_error(ErrorCode::kUnsupported, {"Parquet"}, [&] { open("PAR1...."); });
-  expect_error(ErrorCode::kUnsupported, {"UTF-16", "iconv"}, [&] { open("\xff\xfe{"); });
+  expect_error(ErrorCode::kUnsupported, {"UTF-32", "iconv"}, [&] { open(std::string("\xff\xfe\0\0{\0\0\0", 8)); });
+  expect_error(ErrorCode::kUnsupported, {"UTF-16", "without its mark", "iconv"}, [&] { open(std::string("{\0\"\0", 4)); });
+  expect_error(ErrorCode::kInvalidInput, {"UTF-16", "half a surrogate pair", "byte 7"}, [&] { open(std::string("\xff\xfe\x3d\xd8{\0", 6)); });
+  expect_error(ErrorCode::kInvalidInput, {"UTF-16", "half a character"}, [&] { open(std::string("\xff\xfe{\0\"", 5)); });
   expect_error(ErrorCode::kInvalidInput, {"empty"}, [&] { open(""); });
   expect_error(ErrorCode::kNotFound, {"no such file"}, [&] { InputFile file(folder.path("absent")); });
   expect_error(ErrorCode::kInvalidInput, {"not a regular file"}, [&] { InputFile file(folder.path(".")); });
+}
+
+std::string utf16(std::u16string_view text, bool big_endian) {
+  std::string bytes = big_endian ? "\xfe\xff" : "\xff\xfe";
+  for (const char16_t unit : text) {
+    const char high = static_cast<char>(unit >> 8), low = static_cast<char>(unit & 0xFF);
+    bytes += big_endian ? high : low;
+    bytes += big_endian ? low : high;
+  }
+  return bytes;
+}
+
+TEST(InputFile, ReadsUtf16ByItsMark) {
+  TempFolder folder;
+  for (const bool big_endian : {false, true}) {
+    const InputFile file(folder.file("rows.jsonl", utf16(u"{\"text\":\"中 é 🙂\"}\r\n{\"text\":\"b\"}\r\n", big_endian)));
+    const Scanned found = collect(file, Container::kJsonl, [&](RowSink sink) { scan_jsonl(file, 1 << 20, sink); });
+    EXPECT_THAT(found.rows, ElementsAre("{\"text\":\"中 é 🙂\"}", "{\"text\":\"b\"}"));
+    EXPECT_EQ(detect_container(InputFile(folder.file("rows", utf16(u"[1]", big_endian)))), Container::kJson);
+  }
+}
+
+// A UTF-16 file that is touched is read again, and one that is changed is told from it.
+TEST(InputFile, SeesChangesOfUtf16) {
+  TempFolder folder;
+  const std::string path = folder.file("rows.jsonl", utf16(u"{\"text\":\"a\"}\n{\"text\":\"b\"}\n", false));
+  DataConfig config;
+  DatasetConfig dataset_config;
+  dataset_config.path = path;
+  Dataset dataset(dataset_config, config, 0, false);
+  folder.file("rows.jsonl", utf16(u"{\"text\":\"a\"}\n{\"text\":\"b\"}\n", false));
+  dataset.check_unchanged();
+  folder.file("rows.jsonl", utf16(u"{\"text\":\"a\"}\n{\"text\":\"c\"}\n", false));
+  expect_error(ErrorCode::kIo, {"changed"}, [&] { dataset.check_unchanged(); });
 }
 
 TEST(Utf8, AcceptsOnlyWellFormedText) {

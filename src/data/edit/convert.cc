@@ -30,14 +30,17 @@ std::string to_sharegpt(const Example& example, Json& row) {
   for (size_t i = 0; i < messages.size(); ++i) {
     const Json& message = messages[i];
     const std::string role = role_of(message);
-    if (!message.contains("tool_calls")) {
+    const bool calls_tools = message.contains("tool_calls");
+    if (!calls_tools || message["content"] != "") {
       turns.push_back(Json{{"from", role == "user" ? "human" : role == "assistant" ? "gpt" : role == "tool" ? "observation" : role}, {"value", message["content"]}});
-      continue;
     }
-    if (message["content"] != "") return fmt::format("turn {} has words and tool calls", i + 1);
+    if (!calls_tools) continue;
+    if (i > 0 && role_of(messages[i - 1]) == "assistant") return fmt::format("turns {} and {} would become one", i, i + 1);
     Json calls = Json::array();
     for (const Json& call : message["tool_calls"]) {
       if (!call.is_object() || !call.contains("function")) return fmt::format("a tool call of turn {} has no \"function\"", i + 1);
+      for (const auto& [key, value] : call.items())
+        if (key != "function" && key != "type") return fmt::format("a tool call of turn {} has \"{}\"", i + 1, key);
       calls.push_back(call["function"]);
     }
     turns.push_back(Json{{"from", "function_call"}, {"value", (calls.size() == 1 ? calls[0] : calls).dump(-1, ' ', false, Json::error_handler_t::replace)}});
@@ -53,9 +56,13 @@ std::string to_alpaca(const Example& example, Json& row) {
   if (std::string key = foreign_key(messages, /*tool_calls=*/false); !key.empty()) return key;
   size_t at = 0;
   std::string system;
-  if (role_of(messages[0]) == "system") system = messages[at++]["content"].get<std::string>();
+  if (role_of(messages[0]) == "system") {
+    system = messages[at++]["content"].get<std::string>();
+    if (is_blank(system)) return "its system message is blank";
+  }
   for (size_t i = at; i < messages.size(); ++i)
-    if (role_of(messages[i]) == "tool") return fmt::format("turn {} is a tool's", i + 1);
+    if (role_of(messages[i]) != ((i - at) % 2 == 0 ? "user" : "assistant")) return fmt::format("turn {} is not the {}'s, whose turn it is", i + 1, (i - at) % 2 == 0 ? "user" : "assistant");
+  if ((messages.size() - at) % 2 != 0) return "it does not end with an answer";
   Json history = Json::array();
   for (; at + 2 < messages.size(); at += 2) history.push_back(Json::array({messages[at]["content"], messages[at + 1]["content"]}));
   if (!system.empty()) row["system"] = system;
@@ -66,9 +73,28 @@ std::string to_alpaca(const Example& example, Json& row) {
   return {};
 }
 
+// Prompt and completion as lists of turns: what is learned must be what follows the last turn of user or tool.
+std::string to_split_chat(const Example& example, Json& row) {
+  Json prompt = Json::array(), completion = example.messages;
+  size_t last = completion.size();
+  while (last > 0 && role_of(completion[last - 1]) == "assistant") --last;
+  for (size_t i = 0; i < last; ++i) {
+    Json message = completion[i];
+    if (role_of(message) == "assistant" && message.value("weight", Json(1)) != 0) return fmt::format("turn {} is learned, and it is part of the prompt", i + 1);
+    message.erase("weight");
+    prompt.push_back(std::move(message));
+  }
+  completion.erase(completion.begin(), completion.begin() + static_cast<std::ptrdiff_t>(last));
+  if (completion.empty()) return "it does not end with an answer";
+  row["prompt"] = std::move(prompt);
+  row["completion"] = std::move(completion);
+  if (!example.tools.is_null()) row["tools"] = example.tools;
+  return {};
+}
+
 std::string to_completion(const Example& example, Json& row) {
   const Json messages = messages_of(example);
-  if (messages.size() != 2) return fmt::format("the conversation has {} turns, a prompt and its completion are two", messages.size());
+  if (messages.size() != 2 || role_of(messages[0]) != "user") return fmt::format("the conversation has {} turns, a prompt and its completion are two", messages.size());
   if (!example.tools.is_null()) return "the row has tools";
   if (std::string key = foreign_key(messages, /*tool_calls=*/false); !key.empty()) return key;
   row["prompt"] = messages[0]["content"];
@@ -90,7 +116,8 @@ std::string convert_row(const Example& example, const Json& source, const RowFor
   } else if (to == Format::kAlpaca) {
     reason = to_alpaca(example, row);
   } else if (to == Format::kPromptCompletion) {
-    reason = to_completion(example, row);
+    // Rows that were lists of turns stay so: a prompt of text goes through no template.
+    reason = from.format == Format::kPromptCompletion && example.kind == Example::Kind::kChat ? to_split_chat(example, row) : to_completion(example, row);
   } else if (example.kind == Example::Kind::kText) {
     row["text"] = example.text;
   } else if (example.kind == Example::Kind::kCompletion) {

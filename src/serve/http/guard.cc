@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/text_encoding.h"
 
 namespace hone::serve::http {
 namespace {
@@ -45,7 +45,7 @@ Keys Keys::from_file(const std::filesystem::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0)
     throw Error(ErrorCode::kInvalidInput, path.string(), "everybody on this machine may read these keys", fmt::format("chmod 600 {}", path.string()));
-  return parse(read_file(path, 1 << 20), path.string());
+  return parse(read_text(path, 1 << 20), path.string());
 }
 
 Keys Keys::parse(std::string_view text, const std::string& where) {

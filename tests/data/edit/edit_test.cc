@@ -223,6 +223,69 @@ TEST(Convert, WhatAFormatCannotSayIsRefused) {
   EXPECT_THAT(convert_row(text, Json::object(), {Format::kText, {}}, Format::kMessages, {}, row), testing::HasSubstr("plain text"));
 }
 
+// Rows of every form in every file type: what was written says the same when it is read, or the row was left out by name.
+TEST(Convert, EveryFormComesBackAsItWas) {
+  const std::vector<std::string> sources = {
+      R"({"messages":[{"role":"system","content":"s"},{"role":"user","content":" a,\"b\"\r\n中\u2028"},{"role":"assistant","content":"c\r"},{"role":"user","content":"d\n\n"},{"role":"assistant","content":"'e'"}]})",
+      R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"assistant","content":"b"}]})",
+      R"({"messages":[{"role":"assistant","content":"hello"},{"role":"user","content":"q"},{"role":"assistant","content":"a"}]})",
+      R"({"messages":[{"role":"system","content":""},{"role":"user","content":"q"},{"role":"assistant","content":"a"}]})",
+      R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a","reasoning_content":"r"}]})",
+      R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"w","weight":0},{"role":"user","content":"r"},{"role":"assistant","content":"a"}]})",
+      R"({"tools":[{"type":"function","function":{"name":"f","parameters":{}}}],"messages":[{"role":"user","content":"q"},
+          {"role":"assistant","content":"let me see","tool_calls":[{"type":"function","function":{"name":"f","arguments":{"x":"\"1\""}}},{"type":"function","function":{"name":"f","arguments":{}}}]},
+          {"role":"tool","content":"1"},{"role":"tool","content":"2"},{"role":"assistant","content":"a"}]})",
+      R"({"instruction":"i","input":"x","output":"o","system":"s","history":[["q","a"]],"id":"7"})",
+      R"({"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},{"from":"observation","value":"1"},{"from":"gpt","value":"a"}],"tools":"[{\"name\":\"f\"}]"})",
+      R"({"prompt":"p","completion":"c"})",
+      R"({"prompt":[{"role":"user","content":"q"},{"role":"assistant","content":"w"},{"role":"user","content":"r"}],"completion":[{"role":"assistant","content":"a"}]})",
+      R"({"text":"t\r\n\"u\","})"};
+  const auto one_line = [](std::string row) {
+    std::erase(row, '\n');
+    return row + "\n";
+  };
+  TempFolder folder;
+  int written = 0, left_out = 0;
+  for (size_t s = 0; s < sources.size(); ++s) {
+    const Rows rows = open(folder.file(std::to_string(s) + ".jsonl", one_line(sources[s])));
+    ReadRow before, after;
+    rows.read(0, before);
+    for (const Format to : {Format::kMessages, Format::kAlpaca, Format::kShareGpt, Format::kPromptCompletion, Format::kText})
+      for (const char* extension : {".jsonl", ".json", ".csv", ".tsv"}) {
+        if (to != Format::kShareGpt && (std::string(extension) == ".json" || std::string(extension) == ".tsv")) continue;  // they are written as the others are
+        SCOPED_TRACE(sources[s] + " → " + std::string(name(to)) + extension);
+        Json row;
+        if (!convert_row(before.example, before.json, rows.files()[0].format(), to, {}, row).empty()) {
+          ++left_out;
+          continue;
+        }
+        const std::string path = folder.path("out" + std::to_string(++written) + extension);
+        convert_rows(rows, to, {}, kAny, path, {});
+        const Rows back = open(path);
+        ASSERT_EQ(back.size(), 1u);
+        ASSERT_TRUE(back.usable(0)) << back.files()[0].report().problems.first[0].text();
+        back.read(0, after);
+        // A pair of texts may become a chat, a chat of two turns a pair, and a pair a text: then the words are compared.
+        const auto words_of = [](const Example& e) {
+          if (e.kind == Example::Kind::kChat) return e.messages;
+          if (e.kind == Example::Kind::kText) return Json(e.text);
+          return Json::parse(R"([{"role":"user"},{"role":"assistant"}])").patch(Json::array({Json{{"op", "add"}, {"path", "/0/content"}, {"value", e.prompt}}, Json{{"op", "add"}, {"path", "/1/content"}, {"value", e.completion}}}));
+        };
+        if (to == Format::kText && before.example.kind == Example::Kind::kCompletion) {
+          EXPECT_EQ(after.example.text, before.example.prompt + before.example.completion);
+        } else {
+          EXPECT_EQ(words_of(after.example), words_of(before.example));
+        }
+        EXPECT_EQ(after.example.tools, before.example.tools);
+        if (std::string(extension) == ".jsonl" && before.json.contains("id")) {
+          EXPECT_EQ(after.json["id"], before.json["id"]);
+        }
+      }
+  }
+  EXPECT_GT(written, 40);
+  EXPECT_GT(left_out, 20);
+}
+
 TEST(Convert, KeepsNoFileWhenTooManyRowsAreLost) {
   TempFolder folder;
   const Rows rows = open(folder.file("a.jsonl", R"({"text":"a"})" "\n"));
