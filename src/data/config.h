@@ -72,6 +72,7 @@ struct DatasetConfig {
   double weight = 1;
   /// The file's own name of a role → system, user, assistant, tool or function_call; beside the names that are known anyway.
   std::map<std::string, std::string> roles = {};
+  int64_t max_rows = 0;  // only the first so many; 0: DataConfig::max_rows
 };
 
 /// How many malformed rows a dataset may have before it is refused: a share of its rows, or a number.
@@ -104,6 +105,7 @@ struct DataConfig {
   int64_t batch_size = 1;             // rows per micro-batch
   int64_t gradient_accumulation = 1;  // micro-batches per optimizer step
   int64_t pack_window = 512;          // samples looked at together when packing
+  int64_t max_rows = 0;  // of every file only the first so many; 0: all
   BadRowLimit max_bad_rows;
   int64_t max_row_bytes = 16 << 20;  // a longer row is malformed
   int max_nesting = 64;              // a deeper row is malformed

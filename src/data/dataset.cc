@@ -71,6 +71,7 @@ Dataset::Dataset(const DatasetConfig& dataset, const DataConfig& config, uint32_
       delimiter_(dataset.delimiter),
       max_row_bytes_(static_cast<uint64_t>(config.max_row_bytes)),
       seed_(config.seed),
+      max_rows_(static_cast<uint64_t>(dataset.max_rows > 0 ? dataset.max_rows : config.max_rows > 0 ? config.max_rows : int64_t{1} << 62)),
       max_nesting_(config.max_nesting),
       limit_(config.max_bad_rows),
       weight_(dataset.weight),
@@ -86,7 +87,7 @@ Dataset::Dataset(const DatasetConfig& dataset, const DataConfig& config, uint32_
 void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
   const bool all_validation = validation_share >= 1;
   const auto threshold = all_validation ? 0 : static_cast<uint64_t>(std::ldexp(validation_share, 64));
-  uint64_t end = 0, smallest = 0, greatest = 0, smallest_row = 0, greatest_row = 0;
+  uint64_t rows_seen = 0, end = 0, smallest = 0, greatest = 0, smallest_row = 0, greatest_row = 0;
   // The format is settled from the first rows that can be parsed; until then they wait here.
   struct Waiting {
     uint64_t row, line;
@@ -101,6 +102,8 @@ void Dataset::scan(const DatasetConfig& dataset, double validation_share) {
   };
   const auto on_row = [&](const RawRow& raw) {
     if (container_ == Container::kCsv && header_.empty()) return read_header(raw);
+    if (rows_seen == max_rows_) return;
+    ++rows_seen;
     const uint64_t row = report_.rows++;
     index_.add(raw.begin, raw.line);
     end = raw.end;
@@ -167,10 +170,10 @@ void Dataset::understand(uint64_t row, uint64_t line, const Json& json) {
 void Dataset::check_unchanged() {
   if (!file_.changed()) return;
   const uint64_t size = file_.size();
-  uint64_t fingerprint = 0, size_now = 0;
+  uint64_t fingerprint = 0, size_now = 0, rows_seen = 0;
   bool header = container_ == Container::kCsv;
   const auto on_row = [&](const RawRow& raw) {
-    if (std::exchange(header, false)) return;
+    if (std::exchange(header, false) || rows_seen++ >= max_rows_) return;
     fingerprint = extended(fingerprint, row_hash(raw.bytes, seed_));
   };
   try {

@@ -97,7 +97,7 @@ class Dataset {
   Container container_;
   char delimiter_ = 0;
   std::vector<std::string> header_;
-  uint64_t max_row_bytes_, seed_;
+  uint64_t max_row_bytes_, seed_, max_rows_;
   int max_nesting_;
   BadRowLimit limit_;
   double weight_;

@@ -1,12 +1,14 @@
 #include "recipes/config.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "base/error.h"
 #include "base/text_encoding.h"
 #include "io/atomic_file.h"
 #include "recipes/config_keys.h"
+#include "recipes/dataset_info.h"
+#include "recipes/foreign_keys.h"
 
 namespace hone::recipes {
 namespace {
@@ -24,7 +26,8 @@ bool is_group(const std::string& path) {
   return false;
 }
 
-[[noreturn]] void unknown(const std::string& path, const std::string& where) {
+// The nearest known key, or the right key in another group: lora.learning_rate.
+std::string nearest_key(const std::string& path) {
   std::vector<std::string> known;
   for (const Key& key : key_table()) {
     known.push_back(key.path);
@@ -33,13 +36,10 @@ bool is_group(const std::string& path) {
   for (size_t i = known.size(); i-- > 0;)  // groups, for a misspelt "modle:"
     if (const size_t dot = known[i].find('.'); dot != std::string::npos) known.push_back(known[i].substr(0, dot));
   std::string near = nearest(path, known);
-  if (near.empty()) {  // the right key in another group: lora.learning_rate
-    const std::string last = path.substr(path.rfind('.') + 1);
-    for (const std::string& name : known)
-      if (near.empty() && name.substr(name.rfind('.') + 1) == last) near = name;
-  }
-  throw Error(ErrorCode::kInvalidInput, where, fmt::format("unknown key \"{}\"", path),
-              near.empty() ? "hone config lists every key" : fmt::format("did you mean \"{}\"?", near));
+  const std::string last = path.substr(path.rfind('.') + 1);
+  for (const std::string& name : known)
+    if (near.empty() && name.substr(name.rfind('.') + 1) == last) near = name;
+  return near;
 }
 
 struct Setting {
@@ -49,31 +49,175 @@ struct Setting {
 };
 
 constexpr int kMaxDepth = 16;
+constexpr size_t kMaxMerges = 10000;  // of one file: merged lists of merged lists multiply
 
-void flatten(const YAML::Node& node, const std::string& prefix, const std::string& file, int depth, std::vector<Setting>& settings) {
-  if (depth > kMaxDepth) throw Error(ErrorCode::kInvalidInput, file, "the file nests too deep", "no setting needs that");
-  for (const auto& entry : node) {
-    const int line = entry.first.Mark().line + 1;
-    const std::string at = line > 0 ? fmt::format("{}:{}", file, line) : file;
-    if (!entry.first.IsScalar()) throw Error(ErrorCode::kInvalidInput, at, "a key must be a word", "write key: value");
-    const std::string path = prefix.empty() ? entry.first.Scalar() : prefix + "." + entry.first.Scalar();
-    if (entry.second.IsMap() && is_group(path)) {
-      flatten(entry.second, path, file, depth + 1, settings);
-      continue;
-    }
-    const Key* key = find_key(path);
-    if (!key && is_group(path) && !entry.second.IsMap())
-      throw Error(ErrorCode::kInvalidInput, at, fmt::format("{} is a group of settings, found a single value", path), fmt::format("write {}: {{key: value}}", path));
-    if (!key) unknown(path, at);
-    settings.push_back({key, entry.second, fmt::format("{}: {}", at, path)});
+// Whether `node` is `target` or holds it, which aliases make the same node. Looks at no more than so many nodes.
+bool refers(const YAML::Node& node, const YAML::Node& target, size_t& looks) {
+  if (looks == 0) return false;
+  --looks;
+  if (node.is(target)) return true;
+  for (const auto& item : node)
+    if (refers(node.IsMap() ? item.second : YAML::Node(item), target, looks)) return true;
+  return false;
+}
+
+// Every key of a file, sorted into what hone reads, what its neighbours read, and what nobody does.
+class SettingsReader {
+ public:
+  explicit SettingsReader(std::string file) : file_(std::move(file)) {}
+
+  void read(const YAML::Node& root) {
+    flatten(root, "", 0);
+    add_defaults();
+    note_ignored();
+    refuse_unknown();
   }
+  void add(const std::string& path, const YAML::Node& value, const std::string& at) {
+    if (const Key* key = find_key(path)) {
+      settings_.push_back({key, value, fmt::format("{}: {}", at, path)});
+      return;
+    }
+    if (!add_foreign(path, value, at)) unknown_.push_back({path, at, "", value, false});
+  }
+  const std::vector<Setting>& settings() const { return settings_; }
+  std::vector<std::string> take_notes() { return std::move(notes_); }
+  Dialect dialect() const { return dialect_of(top_level_); }
+  void refuse_unknown() const;
+  void note_ignored();
+
+ private:
+  struct Unknown {
+    std::string path, at, hint;
+    YAML::Node value;
+    bool refused;  // a neighbour's key that hone does not offer
+  };
+
+  void flatten(const YAML::Node& node, const std::string& prefix, int depth) {
+    if (depth > kMaxDepth) throw Error(ErrorCode::kInvalidInput, file_, "the file nests too deep", "no setting needs that");
+    for (const auto& [name, value] : merged_entries(node, file_, &merged_)) {
+      const int line = name.Mark().line + 1;
+      const std::string at = line > 0 ? fmt::format("{}:{}", file_, line) : file_;
+      if (!name.IsScalar()) throw Error(ErrorCode::kInvalidInput, at, "a key must be a word", "write key: value");
+      const std::string path = prefix.empty() ? name.Scalar() : prefix + "." + name.Scalar();
+      if (prefix.empty()) top_level_.push_back(path);
+      if (value.IsMap() && is_group(path)) flatten(value, path, depth + 1);
+      else if (!find_key(path) && is_group(path) && !value.IsMap() && !value.IsNull())
+        throw Error(ErrorCode::kInvalidInput, at, fmt::format("{} is a group of settings, found a single value", path), fmt::format("write {}: {{key: value}}", path));
+      else if (find_key(path) || !is_group(path)) add(path, value, at);
+    }
+  }
+
+  bool add_foreign(const std::string& path, const YAML::Node& value, const std::string& at) {
+    const std::string key = path.substr(path.rfind('.') + 1);
+    const auto meaning = foreign_meaning(key, described(value));
+    if (!meaning) return false;
+    switch (meaning->use) {
+      case ForeignMeaning::Use::kComputed:
+        for (const ForeignSetting& setting : meaning->settings) settings_.push_back({find_key(setting.key), YAML::Load(setting.yaml), fmt::format("{}: {}", at, path)});
+        break;
+      case ForeignMeaning::Use::kWithoutEffect: ignored_.push_back({key, meaning->hint}); break;
+      case ForeignMeaning::Use::kRefused: unknown_.push_back({path, at, meaning->hint, value, true}); break;
+    }
+    return true;
+  }
+
+  // A mapping or value at the top that other places refer to (&anchor), and keys that begin with "x-" or ".", are no settings.
+  bool is_anchor(const Unknown& entry) const {
+    if (entry.refused || entry.path.find('.') != std::string::npos) return entry.path.starts_with(".");
+    if (entry.path.starts_with("x-")) return true;
+    const auto used = [&](const YAML::Node& node) {
+      return std::any_of(merged_.begin(), merged_.end(), [&](const YAML::Node& other) { return other.is(node); }) ||
+             std::any_of(settings_.begin(), settings_.end(), [&](const Setting& s) {
+               size_t looks = kMaxMerges;
+               return refers(s.value, node, looks);
+             });
+    };
+    if (used(entry.value)) return true;
+    if (!entry.value.IsMap()) return false;
+    return std::any_of(entry.value.begin(), entry.value.end(), [&](const auto& inner) { return used(inner.second); });
+  }
+
+  void add_defaults() {
+    const Dialect dialect = this->dialect();
+    if (dialect == Dialect::kOwn) return;
+    const auto value_of = [&](const char* path) -> const YAML::Node* {
+      for (const Setting& s : settings_)
+        if (s.key->path == path && !s.value.IsNull()) return &s.value;
+      return nullptr;
+    };
+    std::string words;
+    const auto hold = [&](const std::string& key, const std::string& yaml) {
+      settings_.push_back({find_key(key), YAML::Load(yaml), fmt::format("{}: {} as {} has it", file_, key, name(dialect))});
+      words += fmt::format("{}{} {}", words.empty() ? "" : ", ", key, yaml);
+    };
+    for (const ForeignSetting& setting : defaults_of(dialect))
+      if (!value_of(setting.key.c_str())) hold(setting.key, setting.yaml);
+    const YAML::Node *rank = value_of("lora.r"), *schedule = value_of("schedule.type");
+    double r = 0;
+    if (dialect == Dialect::kLlamaFactory && !value_of("lora.alpha") && rank && YAML::convert<double>::decode(*rank, r)) hold("lora.alpha", fmt::format("{}", 2 * r));
+    // Without "_with_warmup" transformers' constant schedule has none.
+    if (schedule && schedule->IsScalar() && schedule->Scalar() == "constant") {
+      std::vector<Setting> kept;  // erasing would assign nodes, which changes the document that they point into
+      for (const Setting& s : settings_)
+        if (s.key->path != "schedule.warmup_ratio" && s.key->path != "schedule.warmup_steps") kept.push_back(s);
+      settings_.swap(kept);
+      hold("schedule.warmup_ratio", "0");
+    }
+    notes_.push_back(fmt::format("read as a file of {}; where it says nothing, its defaults hold: {}", name(dialect), words.empty() ? "none was needed" : words));
+  }
+
+  std::string file_;
+  std::vector<Setting> settings_;
+  std::vector<Unknown> unknown_;
+  std::vector<std::pair<std::string, std::string>> ignored_;  // key, a word on it
+  std::vector<std::string> top_level_, notes_;
+  std::vector<YAML::Node> merged_;
+};
+
+void SettingsReader::note_ignored() {
+  if (ignored_.empty()) return;
+  std::vector<std::string> hints;
+  for (const auto& [key, hint] : ignored_)
+    if (std::find(hints.begin(), hints.end(), hint) == hints.end()) hints.push_back(hint);
+  std::string text;
+  for (const std::string& hint : hints) {
+    std::string keys;
+    for (const auto& [key, its_hint] : ignored_)
+      if (its_hint == hint) keys += (keys.empty() ? "" : ", ") + key;
+    text += fmt::format("{}{}{}", text.empty() ? "" : "; ", keys, hint.empty() ? "" : fmt::format(" ({})", hint));
+  }
+  notes_.push_back("without effect here: " + text);
+  ignored_.clear();
+}
+
+// All of them in one answer.
+void SettingsReader::refuse_unknown() const {
+  std::vector<const Unknown*> list;
+  for (const Unknown& entry : unknown_)
+    if (!is_anchor(entry)) list.push_back(&entry);
+  if (list.empty()) return;
+  const auto hint_of = [](const Unknown& entry) {
+    if (entry.refused) return entry.hint;
+    const std::string near = nearest_key(entry.path);
+    return near.empty() ? std::string("hone config lists every key") : fmt::format("did you mean \"{}\"?", near);
+  };
+  const bool all_refused = std::all_of(list.begin(), list.end(), [](const Unknown* entry) { return entry->refused; });
+  const auto what = [](const Unknown& entry) { return entry.refused ? fmt::format("{} is not offered", entry.path) : fmt::format("unknown key \"{}\"", entry.path); };
+  const ErrorCode code = all_refused ? ErrorCode::kUnsupported : ErrorCode::kInvalidInput;
+  if (list.size() == 1) throw Error(code, list[0]->at, what(*list[0]), hint_of(*list[0]));
+  std::string text = fmt::format("{} keys cannot be read:", list.size());
+  for (const Unknown* entry : list) text += fmt::format("\n  {}: {}: {}", entry->at, what(*entry), hint_of(*entry));
+  throw Error(code, file_, text, "hone config lists every key, docs/neighbours.md those of other trainers");
 }
 
 void read_settings(const std::vector<Setting>& settings, Config& config) {
-  std::set<const Key*> seen;
-  for (const Setting& s : settings)
-    if (!seen.insert(s.key).second)
+  std::map<const Key*, std::string> seen;
+  for (const Setting& s : settings) {
+    if (s.value.IsNull()) continue;
+    const auto [found, fresh] = seen.emplace(s.key, described(s.value));
+    if (!fresh && (found->second != described(s.value) || !s.value.IsScalar()))
       throw Error(ErrorCode::kInvalidInput, s.where, fmt::format("{} is set twice", s.key->path), "keep one of the two");
+  }
   // In the table's order, so that the file's order never matters.
   for (const Key& key : key_table())
     for (const Setting& s : settings)
@@ -116,29 +260,72 @@ void resolve(Config& c, const std::string& where) {
 
 }  // namespace
 
+std::vector<std::pair<YAML::Node, YAML::Node>> merged_entries(const YAML::Node& map, const std::string& where, std::vector<YAML::Node>* merged) {
+  std::vector<std::pair<YAML::Node, YAML::Node>> entries;
+  size_t merges = 0;
+  const auto collect = [&](const auto& self, const YAML::Node& node, int depth, bool own) -> void {
+    if (depth > kMaxDepth || ++merges > kMaxMerges) throw Error(ErrorCode::kInvalidInput, where, "merge keys (<<) nest too deep", "write the settings out");
+    std::vector<YAML::Node> sources;
+    for (const auto& entry : node) {
+      if (entry.first.IsScalar() && entry.first.Scalar() == "<<") {
+        if (!entry.second.IsMap() && !entry.second.IsSequence())
+          throw Error(ErrorCode::kInvalidInput, fmt::format("{}:{}", where, entry.first.Mark().line + 1), "a merge key (<<) takes a mapping, or a list of them", "for example <<: *base");
+        if (entry.second.IsMap()) sources.push_back(entry.second);
+        else
+          for (const auto& item : entry.second) sources.push_back(item);
+        continue;
+      }
+      const bool known = !own && std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.first.IsScalar() && entry.first.IsScalar() && e.first.Scalar() == entry.first.Scalar(); });
+      if (!known) entries.emplace_back(entry.first, entry.second);
+    }
+    for (const YAML::Node& source : sources) {
+      if (!source.IsMap()) throw Error(ErrorCode::kInvalidInput, where, "a merge key (<<) takes mappings", "for example <<: *base");
+      if (merged) merged->push_back(source);
+      self(self, source, depth + 1, false);
+    }
+  };
+  collect(collect, map, 0, true);
+  return entries;
+}
+
+std::string described(const YAML::Node& value) {
+  if (value.IsScalar()) return value.Scalar();
+  if (!value.IsSequence() && !value.IsMap()) return "";
+  std::string text;
+  for (const auto& item : value) {
+    const YAML::Node word = value.IsMap() ? item.first : YAML::Node(item);
+    text += (text.empty() ? "" : ",") + (word.IsScalar() ? word.Scalar() : std::string("…"));
+  }
+  if (text.empty()) return "";
+  return value.IsMap() ? "{" + text + "}" : "[" + text + "]";
+}
+
 Config parse_config(const std::string& yaml, const std::string& where, const std::vector<std::string>& overrides) {
   Config config;
   const YAML::Node root = parse_yaml(yaml, where);
-  std::vector<Setting> settings;
-  if (root.IsMap()) flatten(root, "", where, 0, settings);
+  SettingsReader file(where), command("command line");
+  if (root.IsMap()) file.read(root);
   else if (!root.IsNull()) throw Error(ErrorCode::kInvalidInput, where, "the file must hold key: value lines", "see docs/config.md for an example");
-  std::vector<Setting> given;  // never assigned to one another: assigning a YAML::Node changes the document it points into
   for (const std::string& word : overrides) {
     const size_t equals = word.find('=');
     if (equals == std::string::npos || equals == 0)
       throw Error(ErrorCode::kInvalidInput, "command line", fmt::format("expected key=value, found \"{}\"", word), "for example training.epochs=1");
     const std::string path = word.substr(0, equals);
-    const Key* key = find_key(path);
-    if (!key) unknown(path, "command line");
-    given.push_back({key, parse_yaml(word.substr(equals + 1), "command line: " + path), "command line: " + path});
+    command.add(path, parse_yaml(word.substr(equals + 1), "command line: " + path), "command line");
   }
+  command.note_ignored();
+  command.refuse_unknown();
+  const std::vector<Setting> &settings = file.settings(), &given = command.settings();  // never assigned to one another: assigning a YAML::Node changes the document it points into
   std::vector<Setting> all;
   for (const Setting& s : settings)
     if (std::none_of(given.begin(), given.end(), [&](const Setting& g) { return g.key == s.key; })) all.push_back(s);
   for (size_t i = 0; i < given.size(); ++i)  // the last of several counts
     if (std::none_of(given.begin() + static_cast<std::ptrdiff_t>(i) + 1, given.end(), [&](const Setting& g) { return g.key == given[i].key; }))
       all.push_back(given[i]);
+  for (SettingsReader* reader : {&file, &command})
+    for (std::string& note : reader->take_notes()) config.notes.push_back(std::move(note));
   read_settings(all, config);
+  for (auto* list : {&config.data.datasets, &config.data.validation}) resolve_dataset_names(*list, config.dataset_dir, config.training.method == "pretrain", where);
   resolve(config, where);
   return config;
 }

@@ -33,7 +33,7 @@ struct TrainingSettings {
   int64_t gradient_accumulation = 1;
   double learning_rate = 0;  // 0: 1e-4 for LoRA, 2e-5 for full fine-tuning
   double epochs = 1;
-  int64_t max_steps = 0;     // 0: as many as the epochs take
+  int64_t max_steps = 0;     // > 0 overrides the epochs; 0: as many as they take
   bool gradient_checkpointing = false;
   std::string precision = "bf16";  // of activations: bf16, f32
   int64_t seed = 42;
@@ -112,13 +112,16 @@ struct Config {
   PanelSettings panel;
   std::vector<std::string> report_to;  // tensorboard
   data::DataConfig data;
+  std::string dataset_dir;         // of a dataset_info.json that names data.datasets
+  std::vector<std::string> notes;  // on how the file was read: keys without effect, defaults of its own dialect
 };
 
 /// The largest peak learning rate that settings and the panel accept.
 inline constexpr double kMaxLearningRate = 1000;
 
-/// Reads a YAML file and applies `overrides` ("training.epochs=1") after it. Throws Error{kInvalidInput} naming file, line and
-/// key, with the nearest known key; Error{kUnsupported} for settings that a later version brings.
+/// Reads a YAML file and applies `overrides` ("training.epochs=1") after it. Files of LLaMA-Factory, Axolotl and TRL are read as they
+/// are (docs/neighbours.md). Throws Error{kInvalidInput} naming file, line and every unknown key with the nearest known one;
+/// Error{kUnsupported} for settings that hone does not offer.
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 /// The same from text; `where` names it.
 Config parse_config(const std::string& yaml, const std::string& where, const std::vector<std::string>& overrides);

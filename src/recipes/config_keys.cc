@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
 
 #include "base/error.h"
 #include "eval/metric.h"
+#include "recipes/foreign_keys.h"
 #include "store/url.h"
 
 namespace hone::recipes {
@@ -75,7 +79,7 @@ std::string read_word(const YAML::Node& node, Where where, const Words& words) {
 }
 
 // A list of names, or one text with the names between commas or spaces.
-std::vector<std::string> words_of(const YAML::Node& node, Where where) {
+std::vector<std::string> words_of(const YAML::Node& node, Where where, bool at_spaces = true) {
   std::vector<std::string> names;
   if (node.IsSequence()) {
     for (const auto& item : node) names.push_back(scalar(item, where, "a name"));
@@ -83,9 +87,10 @@ std::vector<std::string> words_of(const YAML::Node& node, Where where) {
   }
   std::string name;
   for (const char c : scalar(node, where, "a name or a list of names") + ",") {
-    if (c != ',' && c != ' ') name += c;
+    if (c != ',' && (c != ' ' || !(at_spaces || name.empty()))) name += c;
     else if (!name.empty()) names.push_back(std::exchange(name, {}));
   }
+  for (std::string& text : names) text.erase(text.find_last_not_of(' ') + 1);
   return names;
 }
 
@@ -166,48 +171,85 @@ std::map<std::string, std::string> read_roles(const YAML::Node& node, Where wher
   return roles;
 }
 
-data::DatasetConfig read_dataset(const YAML::Node& node, Where where) {
+// Axolotl's `type` is a form of rows, where hone's is a file type.
+void read_type(const std::string& type, Where at, data::DatasetConfig& dataset) {
+  static const Words forms = {{"alpaca", "alpaca"}, {"sharegpt", "sharegpt"}, {"chat_template", "messages"}, {"chat_template.default", "messages"}, {"completion", "text"}, {"messages", "messages"}, {"text", "text"}};
+  for (const auto& [word, form] : forms)
+    if (word == type) {
+      dataset.format = data::parse_format(form, at);
+      return;
+    }
+  dataset.container = data::parse_container(type, at);
+  if (type == "tsv" && dataset.delimiter == 0) dataset.delimiter = '\t';
+}
+
+// Entries of one file; more where data_files lists several.
+std::vector<data::DatasetConfig> read_dataset(const YAML::Node& node, Where where) {
   data::DatasetConfig dataset;
   if (node.IsScalar()) {
     dataset.path = node.Scalar();
-    return dataset;
+    return {dataset};
   }
   if (!node.IsMap()) bad(where, "a path, or a mapping with path", node);
-  static const std::vector<std::string> known = {"path", "type", "format", "columns", "roles", "delimiter", "weight"};
-  for (const auto& entry : node) {
-    const std::string key = entry.first.Scalar(), at = where + "." + key;
-    if (key == "path") dataset.path = scalar(entry.second, at, "a path");
-    else if (key == "type") {
-      const std::string type = scalar(entry.second, at, "a word");
-      dataset.container = data::parse_container(type, at);
-      if (type == "tsv" && dataset.delimiter == 0) dataset.delimiter = '\t';
-    }
-    else if (key == "format") dataset.format = data::parse_format(scalar(entry.second, at, "a word"), at);
-    else if (key == "weight") dataset.weight = read_number(entry.second, at, 1e-6, 1000);
+  // What other trainers' entries say beside it (docs/neighbours.md).
+  static const std::map<std::string, std::string> columns = {{"field_messages", "messages"}, {"message_field_role", "role"}, {"message_field_content", "content"}, {"field_system", "system"}, {"field_tools", "tools"},
+                                                             {"field_instruction", "instruction"}, {"field_input", "input"}, {"field_output", "output"}, {"field", "text"}, {"field_human", "from"}, {"field_model", "value"}};
+  static const std::vector<std::string> known = {"path", "type", "format", "columns", "roles", "delimiter", "weight", "max_rows"};
+  std::vector<std::string> files;
+  std::string unknown, near;
+  const auto add_columns = [&](const YAML::Node& mapping, Where at) {
+    if (!mapping.IsMap()) bad(at, "a mapping from hone's column to the file's", mapping);
+    for (const auto& column : mapping) dataset.columns[column.first.Scalar()] = scalar(column.second, at, "a column name");
+  };
+  for (const auto& [name, value] : merged_entries(node, where)) {
+    const std::string key = name.Scalar(), at = where + "." + key;
+    if (value.IsNull()) continue;
+    if (key == "path") dataset.path = scalar(value, at, "a path");
+    else if (key == "type" || key == "ds_type") read_type(scalar(value, at, "a word"), at, dataset);
+    else if (key == "format") dataset.format = data::parse_format(scalar(value, at, "a word"), at);
+    else if (key == "weight") dataset.weight = read_number(value, at, 1e-6, 1000);
+    else if (key == "max_rows" || key == "num_samples") dataset.max_rows = read_integer(value, at, 0, int64_t{1} << 40);
     else if (key == "delimiter") {
-      const std::string text = scalar(entry.second, at, "one character");
-      if (text.size() != 1) bad(at, "one character", entry.second);
+      const std::string text = scalar(value, at, "one character");
+      if (text.size() != 1) bad(at, "one character", value);
       dataset.delimiter = text[0];
-    } else if (key == "columns") {
-      if (!entry.second.IsMap()) bad(at, "a mapping from hone's column to the file's", entry.second);
-      for (const auto& column : entry.second) dataset.columns[column.first.Scalar()] = scalar(column.second, at, "a column name");
-    } else if (key == "roles") {
-      dataset.roles = read_roles(entry.second, at);
-    } else {
-      const std::string near = nearest(key, known);
-      throw Error(ErrorCode::kInvalidInput, at, fmt::format("unknown key \"{}\"", key),
-                  near.empty() ? fmt::format("known: {}", fmt::join(known, ", ")) : fmt::format("did you mean \"{}\"?", near));
+    } else if (key == "columns" || key == "message_property_mappings") add_columns(value, at);
+    else if (key == "roles") dataset.roles = read_roles(value, at);
+    else if (columns.contains(key)) dataset.columns[columns.at(key)] = scalar(value, at, "a column name");
+    else if (key == "data_files") files = texts_of(value, at);
+    else if (key == "split" && value.IsScalar() && (value.Scalar() == "train" || value.Scalar() == "test")) continue;
+    else if (key == "chat_template" && value.IsScalar() && is_family_template(value.Scalar())) continue;
+    else if (key == "name" || key == "trust_remote_code" || key == "revision" || key == "conversation") continue;
+    else if (const auto meaning = foreign_meaning(key, described(value)); meaning && meaning->use == ForeignMeaning::Use::kRefused)
+      throw Error(ErrorCode::kUnsupported, at, "is not offered", meaning->hint);
+    else if (!meaning) {
+      unknown += fmt::format("{}\"{}\"", unknown.empty() ? "" : ", ", key);
+      if (near.empty()) near = nearest(key, known);
     }
   }
-  if (dataset.path.empty()) throw Error(ErrorCode::kInvalidInput, where, "path is missing", "name the file");
-  return dataset;
+  if (!unknown.empty())
+    throw Error(ErrorCode::kInvalidInput, where, fmt::format("unknown key{} {}", unknown.find(',') == std::string::npos ? "" : "s", unknown), near.empty() ? fmt::format("known: {}", fmt::join(known, ", ")) : fmt::format("did you mean \"{}\"?", near));
+  std::vector<data::DatasetConfig> list;
+  for (const std::string& file : files) {
+    list.push_back(dataset);
+    list.back().path = file;
+  }
+  if (files.empty()) list.push_back(dataset);
+  if (list.front().path.empty()) throw Error(ErrorCode::kInvalidInput, where, "path is missing", "name the file");
+  return list;
 }
 
 std::vector<data::DatasetConfig> read_datasets(const YAML::Node& node, Where where) {
   std::vector<data::DatasetConfig> list;
-  if (node.IsSequence())
-    for (size_t i = 0; i < node.size(); ++i) list.push_back(read_dataset(node[i], fmt::format("{}[{}]", where, i)));
-  else list.push_back(read_dataset(node, where));
+  std::error_code ignored;
+  if (node.IsSequence()) {
+    for (size_t i = 0; i < node.size(); ++i)
+      for (auto& dataset : read_dataset(node[i], fmt::format("{}[{}]", where, i))) list.push_back(std::move(dataset));
+  } else if (node.IsScalar() && node.Scalar().find(',') != std::string::npos && !std::filesystem::exists(node.Scalar(), ignored)) {
+    for (const std::string& name : words_of(node, where, /*at_spaces=*/false)) list.emplace_back().path = name;
+  } else {
+    list = read_dataset(node, where);
+  }
   return list;
 }
 
@@ -215,6 +257,7 @@ std::string write_datasets(const std::vector<data::DatasetConfig>& list) {
   std::vector<std::string> entries;
   for (const auto& d : list) {
     std::string entry = fmt::format("{{path: {}, type: {}, format: {}, weight: {}", in_quotes(d.path), data::name(d.container), data::name(d.format), d.weight);
+    if (d.max_rows > 0) entry += fmt::format(", max_rows: {}", d.max_rows);
     if (d.delimiter) entry += fmt::format(", delimiter: {}", in_quotes(std::string(1, d.delimiter)));
     if (!d.columns.empty()) {
       std::vector<std::string> columns;
@@ -254,8 +297,8 @@ std::vector<Key> make_table() {
   std::vector<Key> keys;
   const auto add = [&](Key key) { keys.push_back(std::move(key)); };
   // ---- model
-  add(text("model.base", {"model_name_or_path", "base_model", "model.path", "model.name"}, FIELD(model.base), "GGUF file, Hugging Face folder, or a name under $HONE_MODELS"));
-  add({"model.adapter", {"finetuning_type"}, "lora, or full for full fine-tuning; qlora is lora on an nf4 base", false,
+  add(text("model.base", {"model_name_or_path", "base_model", "model_name", "model.path", "model.name"}, FIELD(model.base), "GGUF file, Hugging Face folder, or a name under $HONE_MODELS"));
+  add({"model.adapter", {"finetuning_type", "adapter"}, "lora, or full for full fine-tuning; qlora is lora on an nf4 base", false,
        [](Config& c, const YAML::Node& node, Where where) {
          c.model.adapter = read_word(node, where, {{"lora", "lora"}, {"qlora", "qlora"}, {"full", "full"}, {"none", "full"}});
          if (c.model.adapter == "qlora") {
@@ -264,15 +307,23 @@ std::vector<Key> make_table() {
          }
        },
        [](const Config& c) { return c.model.adapter; }});
-  add({"model.quantization", {"quantization_method", "load_in"}, "the frozen base: auto (as stored), bf16, f32, nf4, or int8 (fastest: products in bytes)", false,
+  add({"model.quantization", {"load_in"}, "the frozen base: auto (as stored), bf16, f32, nf4, or int8 (fastest: products in bytes)", false,
        [quantization_of](Config& c, const YAML::Node& node, Where where) { c.model.quantization = quantization_of(node, where); },
        [](const Config& c) { return c.model.quantization; }});
-  add(text("model.chat_template", {"template", "chat_template"}, FIELD(model.chat_template), "a Jinja file or a known name; empty: the model's own"));
+  add({"model.chat_template", {"template", "chat_template"}, "a Jinja file or a known name; empty, or a family's name (qwen, mistral …): the model's own", false,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.model.chat_template = scalar(node, where, "text");
+         std::error_code ignored;
+         if (!is_family_template(c.model.chat_template) || std::filesystem::exists(c.model.chat_template, ignored)) return;
+         c.notes.push_back(fmt::format("template {}: the model's own chat template is used", c.model.chat_template));
+         c.model.chat_template.clear();
+       },
+       [](const Config& c) { return in_quotes(c.model.chat_template); }});
   // ---- lora
-  add(integer("lora.r", {"lora_rank", "lora_r", "lora.rank"}, 1, 4096, FIELD(lora.r), "rank R of the adapter"));
+  add(integer("lora.r", {"lora_rank", "lora_r", "lora.rank", "r"}, 1, 4096, FIELD(lora.r), "rank R of the adapter"));
   add(number("lora.alpha", {"lora_alpha"}, 0, 1e6, FIELD(lora.alpha), "the adapter is scaled by alpha / R"));
   add(number("lora.dropout", {"lora_dropout"}, 0, 0.99, FIELD(lora.dropout), "dropout on the adapter's input"));
-  add({"lora.target", {"lora_target", "lora.target_modules", "target_modules"}, "all-linear, attention, mlp, routed_experts, shared_experts, mla, or module names", false,
+  add({"lora.target", {"lora_target", "lora.target_modules", "target_modules", "lora_target_modules"}, "all-linear, attention, mlp, routed_experts, shared_experts, mla, or module names", false,
        [](Config& c, const YAML::Node& node, Where where) {
          c.lora.target = words_of(node, where);
          if (c.lora.target == std::vector<std::string>{"all"}) c.lora.target = {"all-linear"};
@@ -281,10 +332,12 @@ std::vector<Key> make_table() {
   add(flag("lora.rslora", {"use_rslora"}, FIELD(lora.rslora), "scale by alpha / sqrt(R) instead"));
   add(number("lora.plus_ratio", {"loraplus_lr_ratio"}, 0.01, 1000, FIELD(lora.plus_ratio), "LoRA+: learning rate of B over that of A"));
   // ---- data
-  add(datasets("data.datasets", {"data.path", "data.train", "dataset", "datasets", "train_file", "data"}, &data::DataConfig::datasets, "files to train on: a path, or a list of {path, type, format, columns, roles, weight}"));
-  add(datasets("data.validation", {"validation_file", "eval_dataset", "data.eval"}, &data::DataConfig::validation, "files to validate on"));
-  add(number("data.validation_share", {"val_size", "validation_split"}, 0, 0.99, FIELD(data.validation_share), "share of the rows set aside for validation"));
-  add(integer("data.cutoff_length", {"cutoff_len", "max_seq_length", "max_length", "sequence_length"}, 2, 1 << 20, FIELD(data.cutoff_length), "tokens per row"));
+  add(datasets("data.datasets", {"data.path", "data.train", "dataset", "datasets", "train_file", "dataset_name", "data"}, &data::DataConfig::datasets, "files to train on: paths (a list, or between commas), names of dataset_info.json, or a list of {path, type, format, columns, roles, max_rows, weight}"));
+  add(datasets("data.validation", {"validation_file", "eval_dataset", "test_datasets", "data.eval"}, &data::DataConfig::validation, "files to validate on"));
+  add(text("data.dataset_dir", {"dataset_dir"}, FIELD(dataset_dir), "folder of the dataset_info.json that names datasets; empty: data, where it holds one"));
+  add(integer("data.max_rows", {"max_samples"}, 0, kMany, FIELD(data.max_rows), "of every file only the first so many rows; 0: all"));
+  add(number("data.validation_share", {"val_size", "val_set_size", "validation_split"}, 0, 0.99, FIELD(data.validation_share), "share of the rows set aside for validation"));
+  add(integer("data.cutoff_length", {"cutoff_len", "max_seq_length", "max_length", "sequence_length", "sequence_len"}, 2, 1 << 20, FIELD(data.cutoff_length), "tokens per row"));
   add({"data.cut_off", {"cutoff_policy"}, "truncate_prompt_start, drop or refuse a sample that is too long", false,
        [](Config& c, const YAML::Node& node, Where where) { c.data.cut_off = data::parse_cut_off_policy(scalar(node, where, "a word"), where); },
        [](const Config& c) { return std::string(data::name(c.data.cut_off)); }});
@@ -313,15 +366,24 @@ std::vector<Key> make_table() {
          return share ? fmt::format("\"{}%\"", c.data.max_bad_rows.value * 100) : fmt::format("{}", static_cast<int64_t>(c.data.max_bad_rows.value));
        }});
   // ---- training
-  add(word("training.method", {"stage"}, {{"sft", "sft"}, {"pretrain", "pretrain"}, {"pt", "pretrain"}}, FIELD(training.method), "sft, or pretrain (every token is learned)"));
+  add({"training.method", {"stage"}, "sft, or pretrain (every token is learned)", false,
+       [](Config& c, const YAML::Node& node, Where where) {
+         static const std::set<std::string> others = {"rm", "ppo", "dpo", "kto", "orpo", "simpo", "grpo", "rlhf"};
+         if (node.IsScalar() && others.contains(node.Scalar()))
+           throw Error(ErrorCode::kUnsupported, where, fmt::format("{}: preference training is not offered", node.Scalar()), "hone trains by sft and pretrain: keep the chosen answers as an sft data set");
+         c.training.method = read_word(node, where, {{"sft", "sft"}, {"pretrain", "pretrain"}, {"pt", "pretrain"}});
+       },
+       [](const Config& c) { return c.training.method; }});
   add(integer("training.batch_size", {"per_device_train_batch_size", "micro_batch_size"}, 1, 1 << 20, FIELD(training.batch_size), "rows per micro-batch"));
   add(integer("training.gradient_accumulation", {"gradient_accumulation_steps", "training.gradient_accumulation_steps"}, 1, 1 << 20, FIELD(training.gradient_accumulation), "micro-batches per optimizer step"));
   add(number("training.learning_rate", {"learning_rate", "lr", "training.lr"}, 0, kMaxLearningRate, FIELD(training.learning_rate), "peak learning rate; 0: 1e-4 for LoRA, 2e-5 in full"));
-  add(number("training.epochs", {"num_train_epochs", "epochs", "num_epochs"}, 0, 1e6, FIELD(training.epochs), "passes over the data"));
-  add(integer("training.max_steps", {"max_steps"}, 0, kMany, FIELD(training.max_steps), "stop after so many optimizer steps; 0: as epochs say"));
+  add(number("training.epochs", {"num_train_epochs", "epochs", "num_epochs"}, 0, 1e6, FIELD(training.epochs), "passes over the data", true));
+  add({"training.max_steps", {"max_steps"}, "so many optimizer steps, whatever epochs says, going round the data again where it takes more; 0 or -1: as epochs say", true,
+       [](Config& c, const YAML::Node& node, Where where) { c.training.max_steps = std::max<int64_t>(0, read_integer(node, where, -1, kMany)); },
+       [](const Config& c) { return fmt::format("{}", c.training.max_steps); }});
   add(flag("training.gradient_checkpointing", {"gradient_checkpointing"}, FIELD(training.gradient_checkpointing), "recompute blocks in the backward pass: less memory, a third more time"));
   add(word("training.precision", {"precision"}, {{"bf16", "bf16"}, {"bfloat16", "bf16"}, {"f32", "f32"}, {"float32", "f32"}}, FIELD(training.precision), "activations and products: bf16 or f32"));
-  add(integer("training.seed", {"seed"}, 0, kMany, FIELD(training.seed), "of shuffling, initial adapters and dropout"));
+  add(integer("training.seed", {"seed", "random_state"}, 0, kMany, FIELD(training.seed), "of shuffling, initial adapters and dropout"));
   add(integer("training.eval_steps", {"eval_steps"}, 0, kMany, FIELD(training.eval_steps), "validate every N steps; 0: once per epoch"));
   add(integer("training.save_steps", {"save_steps"}, 1, kMany, FIELD(training.save_steps), "checkpoint every N steps", true));
   add(integer("training.keep_checkpoints", {"save_total_limit"}, 1, 1000, FIELD(training.keep_checkpoints), "how many checkpoints to keep", true));
@@ -332,13 +394,15 @@ std::vector<Key> make_table() {
   add(integer("training.sample_rows", {}, 0, 1000, FIELD(training.sample_rows), "first rows of each file in data.validation that are answered too", true));
   add(integer("training.sample_tokens", {}, 1, 1 << 20, FIELD(training.sample_tokens), "tokens of such an answer at most", true));
   // ---- optimizer and schedule
-  add(word("optimizer.type", {"optim"}, {{"adamw", "adamw"}, {"adamw_torch", "adamw"}}, FIELD(optimizer.type), "adamw"));
+  Words adamw;  // variants of storage and of kernels: the moments here are F32 in all of them
+  for (const char* variant : {"adamw", "adamw_torch", "adamw_torch_fused", "adamw_hf", "adamw_apex_fused", "adamw_8bit", "adamw_bnb_8bit", "adamw_torch_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_torch_4bit"}) adamw.emplace_back(variant, "adamw");
+  add(word("optimizer.type", {"optim", "optimizer"}, adamw, FIELD(optimizer.type), "adamw"));
   add(number("optimizer.weight_decay", {"weight_decay"}, 0, 10, FIELD(optimizer.weight_decay), "decoupled; norms and biases are spared"));
   add(number("optimizer.beta1", {"adam_beta1"}, 0, 0.9999, FIELD(optimizer.beta1), "decay of the first moment"));
   add(number("optimizer.beta2", {"adam_beta2"}, 0, 0.99999, FIELD(optimizer.beta2), "decay of the second moment"));
   add(number("optimizer.eps", {"adam_epsilon"}, 1e-15, 1, FIELD(optimizer.eps), "added to the root of the second moment"));
   add(number("optimizer.max_grad_norm", {"max_grad_norm"}, 0, 1e9, FIELD(optimizer.max_grad_norm), "clip by global norm; 0: never"));
-  add(word("schedule.type", {"lr_scheduler_type", "optimizer.schedule", "scheduler"}, {{"cosine", "cosine"}, {"linear", "linear"}, {"constant", "constant"}}, FIELD(schedule.type), "cosine, linear or constant"));
+  add(word("schedule.type", {"lr_scheduler_type", "optimizer.schedule", "scheduler", "lr_scheduler"}, {{"cosine", "cosine"}, {"linear", "linear"}, {"constant", "constant"}, {"constant_with_warmup", "constant"}}, FIELD(schedule.type), "cosine, linear or constant"));
   add(number("schedule.warmup_ratio", {"warmup_ratio"}, 0, 1, FIELD(schedule.warmup_ratio), "share of the steps in which the rate rises"));
   add(integer("schedule.warmup_steps", {"warmup_steps"}, 0, kMany, FIELD(schedule.warmup_steps), "the same as a number; overrides the ratio"));
   add(number("schedule.min_ratio", {"min_lr_ratio"}, 0, 1, FIELD(schedule.min_ratio), "where the rate ends, as a share of its peak"));
@@ -362,7 +426,7 @@ std::vector<Key> make_table() {
        },
        [](const Config& c) { return c.quantization.activate_dtype; }});
   add(flag("quantization.double_quant", {"double_quantization", "bnb_4bit_use_double_quant"}, FIELD(quantization.double_quant), "nf4 always quantises its scales again"));
-  add(word("attention.type", {"flash_attn", "attn_implementation"}, {{"flash_attn", "flash_attn"}, {"flash_attention_2", "flash_attn"}, {"fa2", "flash_attn"}, {"auto", "flash_attn"}, {"sdpa", "flash_attn"}, {"eager", "flash_attn"}, {"true", "flash_attn"}}, FIELD(attention), "flash_attn: tiled, no T×T buffer; every other word means the same"));
+  add(word("attention.type", {"flash_attn", "attn_implementation"}, {{"flash_attn", "flash_attn"}, {"flash_attention_2", "flash_attn"}, {"fa2", "flash_attn"}, {"fa3", "flash_attn"}, {"flash_attention_3", "flash_attn"}, {"disabled", "flash_attn"}, {"auto", "flash_attn"}, {"sdpa", "flash_attn"}, {"eager", "flash_attn"}, {"true", "flash_attn"}}, FIELD(attention), "flash_attn: tiled, no T×T buffer; every other word means the same"));
   add(number("dropout_rate", {"training.dropout_rate"}, 0, 0.99, FIELD(dropout_rate), "dropout on each block's two outputs"));
   add(flag("early_stop", {"early_stopping"}, FIELD(early_stop), "stop when the loss has no new best for `patience`"));
   add({"patience", {"early_stopping_patience", "training.patience"}, "evaluations (steps without validation) without a new best before stopping; turns early_stop on", false,
@@ -390,12 +454,17 @@ std::vector<Key> make_table() {
        [](const Config& c) { return in_quotes(c.alarms.webhook); }});
   add(text("panel.address", {}, FIELD(panel.address), "where hone train shows the run: HOST:PORT, HOST or PORT; empty: only with --panel", true));
   add(text("panel.keys", {}, FIELD(panel.keys), "file with lines \"infer KEY\" and \"admin KEY\", for addresses that other machines reach", true));
-  add({"report_to", {"training.report_to"}, "tensorboard: event files in the run's folder too; or none", true,
+  add({"report_to", {"training.report_to"}, "tensorboard: event files in the run's folder too; or none; other trackers get a note only", true,
        [](Config& c, const YAML::Node& node, Where where) {
          c.report_to.clear();
-         const Words known = {{"none", ""}, {"tensorboard", "tensorboard"}};
+         const Words known = {{"none", ""}, {"tensorboard", "tensorboard"}, {"all", "tensorboard"}, {"wandb", "other"}, {"swanlab", "other"}, {"mlflow", "other"}, {"comet_ml", "other"},
+                              {"neptune", "other"}, {"clearml", "other"}, {"trackio", "other"}, {"aim", "other"}, {"codecarbon", "other"}, {"dvclive", "other"}, {"flyte", "other"}, {"azure_ml", "other"}, {"dagshub", "other"}};
          for (const std::string& name : words_of(node, where)) {
            const std::string target = read_word(YAML::Node(name), where, known);
+           if (target == "other") {
+             c.notes.push_back(fmt::format("report_to {}: nothing is sent there; --panel shows the run, hone runs keeps it, and report_to: tensorboard writes event files", name));
+             continue;
+           }
            if (!target.empty() && std::find(c.report_to.begin(), c.report_to.end(), target) == c.report_to.end()) c.report_to.push_back(target);
          }
        },

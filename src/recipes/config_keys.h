@@ -22,6 +22,13 @@ struct Key {
 
 const std::vector<Key>& key_table();
 
+/// The entries of a mapping with those that its merge keys (`<<: *anchor`, or a list of them) bring; its own come first and win. `merged`
+/// gets the mappings that were merged. Throws Error{kInvalidInput} when they nest without end.
+std::vector<std::pair<YAML::Node, YAML::Node>> merged_entries(const YAML::Node& map, const std::string& where, std::vector<YAML::Node>* merged = nullptr);
+
+/// A value in one line for foreign_meaning: a scalar's text, "" for null and for what is empty, "[a,b]", "{key,key}".
+std::string described(const YAML::Node& value);
+
 /// The mappings of the `eval:` block, which are values as a whole.
 Key score_key();       // eval.score
 Key dimensions_key();  // eval.dimensions

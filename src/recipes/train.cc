@@ -115,15 +115,33 @@ class Training {
     if (!options_.resume)
       throw Error(ErrorCode::kInvalidInput, folder.string(), "holds a run already",
                   "add --resume to continue it, --overwrite to start again, or choose another training.output_dir");
+    std::optional<Config> started;
     if (fs::exists(folder / "config.yaml")) {
       const Config before = load_config(folder / "config.yaml", {});
       if (const std::string difference = resume_difference(before, config_); !difference.empty())
         throw Error(ErrorCode::kInvalidInput, folder.string(), fmt::format("the run was started with another configuration ({})", difference),
                     "resume with the same settings, or start a new run with --overwrite");
+      started.emplace(before);
     }
     for (const std::string& damaged : found->damaged) plan.notes.push_back("passed over " + damaged);
     state_ = train::CheckpointStore::load(found->folder, parameters_, optimizer_);
     loader_.restore(state_.loader);
+    if (started) note_extension(*started, folder, plan);
+  }
+
+  // More epochs or steps than the run was started with: it goes on to the new end, on the schedule that leads there (as transformers
+  // does: a schedule is a function of the step and of all steps).
+  void note_extension(const Config& before, const fs::path& folder, TrainPlan& plan) const {
+    const int64_t steps = planned_steps(before, loader_).steps;
+    if (total_.steps < steps)
+      throw Error(ErrorCode::kInvalidInput, folder.string(), fmt::format("the run was started for {} steps, and these settings make {}", steps, total_.steps),
+                  "a run can be made longer, not shorter: end it with Ctrl-C, which saves, or start a new one with --overwrite");
+    if (total_.steps == steps) return;
+    const double peak = config_.training.learning_rate * state_.rate_factor, rate = peak * schedule_.factor(state_.step), old = peak * schedule_of(before, steps).factor(state_.step);
+    std::string note = fmt::format("the run goes on to step {} instead of {}", total_.steps, steps);
+    if (rate == old) note += ", at the same learning rate";
+    else note += fmt::format("; its schedule ({}) is drawn anew over all {} steps: the learning rate of step {} is {:.3g} instead of {:.3g}", config_.schedule.type, total_.steps, state_.step + 1, rate, old);
+    plan.notes.push_back(std::move(note));
   }
 
   // After a failure: saves what was learned since the last checkpoint, if that is still possible, and says where the run can
@@ -140,8 +158,7 @@ class Training {
   bool interrupted() const { return options_.interrupted && options_.interrupted(); }
 
   bool finished(const data::StepBatch& next) const {
-    if (config_.training.max_steps > 0 && state_.step >= config_.training.max_steps) return true;
-    if (config_.training.epochs <= 0) return false;
+    if (config_.training.max_steps > 0) return state_.step >= config_.training.max_steps;
     return total_.exact ? state_.step >= total_.steps : static_cast<double>(next.epoch) >= config_.training.epochs;
   }
 
@@ -231,7 +248,7 @@ class Training {
   void report(const data::StepBatch& batch, double loss, double norm, double rate, double speed) {
     StepReport r;
     r.step = state_.step;
-    r.steps = config_.training.max_steps > 0 ? std::min(config_.training.max_steps, std::max(total_.steps, r.step)) : std::max(total_.steps, r.step);
+    r.steps = std::max(total_.steps, r.step);
     r.epoch = total_.per_epoch > 0 ? static_cast<double>(r.step) / static_cast<double>(total_.per_epoch) : static_cast<double>(batch.epoch);
     r.loss = loss;
     r.smoothed = state_.smoothed_loss;

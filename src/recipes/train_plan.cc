@@ -69,7 +69,8 @@ PlannedSteps planned_steps(const Config& config, const data::Loader& loader) {
   }
   planned.steps = std::max<int64_t>(1, std::llround(total));
   if (config.training.max_steps > 0) {
-    if (config.training.epochs <= 0 || planned.steps > config.training.max_steps) planned.steps = config.training.max_steps;
+    planned.steps = config.training.max_steps;
+    planned.exact = true;
   }
   return planned;
 }
@@ -78,7 +79,12 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   TrainPlan plan;
   const models::ModelConfig& c = model.config();
   plan.model = files.stored ? files.stored->name.shortest() : files.source->path().string();
-  plan.notes = files.notes;
+  plan.notes = config.notes;
+  plan.notes.insert(plan.notes.end(), files.notes.begin(), files.notes.end());
+  if (config.training.max_steps > 0 && steps.per_epoch > 0) {
+    const double passes = static_cast<double>(config.training.max_steps) / static_cast<double>(steps.per_epoch);
+    if (passes > config.training.epochs) plan.notes.push_back(fmt::format("training.max_steps {} overrides training.epochs {:g}: about {:.1f} passes over the data", config.training.max_steps, config.training.epochs, passes));
+  }
   plan.architecture = fmt::format("{}, {} layers, width {}, {} heads, vocabulary {}", models::name(c.family), c.layers, c.hidden_size, c.heads, c.vocab_size);
   if (c.moe) plan.architecture += fmt::format(", {} experts of which {} work on each token", c.moe->n_routed_experts, c.moe->top_k);
   plan.base_format = weight_formats(model);

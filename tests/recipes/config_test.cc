@@ -63,7 +63,7 @@ TEST(WatchSettings, AreCheckedLikeEveryOther) {
   EXPECT_THAT(refused("alarms: {memory_min: 0.95}"), HasSubstr("alarms.memory_max"));
   EXPECT_THAT(refused("alarms: {webhook: 'ftp://h'}"), HasSubstr("test.yaml:1: alarms.webhook"));
   EXPECT_THAT(refused("report_to: tensorbord"), HasSubstr("did you mean \"tensorboard\""));
-  EXPECT_THAT(refused("report_to: wandb"), HasSubstr("expected one of none, tensorboard"));
+  EXPECT_THAT(refused("report_to: wandbb"), HasSubstr("did you mean \"wandb\"?"));
   EXPECT_THAT(refused("panel: 6060"), HasSubstr("group of settings"));
   EXPECT_THAT(refused("training: {sample_rows: 2}"), HasSubstr("data.validation"));
   EXPECT_THAT(refused("training: {sample_prompts: {a: b}}"), HasSubstr("a text or a list of texts"));
