@@ -315,7 +315,7 @@ class Chat {
       fmt::print("Disabled format.\n");
     } else if (what == "think" || what == "nothink") {
       think_ = what == "think";
-      if (*think_ && !lease_->thinks) fmt::print("warning: {} does not reason\n", lease_->entry.name);
+      if (*think_ && !lease_->files.thinks) fmt::print("warning: {} does not reason\n", lease_->entry.name);
       fmt::print("Set '{}' mode.\n", what);
     } else if (what == "history" || what == "nohistory") {
       keep_lines_ = what == "history";

@@ -195,6 +195,23 @@ void show_turns(const data::Example& example) {
   }
 }
 
+void show_sample(const data::Sample& sample, const data::Encoder& encoder, bool colour) {
+  fmt::print("# {} tokens, {} learned: {}\n", sample.length(), sample.supervised(), colour ? "\x1b[32min green\x1b[0m" : "between ⟦ and ⟧");
+  bool open = false;
+  float weight = 1;
+  std::string text;
+  for (size_t i = 0; i < sample.ids.size(); ++i) {
+    const bool learned = sample.loss_mask[i] != 0;
+    const float counts = learned && !sample.weights.empty() ? sample.weights[i] : 1;
+    if (open && (!learned || counts != weight)) text += colour ? "\x1b[0m" : "⟧";
+    if (learned && (!open || counts != weight)) text += (counts == 1 ? "" : fmt::format("×{:g}", counts)) + (colour ? "\x1b[32m" : "⟦");
+    open = learned;
+    weight = counts;
+    text += encoder.describe(sample.ids[i]);
+  }
+  fmt::print("{}{}\n", text, open ? (colour ? "\x1b[0m" : "⟧") : "");
+}
+
 int show(const DataArguments& a) {
   const data::Rows rows = open_rows(a, "100%");
   const auto encoder = encoder_of(a, rows);
@@ -219,17 +236,7 @@ int show(const DataArguments& a) {
       fmt::print("no sample: {}: {}\n", data::name(issue->kind), issue->message);
       continue;
     }
-    const data::Sample& sample = samples.front();
-    fmt::print("# {} tokens, {} learned: {}\n", sample.length(), sample.supervised(), colour ? "\x1b[32min green\x1b[0m" : "between ⟦ and ⟧");
-    bool open = false;
-    std::string text;
-    for (size_t i = 0; i < sample.ids.size(); ++i) {
-      const bool learned = sample.loss_mask[i] != 0;
-      if (learned != open) text += learned ? (colour ? "\x1b[32m" : "⟦") : (colour ? "\x1b[0m" : "⟧");
-      open = learned;
-      text += encoder->describe(sample.ids[i]);
-    }
-    fmt::print("{}{}\n", text, open ? (colour ? "\x1b[0m" : "⟧") : "");
+    for (const data::Sample& sample : samples) show_sample(sample, *encoder, colour);
   }
   fmt::print("{}", row_notes(rows));
   return 0;

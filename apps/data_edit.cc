@@ -218,7 +218,7 @@ int convert(const DataArguments& a) {
     render = [files](const data::Json& messages, const data::Json& tools) {
       auto options = files.render_options();
       options.tools = tools;
-      return files.chat->render(messages, options);
+      return text::render_conversation(*files.chat, messages, options).text;
     };
   }
   const data::Format target = to == data::Format::kAuto ? rows.files().front().format().format : to;

@@ -39,6 +39,11 @@ void take_parameters(const nlohmann::ordered_json& parameters, const CLI::App& v
       if (one.is_string() && !one.get<std::string>().empty()) options.stop.push_back(one.get<std::string>());
 }
 
+std::optional<bool> think_of(const std::string& word) {
+  if (word == "true") return true;
+  return word == "false" ? std::optional(false) : std::nullopt;
+}
+
 // What a conversation samples with: the defaults of this verb, and what the command line says.
 void take_options(const infer::GenerateOptions& generate, const CLI::App& verb, ChatOptions& chat) {
   const auto& sampler = generate.sampler;
@@ -57,6 +62,7 @@ void add_run(CLI::App& app, Action& action) {
   struct Arguments {
     std::string model, prompt, adapter, system, chat_template;
     infer::GenerateOptions generate;
+    std::string think;
     bool raw = false, json = false, verbose = false, f32 = false;
   };
   auto a = std::make_shared<Arguments>();
@@ -76,6 +82,7 @@ void add_run(CLI::App& app, Action& action) {
   verb->add_option("--repeat-penalty", sampler.repeat_penalty, "")->capture_default_str();
   verb->add_option("--seed", sampler.seed, "")->capture_default_str();
   verb->add_option("--stop", a->generate.stop, "text that ends the answer (several allowed)");
+  verb->add_option("--think", a->think, "reasoning: true, false, or hide (not shown); default: as the model does")->check(CLI::IsMember({"true", "false", "hide"}));
   verb->add_flag("--f32", a->f32, "compute in f32 instead of bf16");
   verb->add_flag("--json", a->json, "one JSON object at the end instead of streaming");
   verb->add_flag("--verbose", a->verbose, "speed, after the answer");
@@ -106,8 +113,9 @@ void add_run(CLI::App& app, Action& action) {
       options.max_batch = 1;
       infer::Engine engine(std::make_shared<models::CausalLm>(recipes::load_tuned(files, load, tuned)), files.tokenizer, options);
       std::vector<int32_t> prompt;
+      text::SplitOptions split;
       if (a->raw) {
-        prompt = files.tokenizer.encode(a->prompt);
+        prompt = files.encode_text(a->prompt);
       } else {
         text::Json messages = text::Json::array();
         if (a->system.empty() && files.stored) a->system = files.stored->system.value_or("");
@@ -115,24 +123,38 @@ void add_run(CLI::App& app, Action& action) {
         if (files.stored)
           for (const store::ChatMessage& m : files.stored->messages) messages.push_back({{"role", m.role}, {"content", m.content}});
         messages.push_back({{"role", "user"}, {"content", a->prompt}});
-        prompt = files.encode_prompt(messages);
+        auto turn = files.turn_prompt(messages, files.render_options(), think_of(a->think));
+        prompt = std::move(turn.ids);
+        split = files.split_options(turn.inside);
       }
       a->generate.stop_ids = files.stop_ids;
       infer::Request request;
       request.prompt = std::move(prompt);
       request.options = a->generate;
+      text::AnswerSplitter splitter(split);
+      text::AnswerPart whole;
+      const auto show = [&](const text::AnswerPart& part) {
+        whole.thinking += part.thinking;
+        whole.content += part.content;
+        if (a->json) return;
+        // What a script reads is the answer; the reasoning goes to people.
+        if (a->think != "hide") std::fwrite(part.thinking.data(), 1, part.thinking.size(), stderr);
+        if (!part.content.empty() && whole.content.size() == part.content.size() && !whole.thinking.empty() && a->think != "hide") fmt::print(stderr, "\n\n");
+        std::fwrite(part.content.data(), 1, part.content.size(), stdout);
+        std::fflush(stdout);
+      };
       const auto result = infer::generate(engine, std::move(request), [&](std::string_view piece) {
-        if (!a->json) {
-          std::fwrite(piece.data(), 1, piece.size(), stdout);
-          std::fflush(stdout);
-        }
+        show(splitter.push(piece));
         return !interrupted();
       }, interrupted);
+      show(splitter.finish());
       const double decoded = static_cast<double>(result.ids.size());
       if (a->json) {
         const char* finish = result.finish == infer::Finish::kStop ? "stop" : result.finish == infer::Finish::kLength ? "length" : "cancelled";
-        fmt::print("{}\n", nlohmann::ordered_json{{"text", result.text}, {"ids", result.ids}, {"finish", finish}, {"prompt_tokens", result.prompt_tokens},
-                                                  {"prefill_seconds", result.prefill_seconds}, {"decode_seconds", result.decode_seconds}}.dump());
+        nlohmann::ordered_json json = {{"text", whole.content}, {"ids", result.ids}, {"finish", finish}, {"prompt_tokens", result.prompt_tokens},
+                                                  {"prefill_seconds", result.prefill_seconds}, {"decode_seconds", result.decode_seconds}};
+        if (!whole.thinking.empty()) json["thinking"] = whole.thinking;
+        fmt::print("{}\n", json.dump());
       } else {
         fmt::print("\n");
       }

@@ -33,8 +33,9 @@ constexpr std::array<Word<Format>, 10> kFormats = {{{"auto", Format::kAuto},
                                                     {"prompt/completion", Format::kPromptCompletion},
                                                     {"completion", Format::kPromptCompletion},
                                                     {"text", Format::kText}}};
-constexpr std::array<Word<TrainOn>, 4> kTrainOn = {{{"assistant", TrainOn::kAssistant},
+constexpr std::array<Word<TrainOn>, 5> kTrainOn = {{{"assistant", TrainOn::kAssistant},
                                                     {"completion", TrainOn::kAssistant},
+                                                    {"last", TrainOn::kLast},
                                                     {"all", TrainOn::kAll},
                                                     {"everything", TrainOn::kAll}}};
 constexpr std::array<Word<CutOffPolicy>, 6> kPolicies = {{{"truncate_prompt_start", CutOffPolicy::kTruncatePromptStart},

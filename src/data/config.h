@@ -17,8 +17,8 @@ enum class Container { kAuto, kJsonl, kJson, kCsv };
 enum class Format { kAuto, kMessages, kAlpaca, kShareGpt, kPromptCompletion, kText };
 
 /// Which tokens carry a label. kAssistant: the assistant's words of a chat, the completion of a prompt/completion pair;
-/// kAll: every token. Plain text is always trained on whole.
-enum class TrainOn { kAssistant, kAll };
+/// kLast: of a chat only the last answer; kAll: every token. Plain text is always trained on whole.
+enum class TrainOn { kAssistant, kLast, kAll };
 
 /// What happens to a sample longer than the cut-off length.
 /// kTruncatePromptStart: tokens go from the prompt's start; the last answer is never cut, and a sample whose last answer

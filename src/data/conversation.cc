@@ -5,6 +5,9 @@
 #include <array>
 #include <utility>
 
+#include "base/error.h"
+#include "data/chat_message.h"
+
 namespace hone::data {
 namespace {
 
@@ -80,29 +83,29 @@ std::optional<RowIssue> not_a_list(const Json& turns) {
   return std::nullopt;
 }
 
-// A content that is text, null, or a list of {"type": "text", "text": …}.
-std::optional<RowIssue> read_content(const Json& turn, size_t i, const std::string& key, std::string& text) {
-  const auto content = turn.find(key);
-  if (content == turn.end() || content->is_null()) {
-    if (turn.contains("tool_calls")) return std::nullopt;
-    return RowIssue{ProblemKind::kMissingKey, fmt::format("turn {} has no \"{}\"", i + 1, key)};
-  }
-  if (content->is_string()) {
-    text = content->get<std::string>();
+// One turn by the parser that requests have too.
+std::optional<RowIssue> read_turn(const Json& message, const std::string& where, Json& messages) {
+  try {
+    messages.push_back(read_message(message, where));
     return std::nullopt;
+  } catch (const Error& error) {
+    return RowIssue{ProblemKind::kWrongType, fmt::format("{}: {}", error.where(), error.message())};
   }
-  if (content->is_array()) {
-    for (const Json& part : *content) {
-      const auto words = part.is_object() ? part.find("text") : part.end();
-      if (!part.is_object() || words == part.end() || !words->is_string()) {
-        return RowIssue{ProblemKind::kWrongType, fmt::format("turn {} has a part that is not text", i + 1)};
-      }
-      text += words->get_ref<const std::string&>();
-    }
-    return std::nullopt;
-  }
-  return RowIssue{ProblemKind::kWrongType,
-                  fmt::format("\"{}\" of turn {} must be text, found {}", key, i + 1, content->type_name())};
+}
+
+// `turn` with the names that messages have. Other keys stay.
+Json renamed(const Json& turn, const std::string& role, const std::string& role_key, const std::string& content_key) {
+  Json message{{"role", role}};
+  if (const auto content = turn.find(content_key); content != turn.end()) message["content"] = *content;
+  for (const auto& [key, value] : turn.items())
+    if (key != role_key && key != content_key && !value.is_null()) message[key] = value;
+  return message;
+}
+
+bool speaks(const Json& message) {
+  for (const char* key : {"content", "tool_calls", "function_call"})
+    if (const auto found = message.find(key); found != message.end() && !found->is_null()) return true;
+  return false;
 }
 
 // {"name", "arguments"}, or a list of them, as the messages format writes tool calls.
@@ -118,19 +121,27 @@ std::optional<Json> tool_calls_of(const std::string& text) {
   return calls;
 }
 
-// Appends the calls of turn `i` to the assistant's turn that they follow, or as a turn of their own.
-std::optional<RowIssue> add_calls(const std::string& content, size_t i, Json& messages) {
-  auto calls = tool_calls_of(content);
+// Appends a turn that is named as in messages; the calls of a "function_call" go to the assistant's turn that they follow, or are one of their own.
+std::optional<RowIssue> add_turn(Json message, size_t i, const char* column, const std::string& content_key, Json& messages) {
+  if (!speaks(message)) return RowIssue{ProblemKind::kMissingKey, fmt::format("turn {} has no \"{}\"", i + 1, content_key)};
+  const std::string where = fmt::format("{}[{}]", column, i);
+  if (message["role"] != "function_call") return read_turn(message, where, messages);
+  auto calls = message["content"].is_string() ? tool_calls_of(message["content"].get<std::string>()) : std::nullopt;
   if (!calls) {
     return RowIssue{ProblemKind::kWrongType,
                     fmt::format("turn {} must be a function call: {{\"name\": …, \"arguments\": …}} as JSON", i + 1)};
   }
-  if (messages.empty() || messages.back()["role"] != "assistant") {
-    messages.push_back(Json{{"role", "assistant"}, {"content", ""}, {"tool_calls", Json::array()}});
-  }
+  message["role"] = "assistant";
+  message["content"] = "";
+  message["tool_calls"] = std::move(*calls);
+  const bool follows = !messages.empty() && messages.back()["role"] == "assistant";
+  if (auto issue = read_turn(message, where, messages)) return issue;
+  if (!follows) return std::nullopt;
+  const Json own = std::move(messages.back());
+  messages.erase(messages.size() - 1);
   Json& all = messages.back()["tool_calls"];
   if (!all.is_array()) all = Json::array();
-  for (Json& call : *calls) all.push_back(std::move(call));
+  for (const Json& call : own["tool_calls"]) all.push_back(call);
   return std::nullopt;
 }
 
@@ -221,28 +232,9 @@ std::optional<RowIssue> read_messages(const Json& turns, const std::string& role
   if (auto issue = not_a_list(turns)) return issue;
   messages = Json::array();
   for (size_t i = 0; i < turns.size(); ++i) {
-    const Json& turn = turns[i];
-    std::string role, content;
-    if (auto issue = read_role(turn, i, role_key, roles, role)) return issue;
-    if (auto issue = read_content(turn, i, content_key, content)) return issue;
-    if (role == "function_call") {
-      if (auto issue = add_calls(content, i, messages)) return issue;
-      continue;
-    }
-    Json message{{"role", role}, {"content", std::move(content)}};
-    for (const auto& [key, value] : turn.items()) {
-      if (key != role_key && key != content_key && !value.is_null()) message[key] = value;
-    }
-    if (message.contains("tool_calls")) {
-      Json& calls = message["tool_calls"];
-      if (calls.is_array() && calls.empty()) {
-        message.erase("tool_calls");
-      } else if (!calls.is_array() || role != "assistant") {
-        return RowIssue{ProblemKind::kWrongType,
-                        fmt::format("\"tool_calls\" of turn {} must be a list, in an assistant turn", i + 1)};
-      }
-    }
-    messages.push_back(std::move(message));
+    std::string role;
+    if (auto issue = read_role(turns[i], i, role_key, roles, role)) return issue;
+    if (auto issue = add_turn(renamed(turns[i], role, role_key, content_key), i, "messages", content_key, messages)) return issue;
   }
   return std::nullopt;
 }
@@ -251,14 +243,9 @@ std::optional<RowIssue> read_sharegpt(const Json& turns, const std::string& from
                                       Json& messages, const RoleNames& roles) {
   if (auto issue = not_a_list(turns)) return issue;
   for (size_t i = 0; i < turns.size(); ++i) {
-    std::string role, content;
+    std::string role;
     if (auto issue = read_role(turns[i], i, from_key, roles, role)) return issue;
-    if (auto issue = read_content(turns[i], i, value_key, content)) return issue;
-    if (role == "function_call") {
-      if (auto issue = add_calls(content, i, messages)) return issue;
-    } else {
-      messages.push_back(Json{{"role", role}, {"content", std::move(content)}});
-    }
+    if (auto issue = add_turn(renamed(turns[i], role, from_key, value_key), i, "conversations", value_key, messages)) return issue;
   }
   return std::nullopt;
 }
@@ -278,7 +265,7 @@ std::optional<RowIssue> settle_turns(Json& messages, const TurnRules& rules, Tur
         return RowIssue{ProblemKind::kEmptyPrompt, fmt::format("turn {}: the user says nothing", i + 1)};
       }
     } else if (role == "assistant") {
-      if (is_blank(content) && !message.contains("tool_calls")) {
+      if (is_blank(content) && !message.contains("tool_calls") && !message.contains("reasoning_content")) {
         return RowIssue{ProblemKind::kEmptyAnswer, fmt::format("turn {}: the assistant says nothing", i + 1)};
       }
     } else if (previous != "assistant" && previous != "tool") {

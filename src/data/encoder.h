@@ -4,16 +4,17 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace hone::data {
 
-/// Token ids and, for each, whether it belongs to the assistant (1) or not (0).
+/// Token ids and, for each, how much it counts in the loss: 0 where it is not learned.
 struct EncodedChat {
   std::vector<int32_t> ids;
-  std::vector<uint8_t> assistant;
+  std::vector<float> weights;
 };
 
 /// Turns text and conversations into tokens. Const functions are called from several threads at once.
@@ -21,18 +22,21 @@ class Encoder {
  public:
   virtual ~Encoder() = default;
 
-  /// Tokens of `text` alone: no begin or end token is added, and special tokens written in the text are not recognised
-  /// (text from a data set cannot forge them).
+  /// Tokens of `text` alone: no begin or end token is added; special tokens that the author wrote are these tokens, as in raw prompts.
   virtual std::vector<int32_t> encode(std::string_view text) const = 0;
-  /// A conversation through the chat template: an array of {"role", "content", …}. `tools` is an array, or null. Keys keep
-  /// the order they have in the file, since templates print them. Throws Error when the template refuses.
-  virtual EncodedChat encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const = 0;
+  /// A conversation through the chat template, as samples that hold each of the assistant's turns once, behind the very prompt that inference
+  /// would render for it. Turns share a sample where the prompt of the later one begins with the tokens of the earlier one. `messages`: an array
+  /// of {"role", "content", …}, an assistant's "weight" counts in the loss. `tools` is an array, or null. Keys keep the order they have in the
+  /// file, since templates print them. Throws Error when the template refuses.
+  virtual std::vector<EncodedChat> encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const = 0;
   /// Whether encode_chat can be called.
   virtual bool has_chat_template() const = 0;
-  /// The token put before raw text, where the tokenizer asks for one.
+  /// The token put before raw text, where the tokenizer asks for one and the text does not begin with it.
   virtual std::optional<int32_t> bos() const = 0;
-  /// The token put after raw text and completions.
+  /// The token put after raw text and completions, where they do not end with one that ends an answer.
   virtual std::optional<int32_t> eos() const = 0;
+  /// Whether `ids` end with a token that ends an answer, white space behind it left out.
+  virtual bool ends_answer(std::span<const int32_t> ids) const = 0;
   /// The text of one token, for people.
   virtual std::string describe(int32_t id) const = 0;
 };

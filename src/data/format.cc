@@ -7,11 +7,14 @@
 #include <utility>
 
 #include "base/error.h"
+#include "data/chat_message.h"
 #include "data/conversation.h"
 #include "data/row_fields.h"
 
 namespace hone::data {
 namespace {
+
+constexpr size_t kMaxRowTools = 1024;
 
 const char* kRemedy =
     "set `format` (messages, alpaca, sharegpt, prompt_completion, text) and, where names differ, `columns`, for example "
@@ -69,6 +72,7 @@ std::optional<RowIssue> read_alpaca(const RowFormat& format, const Json& row, Js
   if (!is_blank(input)) instruction = is_blank(instruction) ? std::move(input) : instruction + "\n" + input;
   messages.push_back(turn("user", std::move(instruction)));
   messages.push_back(turn("assistant", std::move(output)));
+  for (Json& message : messages) message = read_message(message, "messages");  // takes reasoning out of answers
   return std::nullopt;
 }
 
@@ -91,7 +95,7 @@ std::optional<RowIssue> read_split_chat(const RowFormat& format, const Json& row
     const std::string& key = format.column(column);
     const auto found = row.find(key);
     if (found != row.end() && found->is_string() && !found->get_ref<const std::string&>().starts_with("[{")) {
-      turns = Json::array({turn(role, found->get<std::string>())});
+      turns = Json::array({read_message(turn(role, found->get<std::string>()), key)});
       return std::nullopt;
     }
     Json list;
@@ -125,9 +129,22 @@ bool holds_turns(const Json& row, const RowFormat& format) {
   return lists > 0 || texts == 2;
 }
 
+// `tools`, or OpenAI's older `functions`.
+std::optional<RowIssue> read_row_tools(const Json& row, const RowFormat& format, Json& tools) {
+  std::string column = format.column("tools");
+  if (!row.contains(column) && row.contains("functions")) column = "functions";
+  if (auto issue = list_of(row, column, false, tools)) return issue;
+  try {
+    tools = read_tools(tools, column, kMaxRowTools);
+    return std::nullopt;
+  } catch (const Error& error) {
+    return RowIssue{ProblemKind::kWrongType, fmt::format("{}: {}", error.where(), error.message())};
+  }
+}
+
 std::optional<RowIssue> read_chat(const RowFormat& format, const Json& row, Example& example) {
   example.kind = Example::Kind::kChat;
-  if (auto issue = list_of(row, format.column("tools"), false, example.tools)) return issue;
+  if (auto issue = read_row_tools(row, format, example.tools)) return issue;
   if (format.format == Format::kAlpaca) {
     if (auto issue = read_alpaca(format, row, example.messages)) return issue;
   } else if (format.format == Format::kPromptCompletion) {

@@ -28,9 +28,7 @@ RowIssue too_long(int64_t tokens, int64_t limit, const char* what) {
 void split_text(const Sample& whole, int64_t limit, std::vector<Sample>& samples) {
   int64_t begin = 0;
   for (const int64_t length : chunk_lengths(whole.length(), limit)) {
-    Sample chunk;
-    chunk.source = whole.source;
-    chunk.ids.assign(whole.ids.begin() + begin, whole.ids.begin() + begin + length);
+    Sample chunk = whole.slice(begin, begin + length);
     chunk.loss_mask.assign(static_cast<size_t>(length), 1);
     chunk.loss_mask.front() = 0;
     samples.push_back(std::move(chunk));
@@ -63,13 +61,14 @@ bool truncate_prompt_start(Sample& sample, int64_t length, std::optional<int32_t
   // What stays is [begin, end) behind the bos; the answer needs a token before it to be predicted from.
   const int64_t begin = end - (length - kept_bos);
   if (begin > answer - (kept_bos == 1 ? 0 : 1)) return false;
-  Sample cut;
-  cut.source = sample.source;
-  cut.truncated = true;
   const int64_t from = std::max<int64_t>(begin, kept_bos);
-  if (kept_bos == 1) append(cut, bos, 0);
-  cut.ids.insert(cut.ids.end(), sample.ids.begin() + from, sample.ids.begin() + end);
-  cut.loss_mask.insert(cut.loss_mask.end(), mask.begin() + from, mask.begin() + end);
+  Sample cut = sample.slice(from, end);
+  cut.truncated = true;
+  if (kept_bos == 1) {
+    cut.ids.insert(cut.ids.begin(), *bos);
+    cut.loss_mask.insert(cut.loss_mask.begin(), 0);
+    if (!cut.weights.empty()) cut.weights.insert(cut.weights.begin(), 1.0f);
+  }
   if (from > kept_bos && mask[static_cast<size_t>(from - 1)] == 1) {
     // The cut lies inside an answer: its rest has lost its beginning.
     for (size_t i = static_cast<size_t>(kept_bos); i < cut.loss_mask.size() && cut.loss_mask[i] == 1; ++i) {
@@ -81,57 +80,102 @@ bool truncate_prompt_start(Sample& sample, int64_t length, std::optional<int32_t
   return true;
 }
 
+namespace {
+
+// The turns of a chat, each behind its prompt.
+std::vector<Sample> chat_samples(const Example& example, const Encoder& encoder, TrainOn train_on) {
+  Json messages = example.messages;
+  if (train_on == TrainOn::kLast) {
+    size_t last = messages.size();
+    while (last > 0 && messages[last - 1]["role"] != "assistant") --last;
+    for (size_t i = 0; i + 1 < last; ++i)
+      if (messages[i]["role"] == "assistant") messages[i]["weight"] = 0;
+  }
+  std::vector<Sample> samples;
+  for (EncodedChat& chat : encoder.encode_chat(messages, example.tools)) {
+    HONE_CHECK(chat.ids.size() == chat.weights.size(), "{} tokens, {} weights", chat.ids.size(), chat.weights.size());
+    Sample& sample = samples.emplace_back();
+    sample.ids = std::move(chat.ids);
+    bool plain = true;
+    for (const float weight : chat.weights) {
+      sample.loss_mask.push_back(weight > 0);
+      plain = plain && (weight == 0 || weight == 1);
+    }
+    if (!plain) sample.weights = std::move(chat.weights);
+  }
+  return samples;
+}
+
+// [bos] text [eos], as raw prompts are read: neither is written twice.
+Sample plain_sample(const Encoder& encoder, const std::string& prompt, const std::string& words, bool learn_prompt) {
+  Sample sample;
+  const std::vector<int32_t> before = encoder.encode(prompt), after = encoder.encode(words);
+  const auto& first = before.empty() ? after : before;
+  if (const auto bos = encoder.bos(); bos && (first.empty() || first.front() != *bos)) append(sample, bos, learn_prompt);
+  append(sample, before, learn_prompt);
+  append(sample, after, 1);
+  if (!encoder.ends_answer(after)) append(sample, encoder.eos(), 1);
+  return sample;
+}
+
+// Cuts `sample` to the rules' length, or says why it cannot be used.
+std::optional<RowIssue> fit(Sample& sample, const Encoder& encoder, const CutRules& rules) {
+  if (!sample.loss_mask.empty()) sample.loss_mask.front() = 0;
+  if (sample.length() > rules.cutoff_length) {
+    if (rules.policy != CutOffPolicy::kTruncatePromptStart) return too_long(sample.length(), rules.cutoff_length, "the sample");
+    if (!truncate_prompt_start(sample, rules.cutoff_length, encoder.bos()))
+      return too_long(sample.length(), rules.cutoff_length, "the last answer does not fit: the sample");
+  }
+  if (rules.train_on == TrainOn::kAll && !sample.loss_mask.empty()) {
+    std::fill(sample.loss_mask.begin() + 1, sample.loss_mask.end(), uint8_t{1});
+    sample.weights.clear();
+  }
+  if (sample.supervised() == 0)
+    return RowIssue{ProblemKind::kNothingSupervised, fmt::format("none of its {} tokens carries a label", sample.length())};
+  return std::nullopt;
+}
+
+}  // namespace
+
+SampleSizes sizes_of(std::span<const Sample> samples) {
+  SampleSizes sizes;
+  for (const Sample& sample : samples) {
+    sizes.longest = std::max(sizes.longest, sample.length());
+    sizes.supervised += sample.supervised();
+  }
+  return sizes;
+}
+
 std::optional<RowIssue> build_samples(const Example& example, const Encoder& encoder, const CutRules& rules,
                                       const SourceRow& source, std::vector<Sample>& samples) {
   samples.clear();
-  Sample sample;
-  sample.source = source;
+  std::vector<Sample> whole;
   try {
-    switch (example.kind) {
-      case Example::Kind::kChat: {
-        EncodedChat chat = encoder.encode_chat(example.messages, example.tools);
-        HONE_CHECK(chat.ids.size() == chat.assistant.size(), "{} tokens, {} mask entries", chat.ids.size(),
-                   chat.assistant.size());
-        sample.ids = std::move(chat.ids);
-        sample.loss_mask = std::move(chat.assistant);
-        break;
-      }
-      case Example::Kind::kCompletion:
-        append(sample, encoder.bos(), 0);
-        append(sample, encoder.encode(example.prompt), 0);
-        append(sample, encoder.encode(example.completion), 1);
-        append(sample, encoder.eos(), 1);
-        break;
-      case Example::Kind::kText:
-        append(sample, encoder.bos(), 1);
-        append(sample, encoder.encode(example.text), 1);
-        append(sample, encoder.eos(), 1);
-        break;
-    }
+    if (example.kind == Example::Kind::kChat) whole = chat_samples(example, encoder, rules.train_on);
+    else if (example.kind == Example::Kind::kCompletion) whole = {plain_sample(encoder, example.prompt, example.completion, false)};
+    else whole = {plain_sample(encoder, "", example.text, true)};
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kOutOfMemory) throw;
     return RowIssue{ProblemKind::kRefused, error.message()};
   }
-  if (!sample.loss_mask.empty()) sample.loss_mask.front() = 0;
-  const int64_t limit = rules.cutoff_length;
-  if (sample.length() > limit) {
-    if (rules.policy != CutOffPolicy::kTruncatePromptStart) return too_long(sample.length(), limit, "the sample");
-    if (example.kind == Example::Kind::kText) {
-      split_text(sample, limit, samples);
-      return std::nullopt;
+  // The last sample holds the whole conversation; where every token is learned, the others would learn its beginning again.
+  if (rules.train_on == TrainOn::kAll && whole.size() > 1) whole.erase(whole.begin(), whole.end() - 1);
+  if (whole.empty()) return RowIssue{ProblemKind::kNothingSupervised, "no words of an assistant are learned"};
+  std::optional<RowIssue> last;
+  for (Sample& sample : whole) {
+    sample.source = source;
+    if (example.kind == Example::Kind::kText && sample.length() > rules.cutoff_length && rules.policy == CutOffPolicy::kTruncatePromptStart) {
+      split_text(sample, rules.cutoff_length, samples);
+      continue;
     }
-    if (!truncate_prompt_start(sample, limit, encoder.bos())) {
-      return too_long(sample.length(), limit, "the last answer does not fit: the sample");
+    if (auto issue = fit(sample, encoder, rules)) last = std::move(issue);
+    else samples.push_back(std::move(sample));
+    if (last && last->kind == ProblemKind::kTooLong && rules.policy == CutOffPolicy::kRefuse) {
+      samples.clear();
+      break;
     }
   }
-  if (rules.train_on == TrainOn::kAll && !sample.loss_mask.empty()) {
-    std::fill(sample.loss_mask.begin() + 1, sample.loss_mask.end(), uint8_t{1});
-  }
-  if (sample.supervised() == 0) {
-    return RowIssue{ProblemKind::kNothingSupervised, fmt::format("none of its {} tokens carries a label", sample.length())};
-  }
-  samples.push_back(std::move(sample));
-  return std::nullopt;
+  return samples.empty() ? last : std::nullopt;
 }
 
 }  // namespace hone::data

@@ -29,7 +29,7 @@ Variable CausalLm::logits(const Variable& hidden) const {
   return ops::linear(hidden, head_, Variable{}, nullptr, DType::kF32);
 }
 
-ops::TokenLoss CausalLm::loss(const nn::Sequence& sequence, const Tensor& labels, float scale, const nn::Pass& pass,
+ops::TokenLoss CausalLm::loss(const nn::Sequence& sequence, const ops::Labels& labels, float scale, const nn::Pass& pass,
                               bool checkpointing) const {
   return ops::linear_cross_entropy(hidden(sequence, pass, nullptr, checkpointing), head_, labels, scale);
 }

@@ -49,7 +49,7 @@ class CausalLm {
   /// Bytes of logits that exist at the same time while `loss` trains on so many labelled rows.
   int64_t logit_bytes(int64_t labelled) const { return 4 * labelled * ops::logit_columns_at_once(labelled, config_.vocab_size); }
   /// scale · Σ −log p(label) over the labelled tokens; labels as in ops::linear_cross_entropy.
-  ops::TokenLoss loss(const nn::Sequence& sequence, const Tensor& labels, float scale, const nn::Pass& pass,
+  ops::TokenLoss loss(const nn::Sequence& sequence, const ops::Labels& labels, float scale, const nn::Pass& pass,
                       bool checkpointing = false) const;
 
   /// Every linear layer but the head, in a fixed order; names as in the checkpoint.

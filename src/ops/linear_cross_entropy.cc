@@ -39,9 +39,12 @@ namespace {
 struct Rows {
   Tensor x;                      // (rows, C)
   std::vector<int32_t> targets;  // (rows)
+  std::vector<float> weights;    // (rows), or empty: 1 each
   double loss = 0;
   int64_t correct = 0;
   Tensor dx, dweight;            // when they are wanted: (rows, C) as x, (V, C) F32
+
+  float weight(size_t row) const { return weights.empty() ? 1 : weights[row]; }
 };
 
 // The head in stripes of the vocabulary: scores of a stripe become weights exp(z − top), and the gradient is the sum of the head's rows by
@@ -80,7 +83,7 @@ void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
   }
   const auto total = [](const kernels::SoftmaxRow& row) { return row.others + std::exp(static_cast<double>(row.label) - row.top); };
   for (size_t t = 0; t < state.size(); ++t) {
-    r.loss += std::log(total(state[t])) + state[t].top - state[t].label;
+    r.loss += r.weight(t) * (std::log(total(state[t])) + state[t].top - state[t].label);
     r.correct += state[t].best == r.targets[t];
   }
   if (!gradient) return;
@@ -91,7 +94,7 @@ void by_stripes(Rows& r, const Tensor& weight, float scale, bool gradient) {
   threads().ranges(rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const kernels::SoftmaxRow& row = state[static_cast<size_t>(t)];
-      const double share = scale / total(row);
+      const double share = scale * r.weight(static_cast<size_t>(t)) / total(row);
       k.axpby(cols, static_cast<float>(share), sum + t * cols, DType::kF32, static_cast<float>(-share * row.others), own + t * cols, DType::kF32, threads());
     }
   });
@@ -121,6 +124,8 @@ void by_chunks(Rows& r, const Tensor& weight, float scale) {
     head.precision = precision_of(type, weight);
     k.gemm(&head, 1, threads());
     k.cross_entropy(n, vocab, z.raw_mutable(), type, r.targets.data() + begin, scale, losses.data() + begin, correct.data() + begin, threads());
+    for (int64_t t = 0; t < n && !r.weights.empty(); ++t)
+      k.axpby(vocab, r.weights[static_cast<size_t>(begin + t)], z.rows(t, t + 1).raw(), type, 0, z.rows(t, t + 1).raw_mutable(), type, threads());
     back.m = n;
     back.n = cols;
     back.products[0] = {matrix(z), false, matrix(weight), false, 1};
@@ -139,29 +144,34 @@ void by_chunks(Rows& r, const Tensor& weight, float scale) {
     k.gemm(&dw, 1, threads());
   }
   for (size_t t = 0; t < losses.size(); ++t) {
-    r.loss += losses[t];
+    r.loss += r.weight(t) * losses[t];
     r.correct += correct[t];
   }
 }
 
 }  // namespace
 
-TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Tensor& labels, float scale) {
+TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Labels& labels, float scale) {
   const profile::Scope scope("linear_cross_entropy");
   const int64_t cols = weight.size(1), vocab = weight.size(0);
   check_activation("linear_cross_entropy", h.value(), cols);
-  HONE_CHECK(labels.dtype() == DType::kI32 && labels.elements() == h.size(0), "linear_cross_entropy: {} labels for {} rows",
-             labels.elements(), h.size(0));
+  HONE_CHECK(labels.ids.dtype() == DType::kI32 && labels.ids.elements() == h.size(0), "linear_cross_entropy: {} labels for {} rows",
+             labels.ids.elements(), h.size(0));
+  HONE_CHECK(labels.weights.empty() || static_cast<int64_t>(labels.weights.size()) == h.size(0), "linear_cross_entropy: {} weights for {} rows",
+             labels.weights.size(), h.size(0));
   const DType type = h.value().dtype();
   const auto& k = kernels_for(h.value());
-  const std::vector<int32_t> rows = labelled_rows(labels, vocab);
+  const std::vector<int32_t> rows = labelled_rows(labels.ids, vocab);
   const auto count = static_cast<int64_t>(rows.size());
   const bool gradient = autograd::needs_grad({&h, &weight});
 
   Rows labelled;
   labelled.x = Tensor::empty({count, cols}, type);
   k.gather_rows(matrix(h.value()), rows.data(), count, labelled.x.raw_mutable(), type, threads());
-  for (const int32_t row : rows) labelled.targets.push_back(labels.data<int32_t>()[row]);
+  for (const int32_t row : rows) {
+    labelled.targets.push_back(labels.ids.data<int32_t>()[row]);
+    if (!labels.weights.empty()) labelled.weights.push_back(labels.weights[static_cast<size_t>(row)]);
+  }
   if (count > 0) {
     if (gradient && weight.leaf() != nullptr) by_chunks(labelled, weight.value(), scale);
     else by_stripes(labelled, weight.value(), scale, gradient);

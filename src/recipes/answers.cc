@@ -10,6 +10,7 @@
 
 #include "base/disk.h"
 #include "base/file.h"
+#include "data/chat_message.h"
 #include "data/dataset.h"
 #include "io/atomic_file.h"
 #include "text/unicode.h"
@@ -46,7 +47,45 @@ std::string size_and_time(const fs::path& file) {
 
 std::string content(const fs::path& file) { return fmt::format("{}|{}\n", file.filename().string(), io::sha256_of_file(file)); }
 
+// An answer as one text.
+std::string joined(const std::string& content, const std::string& reasoning, const std::vector<text::ToolCall>& calls) {
+  std::string all = data::inline_reasoning({{"content", content}, {"reasoning_content", reasoning}});
+  for (const text::ToolCall& call : calls) all += (all.empty() ? "" : "\n") + dump({{"name", call.name}, {"arguments", call.arguments}});
+  return all;
+}
+
+// The last answer of a chat, behind the prompt that inference renders for it.
+void ask_for_last(Question& q, const data::Example& example, const ModelFiles& files) {
+  const text::Json& answer = example.messages.back();
+  std::vector<text::ToolCall> calls;
+  if (answer.contains("tool_calls"))
+    for (const text::Json& call : answer["tool_calls"]) calls.push_back({call["function"]["name"], call["function"]["arguments"]});
+  const std::string reasoning = answer.value("reasoning_content", ""), content = answer.value("content", "");
+  q.expected = joined(content, q.reasoning ? reasoning : "", calls);
+  q.tokens = static_cast<int64_t>(files.tokenizer.encode(joined(content, reasoning, calls)).size());
+  text::Json before = example.messages;
+  before.erase(before.size() - 1);
+  for (text::Json& message : before) message.erase("weight");
+  q.prompt_text = before.empty() ? "" : before.back().value("content", "");
+  text::RenderOptions options = files.render_options();
+  options.tools = example.tools;
+  // A template that does not reason unless it is asked to is asked to.
+  const auto think = !reasoning.empty() && files.reasoning.closed ? std::optional(true) : std::nullopt;
+  auto prompt = files.turn_prompt(before, options, think);
+  q.prompt = std::move(prompt.ids);
+  q.split = files.split_options(prompt.inside, /*tools=*/!example.tools.is_null() || !calls.empty());
+  q.split.thinking = q.split.thinking || !reasoning.empty();
+}
+
 }  // namespace
+
+std::string compared_text(const Question& question, std::string_view answer) {
+  text::AnswerSplitter splitter(question.split);
+  text::AnswerPart part = splitter.push(answer);
+  text::AnswerPart rest = splitter.finish();
+  part.calls.insert(part.calls.end(), std::make_move_iterator(rest.calls.begin()), std::make_move_iterator(rest.calls.end()));
+  return joined(part.content + rest.content, question.reasoning ? part.thinking + rest.thinking : "", part.calls);
+}
 
 std::vector<Question> questions_of(const data::DatasetConfig& file, const Config& config, const ModelFiles& files, int64_t limit) {
   std::vector<Question> questions;
@@ -56,16 +95,14 @@ std::vector<Question> questions_of(const data::DatasetConfig& file, const Config
     if (dataset.read(row, example)) continue;  // malformed rows were counted when the file was opened
     Question q;
     q.where = dataset.where(row);
+    q.reasoning = config.eval.reasoning;
     if (example.kind == data::Example::Kind::kChat && files.chat) {
-      q.expected = example.messages.back().value("content", "");
-      text::Json before = example.messages;
-      before.erase(before.size() - 1);
-      q.prompt_text = before.back().value("content", "");
-      q.prompt = files.encode_prompt(before);
+      ask_for_last(q, example, files);
     } else if (example.kind == data::Example::Kind::kCompletion) {
       q.expected = example.completion;
       q.prompt_text = example.prompt;
-      q.prompt = files.tokenizer.encode(example.prompt);
+      q.prompt = files.encode_text(example.prompt);
+      q.tokens = static_cast<int64_t>(files.tokenizer.encode(example.completion).size());
     } else {
       continue;
     }
@@ -84,6 +121,7 @@ std::string answer_key(const AnswerOrigin& o) {
   std::string out = fmt::format("{}|{}|{}|{}|{}\n", o.program, o.isa, name(o.load.activation), static_cast<int>(o.load.base), o.load.train_all);
   out += fmt::format("{}|{}|{}|{}|{}|{}|{}\n", s.temperature, s.top_k, s.top_p, s.min_p, s.repeat_penalty, s.repeat_last_n, s.seed);
   out += fmt::format("{}|{}|{}\n", o.generate.max_tokens, fmt::join(o.generate.stop_ids, ","), fmt::join(o.generate.stop, ","));
+  out += o.reasoning ? "reasoning\n" : "";
   for (const fs::path& file : files_of(o.base)) out += size_and_time(file);
   for (const fs::path& adapter : o.adapters)
     for (const fs::path& file : files_of(adapter)) out += content(file);
@@ -131,7 +169,7 @@ void answer_all(const std::shared_ptr<const models::CausalLm>& model, const Mode
   const auto asked_to_stop = [&] { return stopped = stopped || (interrupted && interrupted()); };
   const auto take = [&](size_t i, const infer::Generation& answer) {
     if (asked_to_stop()) return false;
-    on_answer(i, text::utf8_replace_bad(answer.text));
+    on_answer(i, compared_text(questions[i], text::utf8_replace_bad(answer.text)));
     return true;
   };
   infer::generate_all(engine, std::move(requests), engine_options.max_batch, take, asked_to_stop);

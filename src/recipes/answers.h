@@ -22,7 +22,13 @@ const std::string& program_digest();
 struct Question {
   std::string where, prompt_text, expected;
   std::vector<int32_t> prompt;
+  text::SplitOptions split = {};  // how the answer is taken apart, as for a client
+  bool reasoning = false;    // it is compared too, as <think> … </think> in front of the answer
+  int64_t tokens = 0;        // that the expected answer has, its reasoning included
 };
+
+/// What of an answer is compared with the question's `expected`: what a client gets as content, tool calls as lines of JSON behind it.
+std::string compared_text(const Question& question, std::string_view answer);
 
 /// The questions of a held-out file; `limit` 0: of all rows. Rows of plain text ask nothing.
 std::vector<Question> questions_of(const data::DatasetConfig& file, const Config& config, const ModelFiles& files, int64_t limit);
@@ -54,6 +60,7 @@ struct AnswerOrigin {
   std::filesystem::path tuned;                  // what was trained; empty: nothing
   models::LoadOptions load;
   infer::GenerateOptions generate;
+  bool reasoning = false;  // is part of what is compared
   std::string program = program_digest(), isa = std::string(name(selected_isa()));
 };
 

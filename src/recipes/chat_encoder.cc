@@ -2,36 +2,43 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace hone::recipes {
 namespace {
 
-// The words of system, user and tools: a special token's text in them is text, as it is for the server. What the assistant says may
-// hold such tokens (a model that reasons writes its own).
-std::vector<std::pair<size_t, size_t>> plain_words(const text::ChatTemplate& chat, const text::Json& messages, const text::RenderOptions& options, const text::Rendered& rendered) {
-  text::RenderedPrompt prompt = chat.render_prompt(messages, options);
-  if (prompt.text != rendered.text) return {};
-  std::erase_if(prompt.words, [&](const auto& word) {
-    return std::any_of(rendered.assistant.begin(), rendered.assistant.end(), [&](const auto& own) { return word.first < own.second && own.first < word.second; });
-  });
-  return std::move(prompt.words);
+bool begins_with(const std::vector<int32_t>& ids, const std::vector<int32_t>& beginning) {
+  return beginning.size() <= ids.size() && std::equal(beginning.begin(), beginning.end(), ids.begin());
 }
 
 }  // namespace
 
-std::vector<int32_t> ChatEncoder::encode(std::string_view text) const {
-  return files_.tokenizer.encode(text, {.add_special = false, .parse_special = false});
-}
+std::vector<int32_t> ChatEncoder::encode(std::string_view text) const { return files_.tokenizer.encode(text, {.add_special = false}); }
 
-data::EncodedChat ChatEncoder::encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const {
+std::vector<data::EncodedChat> ChatEncoder::encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const {
   text::RenderOptions options = files_.render_options();
   options.tools = tools;
-  const text::Rendered rendered = files_.chat->render_for_training(messages, options);
-  const auto plain = plain_words(*files_.chat, messages, options, rendered);
-  const auto spans = files_.tokenizer.encode_spans(rendered.text, {.add_special = false, .plain = plain});
-  data::EncodedChat chat;
-  for (const auto& span : spans) chat.ids.push_back(span.id);
-  chat.assistant = text::role_mask(rendered, spans);
-  return chat;
+  if (!tools.is_null() && !files_.shows_tools())
+    throw Error(ErrorCode::kUnsupported, files_.chat->where(), "the chat template does not show tools, so that none can be offered when the model is asked",
+                "leave `tools` out of the rows, or name a template that shows them");
+  std::vector<data::EncodedChat> chats;
+  for (const text::LearnedTurn& turn : text::learned_turns(*files_.chat, files_.reasoning, messages, options)) {
+    data::EncodedChat chat;
+    chat.ids = files_.encode_pieces(std::string_view(turn.text).substr(0, turn.begin), turn.words, {});
+    chat.weights.assign(chat.ids.size(), 0.0f);
+    std::vector<size_t> cuts = turn.cuts;
+    for (size_t& cut : cuts) cut -= turn.begin;
+    const auto answer = files_.encode_pieces(std::string_view(turn.text).substr(turn.begin), {}, cuts);
+    chat.ids.insert(chat.ids.end(), answer.begin(), answer.end());
+    chat.weights.resize(chat.ids.size(), static_cast<float>(messages[turn.message].value("weight", 1.0)));
+    // A turn before it needs no sample of its own where inference would see the very same tokens.
+    if (!chats.empty() && begins_with(chat.ids, chats.back().ids)) {
+      std::copy(chats.back().weights.begin(), chats.back().weights.end(), chat.weights.begin());
+      chats.pop_back();
+    }
+    chats.push_back(std::move(chat));
+  }
+  return chats;
 }
 
 std::optional<int32_t> ChatEncoder::bos() const {
@@ -40,6 +47,15 @@ std::optional<int32_t> ChatEncoder::bos() const {
 
 std::optional<int32_t> ChatEncoder::eos() const {
   return files_.tokenizer.eos() >= 0 ? std::optional(files_.tokenizer.eos()) : std::nullopt;
+}
+
+bool ChatEncoder::ends_answer(std::span<const int32_t> ids) const {
+  for (size_t i = ids.size(); i-- > 0;) {
+    if (std::binary_search(files_.stop_ids.begin(), files_.stop_ids.end(), ids[i])) return true;
+    const std::string bytes = files_.tokenizer.token_bytes(ids[i]);
+    if (bytes.find_first_not_of(" \t\r\n") != std::string::npos) return false;
+  }
+  return false;
 }
 
 }  // namespace hone::recipes

@@ -11,10 +11,11 @@ class ChatEncoder : public data::Encoder {
   explicit ChatEncoder(const ModelFiles& files) : files_(files) {}
 
   std::vector<int32_t> encode(std::string_view text) const override;
-  data::EncodedChat encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const override;
+  std::vector<data::EncodedChat> encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const override;
   bool has_chat_template() const override { return files_.chat.has_value(); }
   std::optional<int32_t> bos() const override;
   std::optional<int32_t> eos() const override;
+  bool ends_answer(std::span<const int32_t> ids) const override;
   std::string describe(int32_t id) const override { return files_.tokenizer.token_bytes(id); }
 
  private:

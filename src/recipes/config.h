@@ -76,6 +76,7 @@ struct EvaluationSettings {
   int64_t seed = 12345;
   std::string perplexity = "sliding";    // sliding, chunks
   int64_t window = 512, stride = 256;  // tokens, of the perplexity of a text
+  bool reasoning = false;  // is compared too, not only what a client gets as content
 };
 
 /// What counts as normal; values outside raise an alarm.

@@ -341,7 +341,7 @@ std::vector<Key> make_table() {
   add({"data.cut_off", {"cutoff_policy"}, "truncate_prompt_start, drop or refuse a sample that is too long", false,
        [](Config& c, const YAML::Node& node, Where where) { c.data.cut_off = data::parse_cut_off_policy(scalar(node, where, "a word"), where); },
        [](const Config& c) { return std::string(data::name(c.data.cut_off)); }});
-  add({"data.train_on", {"train_on_inputs"}, "assistant (its words only) or all", false,
+  add({"data.train_on", {"train_on_inputs"}, "assistant (its words only), last (of a chat the last answer only) or all", false,
        [](Config& c, const YAML::Node& node, Where where) {
          const std::string found = scalar(node, where, "a word");
          if (found == "true" || found == "false") c.data.train_on = found == "true" ? data::TrainOn::kAll : data::TrainOn::kAssistant;
@@ -491,6 +491,7 @@ std::vector<Key> make_table() {
   add(integer("eval.seed", {}, 0, kMany, FIELD(eval.seed), "of the resamples", true));
   add(word("eval.perplexity", {}, {{"sliding", "sliding"}, {"chunks", "chunks"}}, FIELD(eval.perplexity), "of a text: sliding windows (transformers), or chunks whose second half counts (llama-perplexity)", true));
   add(integer("eval.window", {}, 2, 1 << 20, FIELD(eval.window), "tokens the model sees at once when it reads a text", true));
+  add(flag("eval.reasoning", {}, FIELD(eval.reasoning), "compare <think> … </think> too, in front of what clients get as content"));
   add(integer("eval.stride", {}, 1, 1 << 20, FIELD(eval.stride), "tokens by which the sliding window moves", true));
   // patience turns early_stop on, so what early_stop says must be written (and read) after it.
   const auto early = std::find_if(keys.begin(), keys.end(), [](const Key& key) { return key.path == "early_stop"; });

@@ -40,7 +40,7 @@ infer::GenerateOptions generate_options(const ModelFiles& files, const std::vect
   generate.max_tokens = max_tokens;
   if (max_tokens == 0) {
     int64_t longest = 0;
-    for (const Question& q : questions) longest = std::max<int64_t>(longest, static_cast<int64_t>(files.tokenizer.encode(q.expected).size()));
+    for (const Question& q : questions) longest = std::max(longest, q.tokens);
     generate.max_tokens = longest + longest / 2 + 4;
   }
   return generate;
@@ -150,7 +150,7 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
     std::replace(file_name.begin(), file_name.end(), '/', '_');
     const fs::path path = folder / fmt::format("answers-{}.jsonl", file_name);
     if (options.fresh) fs::remove(path);
-    AnswerFile file(path, answer_key({files.source->path(), files.stored ? files.stored->adapters : std::vector<fs::path>{}, tuned, load_options(config), generate}));
+    AnswerFile file(path, answer_key({files.source->path(), files.stored ? files.stored->adapters : std::vector<fs::path>{}, tuned, load_options(config), generate, config.eval.reasoning}));
     std::vector<std::string> found(questions.size()), expected;
     std::vector<Question> open;
     std::vector<size_t> open_index;

@@ -56,23 +56,6 @@ void take_stored_template(ModelFiles& files) {
   }
 }
 
-// The token that the template puts after an answer.
-void add_end_of_turn(ModelFiles& files) {
-  if (!files.chat) return;
-  try {
-    const text::Json turn = text::Json::parse(R"([{"role":"user","content":"x"},{"role":"assistant","content":"y"}])");
-    const text::Rendered rendered = files.chat->render_for_training(turn, files.render_options());
-    if (rendered.assistant.empty()) return;
-    const auto [begin, end] = rendered.assistant.back();
-    const auto ids = files.tokenizer.encode(std::string_view(rendered.text).substr(begin, end - begin), {.add_special = false});
-    if (ids.empty() || !files.tokenizer.is_special(ids.back())) return;
-    files.end_of_turn = ids.back();
-    files.stop_ids.push_back(ids.back());
-  } catch (const Error&) {
-    // A template that refuses this conversation says nothing about its end of turn.
-  }
-}
-
 }  // namespace
 
 text::RenderOptions ModelFiles::render_options() const {
@@ -82,20 +65,57 @@ text::RenderOptions ModelFiles::render_options() const {
   return options;
 }
 
-std::vector<int32_t> ModelFiles::encode_prompt(const text::Json& messages) const {
-  if (chat) {
-    text::RenderOptions options = render_options();
-    options.add_generation_prompt = true;
-    return encode_prompt(messages, options);
+void ModelFiles::study_template() {
+  thinks = tokenizer.token_id("<think>").has_value();
+  if (!chat) return;
+  reasoning = text::reasoning_form(*chat, render_options());
+  thinks = thinks || reasoning.known;
+  try {
+    // The token that the template puts after an answer.
+    const text::Json turn = text::Json::parse(R"([{"role":"user","content":"x"},{"role":"assistant","content":"y"}])");
+    const auto learned = text::learned_turn(*chat, reasoning, turn, render_options());
+    if (!learned) return;
+    const auto ids = tokenizer.encode(std::string_view(learned->text).substr(learned->begin), {.add_special = false});
+    if (ids.empty() || !tokenizer.is_special(ids.back())) return;
+    end_of_turn = ids.back();
+    stop_ids.push_back(ids.back());
+  } catch (const Error&) {
+    // A template that refuses this conversation says nothing about its end of turn.
   }
-  std::string prompt;
-  for (const auto& message : messages) prompt += message.value("content", "");
-  return tokenizer.encode(prompt);
 }
 
-std::vector<int32_t> ModelFiles::encode_prompt(const text::Json& messages, const text::RenderOptions& options) const {
-  const text::RenderedPrompt prompt = chat->render_prompt(messages, options);
-  return tokenizer.encode(prompt.text, {.add_special = false, .plain = prompt.words});
+ModelFiles::TurnPrompt ModelFiles::turn_prompt(const text::Json& messages, const text::RenderOptions& options, std::optional<bool> wanted) const {
+  if (!chat) {
+    std::string prompt;
+    for (const auto& message : messages) prompt += message.value("content", "");
+    return {encode_text(prompt), false};
+  }
+  const text::TurnPrompt prompt = text::turn_prompt(*chat, reasoning, messages, options, wanted ? wanted : think);
+  return {encode_pieces(prompt.text, prompt.words, prompt.cuts), prompt.inside};
+}
+
+std::vector<int32_t> ModelFiles::encode_pieces(std::string_view piece, const std::vector<std::pair<size_t, size_t>>& plain, const std::vector<size_t>& cuts) const {
+  std::vector<int32_t> ids;
+  const auto add = [&](size_t begin, size_t end) {
+    std::vector<std::pair<size_t, size_t>> within;
+    for (const auto& [from, to] : plain)
+      if (from < end && to > begin) within.emplace_back(std::max(from, begin) - begin, std::min(to, end) - begin);
+    const auto some = tokenizer.encode(piece.substr(begin, end - begin), {.add_special = false, .plain = within});
+    ids.insert(ids.end(), some.begin(), some.end());
+  };
+  size_t begin = 0;
+  for (const size_t cut : cuts) {
+    if (cut > begin) add(begin, cut);
+    begin = cut;
+  }
+  if (begin < piece.size()) add(begin, piece.size());
+  return ids;
+}
+
+std::vector<int32_t> ModelFiles::encode_text(std::string_view text) const {
+  auto ids = tokenizer.encode(text, {.add_special = false});
+  if (tokenizer.adds_bos() && tokenizer.bos() >= 0 && (ids.empty() || ids.front() != tokenizer.bos())) ids.insert(ids.begin(), tokenizer.bos());
+  return ids;
 }
 
 FoundModel find_model(const std::string& name) {
@@ -140,7 +160,7 @@ ModelFiles open_model(const std::string& base, const std::string& chat_template,
   if (chat_template.empty() && files.stored && files.stored->chat_template && (choice == TemplateChoice::kStored || !files.chat)) take_stored_template(files);
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));
   if (tokenizer.eos() >= 0) files.stop_ids.push_back(tokenizer.eos());
-  add_end_of_turn(files);
+  files.study_template();
   std::sort(files.stop_ids.begin(), files.stop_ids.end());
   files.stop_ids.erase(std::unique(files.stop_ids.begin(), files.stop_ids.end()), files.stop_ids.end());
   return files;

@@ -8,7 +8,8 @@
 
 #include "models/causal_lm.h"
 #include "store/library.h"
-#include "text/chat_template.h"
+#include "text/answer_splitter.h"
+#include "text/chat_turns.h"
 #include "text/tokenizer.h"
 
 namespace hone::recipes {
@@ -22,14 +23,30 @@ struct ModelFiles {
   int32_t end_of_turn = -1;          // the one the chat template puts after an answer; −1: none
   std::optional<store::StoredModel> stored = {};  // when the model was named: its adapter, system message, parameters
   std::vector<std::string> notes = {};            // what the user should know: the name that was meant, what was passed over
+  text::ReasoningForm reasoning = {};             // of the chat template
+  bool thinks = false;                            // answers may hold <think> … </think>
+  std::optional<bool> think = {};                 // reasoning wanted where nobody says; nothing: as the template does
 
+  /// Finds out what follows from the chat template: where answers end, how it treats reasoning.
+  void study_template();
+  /// Whether the chat template shows tools to the model.
+  bool shows_tools() const { return chat && chat->source().find("tools") != std::string::npos; }
   /// What templates see besides the messages.
   text::RenderOptions render_options() const;
-  /// A prompt as the model expects it: through the chat template when there is one, else begin token and text.
-  std::vector<int32_t> encode_prompt(const text::Json& messages) const;
-  /// The same through the chat template, which must be there, with these options. The text of special tokens inside messages
-  /// and tools stays plain text.
-  std::vector<int32_t> encode_prompt(const text::Json& messages, const text::RenderOptions& options) const;
+  /// The prompt that opens the assistant's turn after `messages`: through the chat template where there is one, else begin token and the
+  /// messages' text. The text of special tokens inside messages and tools stays plain text. `wanted`: reasoning; nothing: as `think` says.
+  struct TurnPrompt {
+    std::vector<int32_t> ids;
+    bool inside = false;  // the answer begins inside <think>
+  };
+  TurnPrompt turn_prompt(const text::Json& messages, const text::RenderOptions& options, std::optional<bool> wanted) const;
+  TurnPrompt turn_prompt(const text::Json& messages) const { return turn_prompt(messages, render_options(), std::nullopt); }
+  /// The tokens of `piece`, whose special tokens are such, but for those in its byte ranges `plain`; cut where `cuts` say.
+  std::vector<int32_t> encode_pieces(std::string_view piece, const std::vector<std::pair<size_t, size_t>>& plain, const std::vector<size_t>& cuts) const;
+  /// A raw prompt: special tokens in it are such, and where the tokenizer asks for a begin token there is one, not two.
+  std::vector<int32_t> encode_text(std::string_view text) const;
+  /// How an answer is taken apart that follows such a prompt.
+  text::SplitOptions split_options(bool inside, bool tools = false) const { return {.thinking = thinks || inside, .inside = inside, .tools = tools}; }
 };
 
 /// Where a model lies: a file or folder, or what a name in the store stands for.

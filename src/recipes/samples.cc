@@ -26,7 +26,9 @@ Samples::Samples(const Config& config, const ModelFiles& files) : files_(files) 
     Question q;
     q.where = fmt::format("training.sample_prompts[{}]", i);
     q.prompt_text = config.training.sample_prompts[i];
-    q.prompt = files.encode_prompt(text::Json::array({{{"role", "user"}, {"content", q.prompt_text}}}));
+    auto prompt = files.turn_prompt(text::Json::array({{{"role", "user"}, {"content", q.prompt_text}}}));
+    q.prompt = std::move(prompt.ids);
+    q.split = files.split_options(prompt.inside);
     if (!fits(q))
       throw Error(ErrorCode::kInvalidInput, q.where, fmt::format("{} tokens leave no room for an answer in data.cutoff_length {}", q.prompt.size(), config.data.cutoff_length), "shorten it");
     questions_.push_back(std::move(q));

@@ -1,5 +1,5 @@
-// Chat templates: conversations rendered to text as the model's own Jinja template says, and which of its bytes the
-// assistant wrote. docs/chat-templates.md describes the language subset and the method behind the loss mask.
+// Chat templates: conversations rendered to text as the model's own Jinja template says, and which of its bytes whose message
+// wrote. docs/chat-templates.md describes the language subset; text/chat_turns.h makes of it what is learned.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,6 @@
 
 namespace hone::text {
 
-struct TokenSpan;  // text/tokenizer.h: {id, begin, end}, the byte range of one token
 namespace jinja {
 class Program;
 }
@@ -35,17 +34,17 @@ struct RenderOptions {
   std::string date;  // "YYYY-MM-DD", optionally with "THH:MM:SS"; what strftime_now sees; empty: now, local time
 };
 
-/// A rendered conversation with the bytes that belong to the assistant.
-struct Rendered {
-  std::string text;
-  /// [begin, end) byte ranges of `text` the model must learn, each with its end-of-turn token; sorted, disjoint.
-  std::vector<std::pair<size_t, size_t>> assistant;
-};
-
 /// A rendered prompt with the bytes that its template did not write: the words of messages and tools.
 struct RenderedPrompt {
   std::string text;
   std::vector<std::pair<size_t, size_t>> words;  // [begin, end) byte ranges of `text`; sorted, disjoint
+  /// The same with the number of the message that wrote it (negative: tools and the like), and with the places (begin == end) of empty texts.
+  struct Piece {
+    size_t begin, end;
+    int message;
+  };
+  std::vector<Piece> pieces;
+  std::vector<std::pair<size_t, size_t>> generations;  // what the template marks with {% generation %}
 };
 
 /// A parsed template. Immutable, so one object may render on many threads at once.
@@ -65,10 +64,6 @@ class ChatTemplate {
   /// render() plus whose bytes are whose, so that a special token's text inside a message can stay plain text.
   RenderedPrompt render_prompt(const Json& messages, const RenderOptions& options) const;
 
-  /// render() plus the assistant's ranges. options.add_generation_prompt and continue_final must be off.
-  /// Throws Error{kInvalidInput} naming the template and the message when the ranges cannot be established.
-  Rendered render_for_training(const Json& messages, const RenderOptions& options) const;
-
   /// True when the template marks the assistant's words itself with {% generation %}.
   bool marks_generation() const;
 
@@ -81,11 +76,6 @@ class ChatTemplate {
   std::string source_, where_;
   std::shared_ptr<const jinja::Program> program_;
 };
-
-/// mask[i] = 1 when token i belongs to the assistant: all of its bytes lie in one range. A token that covers bytes both
-/// inside and outside counts when it starts inside, so the first learned token is never one that the prompt begins.
-/// Tokens without bytes (begin == end, added by the tokenizer) are 0.
-std::vector<uint8_t> role_mask(const Rendered& rendered, std::span<const TokenSpan> tokens);
 
 /// The chat template of a Hugging Face directory: chat_template.jinja, or tokenizer_config.json's chat_template (a
 /// string, or a list of {name, template} of which "default" is taken), or chat_template.json. Nothing when it has none.

@@ -10,8 +10,11 @@ Tensor to_tensor(const std::vector<int32_t>& values) {
   return Tensor::from({static_cast<int64_t>(values.size())}, std::span<const int32_t>(values));
 }
 
+ops::Labels labels_of(const data::MicroBatch& batch) { return {to_tensor(batch.labels), batch.weights}; }
+
 void add(LossSum& total, const ops::TokenLoss& loss, const data::MicroBatch& batch) {
   total.sum += loss.sum;
+  total.weight += batch.loss_weight();
   total.tokens += loss.tokens;
   total.correct += loss.correct;
   total.seen += batch.tokens();
@@ -31,7 +34,7 @@ nn::Sequence to_sequence(const data::MicroBatch& batch) {
 LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatch& batch, const StepOptions& options) {
   LossSum total;
   if (batch.supervised == 0) return total;
-  const float scale = 1.0f / static_cast<float>(batch.supervised);
+  const auto scale = static_cast<float>(1 / batch.loss_weight());
   nn::Pass pass;
   pass.training = true;
   pass.seed = options.seed;
@@ -41,7 +44,7 @@ LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatc
     for (const data::MicroBatch& part : data::cut(micro, kPassTokens)) {
       if (options.interrupted && options.interrupted()) return total;
       if (part.supervised > 0) {
-        const ops::TokenLoss loss = model.loss(to_sequence(part), to_tensor(part.labels), scale, pass, options.checkpointing);
+        const ops::TokenLoss loss = model.loss(to_sequence(part), labels_of(part), scale, pass, options.checkpointing);
         ops::backward(loss.loss);
         add(total, loss, part);
       }
@@ -56,7 +59,7 @@ LossSum evaluate(const models::CausalLm& model, data::ValidationPass& validation
   for (data::MicroBatch batch; validation.next(batch);) {
     if (interrupted && interrupted()) break;
     for (const data::MicroBatch& part : data::cut(std::move(batch), kPassTokens))
-      if (part.supervised > 0) add(total, model.loss(to_sequence(part), to_tensor(part.labels), 1, nn::Pass{}), part);
+      if (part.supervised > 0) add(total, model.loss(to_sequence(part), labels_of(part), 1, nn::Pass{}), part);
   }
   return total;
 }

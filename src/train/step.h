@@ -9,14 +9,15 @@
 
 namespace hone::train {
 
-/// Sums over labelled tokens; the mean loss is sum / tokens.
+/// Sums over labelled tokens; the mean loss is sum / weight.
 struct LossSum {
-  double sum = 0;       // of −log p(label)
+  double sum = 0;       // of −weight · log p(label)
+  double weight = 0;    // of the labels: their number, where each counts 1
   int64_t tokens = 0;   // labelled
   int64_t correct = 0;  // label was the most likely token
   int64_t seen = 0;     // all tokens that passed through the model
 
-  double mean() const { return tokens ? sum / static_cast<double>(tokens) : 0; }
+  double mean() const { return weight > 0 ? sum / weight : 0; }
   double accuracy() const { return tokens ? static_cast<double>(correct) / static_cast<double>(tokens) : 0; }
 };
 
@@ -38,7 +39,7 @@ struct StepOptions {
 /// The batch as tensors the model takes.
 nn::Sequence to_sequence(const data::MicroBatch& batch);
 
-/// Adds d(Σ −log p(label) / batch.supervised) to every parameter's gradient, pass by pass, so that the step does not depend on how
+/// Adds d(Σ −weight · log p(label) / batch.loss_weight()) to every parameter's gradient, pass by pass, so that the step does not depend on how
 /// it is cut into micro-batches and passes (beyond rounding). Gradients must be cleared before.
 LossSum accumulate_gradients(const models::CausalLm& model, const data::StepBatch& batch, const StepOptions& options);
 

@@ -51,7 +51,7 @@ class ByteEncoder : public Encoder {
     for (const char c : text) ids.push_back(3 + static_cast<unsigned char>(c));
     return ids;
   }
-  EncodedChat encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json&) const override {
+  std::vector<EncodedChat> encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json&) const override {
     EncodedChat chat{{kBos}, {0}};
     for (const auto& message : messages) {
       const auto role = message["role"].get<std::string>();
@@ -61,14 +61,15 @@ class ByteEncoder : public Encoder {
       chat.ids.push_back(role == "system" ? 300 : role == "user" ? 301 : assistant ? 302 : 303);
       for (const int32_t id : encode(content)) chat.ids.push_back(id);
       chat.ids.push_back(kEos);
-      chat.assistant.push_back(0);
-      chat.assistant.insert(chat.assistant.end(), content.size() + 1, assistant && mark_assistant);
+      chat.weights.push_back(0);
+      chat.weights.insert(chat.weights.end(), content.size() + 1, assistant && mark_assistant ? message.value("weight", 1.0f) : 0.0f);
     }
-    return chat;
+    return {chat};
   }
   bool has_chat_template() const override { return with_template; }
   std::optional<int32_t> bos() const override { return kBos; }
   std::optional<int32_t> eos() const override { return kEos; }
+  bool ends_answer(std::span<const int32_t> ids) const override { return !ids.empty() && ids.back() == kEos; }
   std::string describe(int32_t id) const override {
     return id >= 3 && id < 259 ? std::string(1, static_cast<char>(id - 3)) : "<" + std::to_string(id) + ">";
   }

@@ -38,14 +38,14 @@ TEST(Format, Messages) {
 }
 
 TEST(Format, MessagesWithToolsAndParts) {
-  const Example example = read(R"({"tools": [{"zeta":1,"alpha":2}], "messages": [
+  const Example example = read(R"({"tools": [{"name":"f","zeta":1,"alpha":2}], "messages": [
       {"role":"developer","content":"s"},
       {"role":"user","content":[{"type":"text","text":"q1"},{"type":"text","text":"q2"}]},
       {"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":{}}}]},
       {"role":"function","content":"42"}, {"role":"tool","content":"43","tool_call_id":"x"},
       {"role":"assistant","content":"a","tool_calls":[]}]})");
   EXPECT_EQ(turns(example), "system:s|user:q1q2|assistant:|tool:42|tool:43|assistant:a|");
-  EXPECT_EQ(example.tools.dump(), R"([{"zeta":1,"alpha":2}])");  // the order of keys is kept
+  EXPECT_EQ(example.tools.dump(), R"([{"type":"function","function":{"name":"f","zeta":1,"alpha":2}}])");  // the order of keys is kept
   EXPECT_TRUE(example.messages[2].contains("tool_calls"));
   EXPECT_EQ(example.messages[4]["tool_call_id"], "x");
   EXPECT_FALSE(example.messages[5].contains("tool_calls"));
@@ -216,8 +216,8 @@ TEST(Format, NamesEveryMalformedRow) {
       {chat(R"({"role":"user"})"), messages, ProblemKind::kMissingKey, "no \"content\""},
       {chat(R"({"role":5,"content":"q"})"), messages, ProblemKind::kWrongType, "role"},
       {chat(R"({"role":"robot","content":"q"})"), messages, ProblemKind::kUnknownRole, "\"robot\""},
-      {chat(R"({"role":"user","content":5})"), messages, ProblemKind::kWrongType, "must be text"},
-      {chat(R"({"role":"user","content":[{"type":"image_url"}]})"), messages, ProblemKind::kWrongType, "not text"},
+      {chat(R"({"role":"user","content":5})"), messages, ProblemKind::kWrongType, "messages[0].content: expected a string"},
+      {chat(R"({"role":"user","content":[{"type":"image_url"}]})"), messages, ProblemKind::kWrongType, "image_url are not understood"},
       {chat(bot), messages, ProblemKind::kRoleOrder, "no user turn"},
       {chat(user), messages, ProblemKind::kRoleOrder, "no assistant turn"},
       {chat(user + R"(,{"role":"system","content":"s"},)" + bot), messages, ProblemKind::kRoleOrder, "must be the first"},

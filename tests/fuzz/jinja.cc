@@ -1,6 +1,6 @@
 // A chat template, and after a line "====" the conversation it renders: as a prompt, and for training.
 #include "fuzz/target.h"
-#include "text/chat_template.h"
+#include "text/chat_turns.h"
 
 namespace hone::fuzz {
 namespace {
@@ -16,11 +16,13 @@ void run_jinja(const uint8_t* data, size_t size) {
     if (text::Json given = text::Json::parse(text.substr(mark + kMark.size()), nullptr, /*allow_exceptions=*/false); given.is_array()) messages = std::move(given);
   text::RenderOptions options{.bos_token = "<s>", .eos_token = "</s>", .tools = {}, .extra = {}, .date = "2024-01-02"};
   part([&] {
-    const text::Rendered rendered = chat.render_for_training(messages, options);
-    size_t last = 0;
-    for (const auto& [begin, end] : rendered.assistant) {
-      hold(last <= begin && begin <= end && end <= rendered.text.size(), "the assistant's ranges are sorted and lie within the text");
-      last = end;
+    for (const text::LearnedTurn& turn : text::learned_turns(chat, text::reasoning_form(chat, options), messages, options)) {
+      hold(turn.begin <= turn.text.size() && turn.message < messages.size(), "what is learned lies within the text");
+      size_t last = turn.begin;
+      for (const size_t cut : turn.cuts) {
+        hold(last <= cut && cut <= turn.text.size(), "cuts are sorted and lie within what is learned");
+        last = cut;
+      }
     }
   });
   options.add_generation_prompt = true;

@@ -1,6 +1,6 @@
 // What a model wrote, taken apart in pieces of several sizes: nothing of it is lost, whatever a piece's size.
 #include "fuzz/target.h"
-#include "serve/models/splitter.h"
+#include "text/answer_splitter.h"
 
 namespace hone::fuzz {
 namespace {
@@ -10,14 +10,14 @@ struct Whole {
   size_t calls = 0;
 };
 
-Whole split(std::string_view text, size_t piece, const serve::SplitOptions& options) {
-  serve::Splitter splitter(options);
+Whole split(std::string_view text, size_t piece, const text::SplitOptions& options) {
+  text::AnswerSplitter splitter(options);
   Whole whole;
-  const auto add = [&](const serve::Part& part) {
+  const auto add = [&](const text::AnswerPart& part) {
     whole.thinking += part.thinking;
     whole.content += part.content;
     whole.calls += part.calls.size();
-    for (const serve::ToolCall& call : part.calls) serve::dump(call.arguments);
+    for (const text::ToolCall& call : part.calls) dump(call.arguments);
   };
   for (size_t at = 0; at < text.size(); at += piece) add(splitter.push(text.substr(at, piece)));
   add(splitter.finish());
@@ -26,9 +26,9 @@ Whole split(std::string_view text, size_t piece, const serve::SplitOptions& opti
 
 void run_tool_calls(const uint8_t* data, size_t size) {
   const std::string_view text = text_of(data, std::min<size_t>(size, 16384));
-  serve::parse_tool_calls(text);
+  text::parse_tool_calls(text);
   for (const bool inside : {false, true}) {
-    const serve::SplitOptions options{.thinking = true, .inside = inside, .tools = true};
+    const text::SplitOptions options{.thinking = true, .inside = inside, .tools = true};
     const Whole at_once = split(text, std::max<size_t>(text.size(), 1), options), by_bytes = split(text, 1, options);
     hold(at_once.calls == by_bytes.calls, "tool calls do not depend on the pieces of a text");
     const Whole plain = split(text, 7, {.thinking = false, .inside = false, .tools = false});

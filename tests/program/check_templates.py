@@ -63,4 +63,5 @@ def main():
     print(f"{len(golden['cases'])} renderings of {len(golden['templates'])} templates agree")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-#include "text/chat_template.h"
+#include "text/chat_turns.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,6 @@
 #include <map>
 
 #include "base/error.h"
-#include "text/tokenizer.h"
 
 namespace hone::text {
 namespace {
@@ -28,9 +27,10 @@ RenderOptions options_of(const Json& test) {
   return options;
 }
 
-std::vector<std::string> learned(const Rendered& rendered) {
+// What is learned of each turn.
+std::vector<std::string> learned(const ChatTemplate& chat, const Json& messages, const RenderOptions& options) {
   std::vector<std::string> pieces;
-  for (const auto& [begin, end] : rendered.assistant) pieces.push_back(rendered.text.substr(begin, end - begin));
+  for (const LearnedTurn& turn : learned_turns(chat, reasoning_form(chat, options), messages, options)) pieces.push_back(turn.text.substr(turn.begin));
   return pieces;
 }
 
@@ -61,35 +61,29 @@ TEST(ChatTemplate, GenerationBlocksMarkTheAssistant) {
     const auto name = test["template"].get<std::string>();
     const ChatTemplate chat = ChatTemplate::parse(all["templates"][name].get<std::string>(), name);
     EXPECT_TRUE(chat.marks_generation());
-    EXPECT_EQ(learned(chat.render_for_training(test["messages"], options_of(test))),
-              test["generations"].get<std::vector<std::string>>());
     ++compared;
+    if (test["name"] == "tools") {
+      EXPECT_THROW(learned(chat, test["messages"], options_of(test)), Error) << "the template does not write calls";
+      continue;
+    }
+    EXPECT_EQ(learned(chat, test["messages"], options_of(test)), test["generations"].get<std::vector<std::string>>());
   }
   if (!std::getenv("HONE_TEMPLATE_GOLDENS")) { EXPECT_GT(compared, 3); }
 }
 
-// Each family: the learned ranges are the assistant's turns, and the tokens that the mask keeps decode to exactly those.
+// Each family: what is learned is what follows the generation prompt of transformers.
 TEST(ChatTemplate, LearnsTheAssistantsTurns) {
   const Json all = golden();
-  std::map<std::string, Tokenizer> tokenizers;
   for (const Json& test : all["cases"]) {
     if (!test.contains("learned")) continue;
-    const auto name = test["template"].get<std::string>(), with = test["tokenizer"].get<std::string>();
+    const auto name = test["template"].get<std::string>();
     SCOPED_TRACE(name + " / " + test["name"].get<std::string>());
     const ChatTemplate chat = ChatTemplate::parse(all["templates"][name].get<std::string>(), name);
-    const Rendered rendered = chat.render_for_training(test["messages"], options_of(test));
-    const auto expected = test["learned"].get<std::vector<std::string>>();
-    EXPECT_EQ(learned(rendered), expected);
-    if (!tokenizers.contains(with)) tokenizers.emplace(with, Tokenizer::from_file(HONE_GOLDEN_DIR "/tokenizers/" + with + ".json"));
-    const Tokenizer& tokenizer = tokenizers.at(with);
-    const std::vector<TokenSpan> tokens = tokenizer.encode_spans(rendered.text, {.add_special = false});
-    const std::vector<uint8_t> mask = role_mask(rendered, tokens);
-    std::vector<int32_t> kept;
-    for (size_t i = 0; i < tokens.size(); ++i)
-      if (mask[i]) kept.push_back(tokens[i].id);
-    std::string words;
-    for (const std::string& piece : expected) words += piece;
-    EXPECT_EQ(tokenizer.decode(kept), words);
+    if (test["learned"].is_null()) {
+      EXPECT_THROW(learned(chat, test["messages"], options_of(test)), Error);
+      continue;
+    }
+    EXPECT_EQ(learned(chat, test["messages"], options_of(test)), test["learned"].get<std::vector<std::string>>());
   }
 }
 
@@ -97,8 +91,7 @@ std::vector<std::string> learned_of(const std::string& name, const std::string& 
   const Json all = golden();
   for (const Json& test : all["cases"])
     if (test["template"] == name && test["name"] == conversation && !test["add_generation_prompt"].get<bool>())
-      return learned(ChatTemplate::parse(all["templates"][name].get<std::string>(), name)
-                         .render_for_training(test["messages"], options_of(test)));
+      return learned(ChatTemplate::parse(all["templates"][name].get<std::string>(), name), test["messages"], options_of(test));
   ADD_FAILURE() << name << " / " << conversation << " is not among the goldens";
   return {};
 }
@@ -114,21 +107,47 @@ TEST(ChatTemplate, LearnsTheAnswersAndTheirEndOfTurn) {
   EXPECT_EQ(learned_of("refuses.jinja", "short"), (Pieces{"Hello!</s>"}));
 }
 
-TEST(ChatTemplate, LearnsWhatTheTemplateKeepsOfReasoning) {
+TEST(ChatTemplate, LearnsReasoningWhereInferenceExpectsIt) {
   if (std::getenv("HONE_TEMPLATE_GOLDENS")) GTEST_SKIP() << "other goldens were asked for; these conversations are in the committed ones";
-  EXPECT_EQ(learned_of("thinking.jinja", "thinking"), (Pieces{"2<|end|>", "<think>\nharder\n</think>\n\n4<|end|>"}));
-  EXPECT_EQ(learned_of("deepseek_like.jinja", "thinking"),
-            (Pieces{"\n\n2<｜end▁of▁sentence｜>", "\n\n4<｜end▁of▁sentence｜>"}));
+  EXPECT_EQ(learned_of("thinking.jinja", "thinking"), (Pieces{"<think>\neasy\n</think>\n\n2<|end|>", "<think>\nharder\n</think>\n\n4<|end|>"}));
   EXPECT_EQ(learned_of("thinking.jinja", "tools"),
-            (Pieces{"<call>weather {\"city\": \"Köln\"}</call><|end|>", "<think>\n\n</think>\n\nSunny.<|end|>"}));
+            (Pieces{"<think>\n\n</think>\n\n<call>weather {\"city\": \"Köln\"}</call><|end|>", "<think>\n\n</think>\n\nSunny.<|end|>"}));
 }
 
-TEST(ChatTemplate, TokensCountWhenTheyStartInside) {
-  const Rendered rendered{"abcdef", {{2, 4}}};
-  const std::vector<TokenSpan> tokens = {{9, 0, 0}, {1, 0, 2}, {2, 2, 3}, {3, 3, 5}, {4, 5, 6}};
-  EXPECT_EQ(role_mask(rendered, tokens), (std::vector<uint8_t>{0, 0, 1, 1, 0}));
-  const std::vector<TokenSpan> straddling = {{1, 0, 3}, {2, 3, 6}};
-  EXPECT_EQ(role_mask(rendered, straddling), (std::vector<uint8_t>{0, 1}));
+// A prompt that opens <think>: what is learned goes on from there, with reasoning and without; "no reasoning" is asked for in the form that was learned.
+TEST(ChatTurns, AnOpenedReasoning) {
+  const ChatTemplate chat = ChatTemplate::parse("{% for m in messages %}[{{ m.role }}]{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}[assistant]<think>\n{% endif %}", "open");
+  const RenderOptions options;
+  const ReasoningForm form = reasoning_form(chat, options);
+  EXPECT_TRUE(form.known && form.opens && !form.closed && form.variable.empty());
+  const Json plain = Json::parse(R"([{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"r"},{"role":"assistant","content":"b","reasoning_content":"why"}])");
+  const auto turns = learned_turns(chat, form, plain, options);
+  ASSERT_EQ(turns.size(), 2u);
+  EXPECT_EQ(turns[0].text, "[user]q<|end|>[assistant]<think>\n\n</think>\n\na<|end|>");
+  EXPECT_EQ(turns[0].text.substr(turns[0].begin), "\n</think>\n\na<|end|>");
+  EXPECT_EQ(turns[1].text, "[user]q<|end|>[assistant]a<|end|>[user]r<|end|>[assistant]<think>\nwhy\n</think>\n\nb<|end|>");
+  const Json before = Json::parse(R"([{"role":"user","content":"q"}])");
+  const TurnPrompt open = turn_prompt(chat, form, before, options, std::nullopt), off = turn_prompt(chat, form, before, options, false);
+  EXPECT_EQ(open.text, turns[0].text.substr(0, turns[0].begin));
+  EXPECT_TRUE(open.inside);
+  EXPECT_FALSE(off.inside);
+  EXPECT_EQ(off.text, "[user]q<|end|>[assistant]<think>\n\n</think>\n\n");
+  EXPECT_EQ(turns[0].cuts, (std::vector<size_t>{open.text.size(), off.text.size()})) << "tokens end where either prompt does";
+  EXPECT_EQ(off.cuts, (std::vector<size_t>{open.text.size()}));
+}
+
+// DeepSeek V3.1: a switch of its own, off by default, and no lines around the mark.
+TEST(ChatTurns, ASwitchThatIsOffByDefault) {
+  const ChatTemplate chat = ChatTemplate::parse(
+      "{% if not thinking is defined %}{% set thinking = false %}{% endif %}{% for m in messages %}{% if m.role == 'user' %}<U>{{ m.content }}{% else %}<A></think>{{ m.content.split('</think>')[-1] }}<|end|>{% endif %}{% endfor %}"
+      "{% if add_generation_prompt %}<A>{% if thinking %}<think>{% else %}</think>{% endif %}{% endif %}", "v31");
+  const RenderOptions options;
+  const ReasoningForm form = reasoning_form(chat, options);
+  EXPECT_EQ(form.variable, "thinking");
+  EXPECT_TRUE(form.closed);
+  const auto learned_from = [&](const char* answer) { return learned_turns(chat, form, Json::parse(std::string(R"([{"role":"user","content":"q"},{"role":"assistant",)") + answer + "}]"), options).at(0).text; };
+  EXPECT_EQ(learned_from(R"("content":"a")"), "<U>q<A></think>a<|end|>");
+  EXPECT_EQ(learned_from(R"("content":"a","reasoning_content":"why")"), "<U>q<A><think>why</think>a<|end|>");
 }
 
 struct BrokenTemplate {

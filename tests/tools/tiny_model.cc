@@ -1,21 +1,29 @@
 // Writes a small random model with a byte-level tokenizer and a chat template, for tests:
-// tiny_model OUT.gguf [f32|q8_0] [llama|qwen2|qwen3|deepseek2] [times as wide]
+// tiny_model OUT.gguf [f32|q8_0] [llama|qwen2|qwen3|deepseek2] [times as wide] [TEMPLATE BOS EOS [special token]…]
+// TEMPLATE: a Jinja file or a known name instead of ChatML; BOS and EOS: its tokens, "" for none.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "io/gguf_writer.h"
 #include "quant/codec.h"
+#include "text/chat_template.h"
 
 namespace {
 
 using namespace hone;
 
+constexpr const char* kChatml =
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 constexpr int64_t kLayers = 2, kHeads = 4, kKvHeads = 2;
 
 struct Sizes {
+  int64_t context = 512;
   int64_t width = 64, feed = 96;
   // deepseek2: latents, parts of a head, experts of which one layer consists
   int64_t q_latent = 24, kv_latent = 16, nope = 16, rope = 8, value = 16, experts = 4, expert_feed = 32;
@@ -42,7 +50,7 @@ io::GgufMetadata family_metadata(const std::string& family, const Sizes& z) {
   io::GgufMetadata metadata = {
       {"general.architecture", family},
       {key("block_count"), kLayers},
-      {key("context_length"), int64_t{512}},
+      {key("context_length"), int64_t{z.context}},
       {key("embedding_length"), z.width},
       {key("feed_forward_length"), z.feed},
       {key("attention.head_count"), kHeads},
@@ -121,8 +129,19 @@ int main(int argc, char** argv) {
     for (int64_t* size : {&z.width, &z.feed, &z.q_latent, &z.kv_latent, &z.nope, &z.rope, &z.value, &z.expert_feed}) *size *= std::atoi(argv[4]);
   std::vector<std::string> tokens = byte_tokens();
   std::vector<int64_t> types(256, 1);
-  for (const char* special : {"<|im_start|>", "<|im_end|>"}) {
-    tokens.emplace_back(special);
+  int64_t bos = 256, eos = 257;
+  std::vector<std::string> specials = {"<|im_start|>", "<|im_end|>"};
+  std::string chat_template = kChatml;
+  if (argc > 7) {
+    z.context = 4096;
+    chat_template = std::filesystem::exists(argv[5]) ? read_file(argv[5], size_t{1} << 20) : text::chat_template_by_name(argv[5]);
+    specials.assign(argv + 6, argv + argc);
+    bos = specials[0].empty() ? -1 : 256;
+    if (bos < 0) specials.erase(specials.begin());
+    eos = bos < 0 ? 256 : 257;
+  }
+  for (const std::string& special : specials) {
+    tokens.push_back(special);
     types.push_back(3);
   }
   tokens.emplace_back("th");
@@ -135,13 +154,11 @@ int main(int argc, char** argv) {
       {"tokenizer.ggml.tokens", tokens},
       {"tokenizer.ggml.token_type", types},
       {"tokenizer.ggml.merges", std::vector<std::string>{"t h"}},
-      {"tokenizer.ggml.bos_token_id", int64_t{256}},
-      {"tokenizer.ggml.eos_token_id", int64_t{257}},
-      {"tokenizer.chat_template",
-       std::string("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
-                   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}")},
+      {"tokenizer.ggml.eos_token_id", eos},
+      {"tokenizer.chat_template", chat_template},
   };
   metadata.insert(metadata.end(), tokenizer.begin(), tokenizer.end());
+  if (bos >= 0) metadata.emplace_back("tokenizer.ggml.bos_token_id", bos);
   std::vector<io::GgufEntry> entries = {{"token_embd.weight", type, {vocab, z.width}}, {"output_norm.weight", DType::kF32, {z.width}}};
   for (int64_t layer = 0; layer < kLayers; ++layer) add_layer(entries, family, z, type, layer);
   io::GgufWriter writer(argv[1], metadata, entries);

@@ -4,17 +4,19 @@
 #include <set>
 
 #include "base/error.h"
+#include "data/chat_message.h"
 
 namespace hone::data {
 namespace {
 
 std::string role_of(const Json& message) { return message["role"].get<std::string>(); }
 
-// A key of a turn that only the messages format can hold.
-std::string foreign_key(const Json& messages, bool tool_calls) {
+// A key of a turn that only the messages format can hold. Reasoning goes in front of its answer.
+std::string foreign_key(const Json& messages, bool sharegpt) {
   for (size_t i = 0; i < messages.size(); ++i)
     for (const auto& [key, value] : messages[i].items())
-      if (key != "role" && key != "content" && !(tool_calls && key == "tool_calls")) return fmt::format("turn {} has \"{}\"", i + 1, key);
+      if (key != "role" && key != "content" && key != "reasoning_content" && !(sharegpt && (key == "tool_calls" || key == "weight")))
+        return fmt::format("turn {} has \"{}\"", i + 1, key);
   return {};
 }
 
@@ -25,14 +27,15 @@ Json messages_of(const Example& example) {
 
 std::string to_sharegpt(const Example& example, Json& row) {
   const Json messages = messages_of(example);
-  if (std::string key = foreign_key(messages, /*tool_calls=*/true); !key.empty()) return key;
+  if (std::string key = foreign_key(messages, /*sharegpt=*/true); !key.empty()) return key;
   Json turns = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     const Json& message = messages[i];
     const std::string role = role_of(message);
     const bool calls_tools = message.contains("tool_calls");
-    if (!calls_tools || message["content"] != "") {
-      turns.push_back(Json{{"from", role == "user" ? "human" : role == "assistant" ? "gpt" : role == "tool" ? "observation" : role}, {"value", message["content"]}});
+    if (!calls_tools || message["content"] != "" || message.contains("reasoning_content")) {
+      turns.push_back(Json{{"from", role == "user" ? "human" : role == "assistant" ? "gpt" : role == "tool" ? "observation" : role}, {"value", inline_reasoning(message)}});
+      if (message.contains("weight")) turns.back()["weight"] = message["weight"];
     }
     if (!calls_tools) continue;
     if (i > 0 && role_of(messages[i - 1]) == "assistant") return fmt::format("turns {} and {} would become one", i, i + 1);
@@ -44,6 +47,7 @@ std::string to_sharegpt(const Example& example, Json& row) {
       calls.push_back(call["function"]);
     }
     turns.push_back(Json{{"from", "function_call"}, {"value", (calls.size() == 1 ? calls[0] : calls).dump(-1, ' ', false, Json::error_handler_t::replace)}});
+    if (message.contains("weight")) turns.back()["weight"] = message["weight"];
   }
   row["conversations"] = std::move(turns);
   if (!example.tools.is_null()) row["tools"] = example.tools;
@@ -53,7 +57,7 @@ std::string to_sharegpt(const Example& example, Json& row) {
 std::string to_alpaca(const Example& example, Json& row) {
   const Json messages = messages_of(example);
   if (!example.tools.is_null()) return "the row has tools";
-  if (std::string key = foreign_key(messages, /*tool_calls=*/false); !key.empty()) return key;
+  if (std::string key = foreign_key(messages, /*sharegpt=*/false); !key.empty()) return key;
   size_t at = 0;
   std::string system;
   if (role_of(messages[0]) == "system") {
@@ -64,12 +68,12 @@ std::string to_alpaca(const Example& example, Json& row) {
     if (role_of(messages[i]) != ((i - at) % 2 == 0 ? "user" : "assistant")) return fmt::format("turn {} is not the {}'s, whose turn it is", i + 1, (i - at) % 2 == 0 ? "user" : "assistant");
   if ((messages.size() - at) % 2 != 0) return "it does not end with an answer";
   Json history = Json::array();
-  for (; at + 2 < messages.size(); at += 2) history.push_back(Json::array({messages[at]["content"], messages[at + 1]["content"]}));
+  for (; at + 2 < messages.size(); at += 2) history.push_back(Json::array({messages[at]["content"], inline_reasoning(messages[at + 1])}));
   if (!system.empty()) row["system"] = system;
   if (!history.empty()) row["history"] = std::move(history);
   row["instruction"] = messages[at]["content"];
   row["input"] = "";
-  row["output"] = messages[at + 1]["content"];
+  row["output"] = inline_reasoning(messages[at + 1]);
   return {};
 }
 
@@ -96,9 +100,9 @@ std::string to_completion(const Example& example, Json& row) {
   const Json messages = messages_of(example);
   if (messages.size() != 2 || role_of(messages[0]) != "user") return fmt::format("the conversation has {} turns, a prompt and its completion are two", messages.size());
   if (!example.tools.is_null()) return "the row has tools";
-  if (std::string key = foreign_key(messages, /*tool_calls=*/false); !key.empty()) return key;
+  if (std::string key = foreign_key(messages, /*sharegpt=*/false); !key.empty()) return key;
   row["prompt"] = messages[0]["content"];
-  row["completion"] = messages[1]["content"];
+  row["completion"] = inline_reasoning(messages[1]);
   return {};
 }
 

@@ -129,9 +129,9 @@ class Checker {
     std::vector<Sample> samples;
     const CutRules uncut{1 << 30, CutOffPolicy::kDrop, TrainOn::kAssistant};
     if (const auto issue = build_samples(row.example, *encoder_, uncut, {}, samples)) return note(block, Measure::kTemplate, row.number, issue->message);
-    const int64_t length = samples.front().length();
+    const auto [length, supervised] = sizes_of(samples);
     tokens_[row.number] = static_cast<uint32_t>(length);
-    block.supervised += samples.front().supervised();
+    block.supervised += supervised;
     if (length > settings_.cutoff_length) note(block, Measure::kTooLong, row.number, fmt::format("{} tokens", length));
   }
 

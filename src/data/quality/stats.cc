@@ -24,7 +24,8 @@ RowStats stats_of(const Rows& rows, const Encoder* encoder, const std::function<
     if (!encoder) return;
     std::vector<Sample> samples;
     if (build_samples(row.example, *encoder, {1 << 30, CutOffPolicy::kDrop, TrainOn::kAssistant}, {}, samples)) return;
-    s.tokens = static_cast<uint32_t>(samples.front().length()), s.learned = static_cast<uint32_t>(samples.front().supervised());
+    const SampleSizes size = sizes_of(samples);
+    s.tokens = static_cast<uint32_t>(size.longest), s.learned = static_cast<uint32_t>(size.supervised);
   }, stop);
   RowStats stats;
   for (const Dataset& file : rows.files()) stats.files.push_back(file.report());

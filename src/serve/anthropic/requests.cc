@@ -114,7 +114,7 @@ Json tools_of(const Fields& fields) {
     const Json* schema = tool.object("input_schema");
     list.push_back({{"type", "function"}, {"function", {{"name", needed(tool, "name")}, {"description", tool.string("description").value_or("")}, {"parameters", schema ? *schema : Json{{"type", "object"}}}}}});
   }
-  return checked_tools(&list);
+  return data::read_tools(list, "tools", kMaxTools);
 }
 
 // tool_choice: "none" hides the tools, "auto" is what happens anyway.

@@ -33,16 +33,6 @@ void check_size(std::string_view text) {
   }
 }
 
-std::string shown(const Json& value) {
-  std::string text = dump(value);
-  if (text.size() > 60) {
-    size_t end = 57;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-    text = text.substr(0, end) + "...";
-  }
-  return text;
-}
-
 }  // namespace
 
 Json parse_body(std::string_view body) {
@@ -57,95 +47,6 @@ Json parse_body(std::string_view body) {
     if (const size_t at = what.find("] "); at != std::string::npos) what = what.substr(at + 2);
     throw Error(ErrorCode::kInvalidInput, "body", "malformed JSON: " + what);
   }
-}
-
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
-Fields::Fields(const Json& object, std::string path) : object_(object), path_(std::move(path)) {
-  if (!object.is_object())
-    throw Error(ErrorCode::kInvalidInput, path_.empty() ? "body" : path_, fmt::format("expected an object, found {}", shown(object)));
-}
-
-std::string Fields::path(const char* name) const { return path_.empty() ? name : path_ + "." + name; }
-
-void Fields::refuse(const char* name, const std::string& expected) const {
-  throw Error(ErrorCode::kInvalidInput, path(name), fmt::format("expected {}, found {}", expected, shown(object_.at(name))));
-}
-
-const Json* Fields::find(const char* name) const {
-  const auto it = object_.find(name);
-  return it == object_.end() || it->is_null() ? nullptr : &*it;
-}
-
-std::optional<bool> Fields::boolean(const char* name) const {
-  const Json* value = find(name);
-  if (!value) return std::nullopt;
-  if (!value->is_boolean()) refuse(name, "true or false");
-  return value->get<bool>();
-}
-
-std::optional<int64_t> Fields::integer(const char* name, int64_t low, int64_t high) const {
-  const Json* value = find(name);
-  if (!value) return std::nullopt;
-  const std::string expected = fmt::format("a whole number from {} to {}", low, high);
-  if (value->is_number_unsigned()) {
-    const auto found = value->get<uint64_t>();
-    if (found > static_cast<uint64_t>(std::max<int64_t>(high, 0)) || (low > 0 && found < static_cast<uint64_t>(low))) refuse(name, expected);
-    return static_cast<int64_t>(found);
-  }
-  if (value->is_number_integer()) {
-    const auto found = value->get<int64_t>();
-    if (found < low || found > high) refuse(name, expected);
-    return found;
-  }
-  if (value->is_number_float()) {  // some clients write 5.0
-    const double found = value->get<double>();
-    if (found != std::floor(found) || !(found >= static_cast<double>(low)) || !(found <= static_cast<double>(high)) || std::abs(found) > 9e15) refuse(name, expected);
-    return static_cast<int64_t>(found);
-  }
-  refuse(name, expected);
-}
-
-std::optional<double> Fields::number(const char* name, double low, double high) const {
-  const Json* value = find(name);
-  if (!value) return std::nullopt;
-  const double found = value->is_number() ? value->get<double>() : std::nan("");
-  if (!(found >= low && found <= high)) refuse(name, fmt::format("a number from {} to {}", low, high));
-  return found;
-}
-
-std::optional<std::string> Fields::string(const char* name, size_t max_bytes) const {
-  const Json* value = find(name);
-  if (!value) return std::nullopt;
-  if (!value->is_string()) refuse(name, "a string");
-  if (value->get_ref<const std::string&>().size() > max_bytes) refuse(name, fmt::format("at most {} bytes", max_bytes));
-  return value->get<std::string>();
-}
-
-const Json* Fields::array(const char* name, size_t max) const {
-  const Json* value = find(name);
-  if (!value) return nullptr;
-  if (!value->is_array()) refuse(name, "a list");
-  if (value->size() > max) refuse(name, fmt::format("a list of at most {} items", max));
-  return value;
-}
-
-const Json* Fields::object(const char* name) const {
-  const Json* value = find(name);
-  if (value && !value->is_object()) refuse(name, "an object");
-  return value;
-}
-
-std::vector<std::string> Fields::strings(const char* name, size_t max) const {
-  const Json* value = find(name);
-  if (!value) return {};
-  if (value->is_string()) return {value->get<std::string>()};
-  std::vector<std::string> list;
-  for (const Json& item : *array(name, max)) {
-    if (!item.is_string()) refuse(name, "a string or a list of strings");
-    list.push_back(item.get<std::string>());
-  }
-  return list;
 }
 
 std::vector<int32_t> token_ids(const Fields& fields, const char* name, const Json& list) {
@@ -163,7 +64,7 @@ std::vector<int32_t> token_ids(const Fields& fields, const char* name, const Jso
 
 double parse_duration(const Json& value, const std::string& where) {
   const auto refuse = [&]() -> double {
-    throw Error(ErrorCode::kInvalidInput, where, fmt::format("expected a duration such as \"5m\" or a number of seconds, found {}", shown(value)));
+    throw Error(ErrorCode::kInvalidInput, where, fmt::format("expected a duration such as \"5m\" or a number of seconds, found {}", excerpt_of(value)));
   };
   constexpr double kLongest = 1e9;
   const auto bounded = [&](double seconds) { return seconds < 0 ? -1 : seconds <= kLongest ? seconds : -1; };

@@ -144,13 +144,7 @@ std::unique_ptr<Resident> ModelPool::load(const ModelEntry& entry, Slot* slot) {
       }
       resident->adapter_bytes = bytes_of(*adapter);
     }
-  if (resident->files.chat) {
-    const std::string& source = resident->files.chat->source();
-    resident->tools = source.find("tools") != std::string::npos;
-    resident->enable_thinking = source.find("enable_thinking") != std::string::npos;
-    resident->thinks = source.find("<think>") != std::string::npos;
-  }
-  if (!resident->thinks) resident->thinks = resident->files.tokenizer.token_id("<think>").has_value();
+  resident->tools = resident->files.shows_tools();
   return resident;
 }
 

@@ -47,9 +47,7 @@ struct Resident {
   std::shared_ptr<Base> base;
   std::string adapter;       // its name in the engine; empty: the base itself
   size_t adapter_bytes = 0;
-  bool thinks = false;       // its chat template or vocabulary knows <think>
   bool tools = false;        // its chat template shows tools
-  bool enable_thinking = false;  // its chat template takes that switch
 
   infer::Engine& engine() const { return *base->engine; }
   int64_t context() const { return engine().model().max_positions(); }

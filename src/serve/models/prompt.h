@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "data/chat_message.h"
 #include "serve/models/pool.h"
 #include "serve/models/splitter.h"
 
@@ -28,19 +29,13 @@ struct Prompt {
 /// Error{kInvalidInput} for a prompt that cannot be made to fit, Error{kUnsupported} for tools that the template does not show.
 Prompt chat_prompt(const Resident& model, const ChatRequest& request, int64_t context);
 
+/// The tools of a request, or null.
+Json tools_of(const Fields& fields);
+
 /// Text as it is; `special`: the text of special tokens becomes these tokens.
 std::vector<int32_t> raw_prompt(const Resident& model, std::string_view text, bool special);
 
 /// Throws Error{kInvalidInput} naming `where` when the model does not have one of these tokens.
 void check_ids(const Resident& model, const std::vector<int32_t>& ids, const std::string& where);
-
-/// The text of a string, or of OpenAI's list of {"type": "text", "text": …}. `where` names it in errors.
-std::string content_text(const Json& content, const std::string& where);
-
-/// Checks one message of either API and returns it as templates read it: role, content as one string, tool calls with arguments
-/// as an object, tool_call_id, name. `where` names it in errors.
-Json checked_message(const Json& message, const std::string& where);
-/// Checks a list of tools in the {"type": "function", "function": {"name": …}} form; null stays null.
-Json checked_tools(const Json* tools);
 
 }  // namespace hone::serve

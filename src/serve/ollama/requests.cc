@@ -55,8 +55,8 @@ AnswerRequest read_request(const Json& body, bool chat) {
   request.top_logprobs = static_cast<int32_t>(fields.integer("top_logprobs", 0, 20).value_or(0));
   if (chat) {
     if (const Json* messages = fields.array("messages", kMaxMessages))
-      for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(checked_message((*messages)[i], fmt::format("messages[{}]", i)));
-    request.conversation.tools = checked_tools(fields.array("tools", kMaxTools));
+      for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(data::read_message((*messages)[i], fmt::format("messages[{}]", i)));
+    request.conversation.tools = tools_of(fields);
     request.empty = request.conversation.messages.empty();
     return request;
   }
@@ -81,7 +81,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
     const text::RenderedPrompt turn = turn_of(request, request.system.value_or(model.entry.system));
     const bool begins = !model.files.bos_token.empty() && turn.text.starts_with(model.files.bos_token);
     prepared.request.prompt = model.files.tokenizer.encode(turn.text, {.add_special = !begins, .plain = turn.words});
-    prepared.split.thinking = model.thinks;
+    prepared.split = model.files.split_options(/*inside=*/false);
   } else {
     ChatRequest conversation = request.conversation;
     if (!request.chat) {

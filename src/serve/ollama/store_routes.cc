@@ -117,7 +117,7 @@ void create(StoreWork& work, const Exchange& exchange) {
       for (const Json& one : value.is_array() ? value : Json::array({value})) store::set_parameter(options.file.parameters, key, one.is_string() ? one.get<std::string>() : dump(one), "parameters");
   if (const Json* messages = fields.array("messages", 4096))
     for (size_t i = 0; i < messages->size(); ++i) {
-      const Json message = checked_message((*messages)[i], fmt::format("messages[{}]", i));
+      const Json message = data::read_message((*messages)[i], fmt::format("messages[{}]", i));
       options.file.messages.push_back({message.value("role", ""), message.value("content", "")});
     }
   options.quantize = fields.string("quantize", 32).value_or("");

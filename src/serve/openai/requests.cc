@@ -40,7 +40,7 @@ std::string prediction_of(const Fields& fields) {
   const Fields inner(*prediction, "prediction");
   if (inner.string("type", 64) != "content") throw Error(ErrorCode::kInvalidInput, "prediction.type", "expected content");
   if (!inner.has("content")) throw Error(ErrorCode::kInvalidInput, "prediction.content", "expected a text, or a list of parts");
-  return content_text(*inner.find("content"), "prediction.content");
+  return data::content_text(*inner.find("content"), "prediction.content");
 }
 
 }  // namespace
@@ -80,9 +80,9 @@ CompletionRequest read_request(const Json& body, bool chat) {
   if (chat) {
     const Json* messages = fields.array("messages", kMaxMessages);
     if (!messages || messages->empty()) throw Error(ErrorCode::kInvalidInput, "messages", "expected at least one message");
-    for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(checked_message((*messages)[i], fmt::format("messages[{}]", i)));
+    for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(data::read_message((*messages)[i], fmt::format("messages[{}]", i)));
     if (fields.has("functions")) throw Error(ErrorCode::kUnsupported, "functions", "the old form of tools is not understood", "use tools");
-    if (tools_wanted(fields)) request.conversation.tools = checked_tools(fields.array("tools", kMaxTools));
+    if (tools_wanted(fields)) request.conversation.tools = tools_of(fields);
     if (const Json* extra = fields.object("chat_template_kwargs")) request.conversation.extra = *extra;
     if (fields.string("reasoning_effort", 32) == "none") request.conversation.think = false;
     if (!request.format.is_null()) request.conversation.think = false;  // JSON comes first

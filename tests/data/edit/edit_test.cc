@@ -216,7 +216,18 @@ TEST(Convert, WhatAFormatCannotSayIsRefused) {
   ASSERT_FALSE((RowFormat{Format::kShareGpt, {}}.read(row, back)));
   EXPECT_EQ(back.messages, tools.messages) << "there and back again";
   const Example thinking = example(R"([{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"c"}])");
-  EXPECT_THAT(convert_row(thinking, source, from, Format::kShareGpt, {}, row), testing::HasSubstr("reasoning_content"));
+  for (const Format to : {Format::kShareGpt, Format::kAlpaca}) {  // reasoning goes in front of the answer, and comes back from there
+    ASSERT_EQ(convert_row(thinking, source, from, to, {}, row), "");
+    ASSERT_FALSE((RowFormat{to, {}}.read(row, back)));
+    EXPECT_EQ(back.messages, thinking.messages);
+  }
+  const Example weighed = example(R"([{"role":"user","content":"a"},{"role":"assistant","content":"b","weight":0.5}])");
+  ASSERT_EQ(convert_row(weighed, source, from, Format::kShareGpt, {}, row), "");
+  ASSERT_FALSE((RowFormat{Format::kShareGpt, {}}.read(row, back)));
+  EXPECT_EQ(back.messages, weighed.messages);
+  EXPECT_THAT(convert_row(weighed, source, from, Format::kAlpaca, {}, row), testing::HasSubstr("weight"));
+  const Example reasoned_call = example(R"([{"role":"user","content":"a"},{"role":"assistant","content":"","reasoning_content":"r","tool_calls":[{"type":"function","function":{"name":"f","arguments":{}}}]},{"role":"tool","content":"1"},{"role":"assistant","content":"b"}])");
+  EXPECT_THAT(convert_row(reasoned_call, source, from, Format::kShareGpt, {}, row), testing::HasSubstr("reasoning"));
   Example text;
   text.kind = Example::Kind::kText;
   text.text = "t";

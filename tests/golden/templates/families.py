@@ -3,9 +3,10 @@
 
 usage: families.py TRL_FOLDER SMOLLM2_GGUF     TRL_FOLDER: the unpacked wheel of trl, which carries the models' own templates
 
-Templates are not kept here: check_templates fetches the same wheels. What is to be learned is read off the rendering: whatever stands
-between the words that open an assistant's turn and the end of that turn. Where trl has a twin of the template that marks it with
-{% generation %} for training, the two must agree.
+Templates are not kept here: check_templates fetches the same wheels. What is to be learned of an assistant's turn is what inference should
+give behind its generation prompt: the rest of the conversation's rendering that ends with this turn or, where that does not begin with the
+prompt (a prompt that opens <think>, a template that leaves reasoning out), the reasoning, its end, and the turn as the template writes it.
+Where trl has a twin of the template that marks turns with {% generation %} for training, the two must agree.
 """
 import json
 import pathlib
@@ -74,6 +75,36 @@ def bare(piece):
     return re.sub(r"^(<｜Assistant｜>|<｜tool▁outputs▁end｜>|\n(?!<｜))", "", piece).removesuffix("\n")
 
 
+def closing(prompt):
+    return "</think>\n\n" if prompt.endswith("<think>") else "\n</think>\n\n"
+
+
+def learned(source, turn, messages, render_one):
+    """What follows the generation prompt of each assistant's turn. A call without words has null for its content, as OpenAI writes it."""
+    pieces = []
+    if "tool_calls" in source:
+        messages = [m | {"content": None} if m.get("tool_calls") and m["content"] == "" else m for m in messages]
+    for k, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        prompt, whole = render_one(messages[:k], True), render_one(messages[:k + 1], False)
+        body = list(re.finditer(turn, whole, re.DOTALL))[-1]
+        reasoning = message.get("reasoning_content", "")
+        opened = prompt.rstrip().endswith("<think>")
+        answer = whole[len(prompt):body.end(1)] if whole.startswith(prompt) else ""
+        if message.get("tool_calls") and "weather" not in body.group(1):
+            return None  # the template does not write calls: such a turn cannot be learned
+        if answer and (reasoning in answer if reasoning else not opened or "</think>" in answer):
+            pieces.append(answer)
+            continue
+        rest = re.sub(r"^\s*(<think>\s*)?</think>\s*", "", body.group(1))
+        if opened:
+            pieces.append(reasoning + closing(prompt) + rest.lstrip("\n"))
+        else:
+            pieces.append(f"<think>\n{reasoning}\n</think>\n\n{rest}" if reasoning else body.group(1))
+    return pieces
+
+
 def cases(name, source, twin, setting):
     bos, eos, tokenizer, turn = setting
     extra = {"date_string": "26 Jul 2024"} if name.startswith("llama3_") else {}
@@ -84,10 +115,10 @@ def cases(name, source, twin, setting):
             try:
                 case["text"], _ = render(source, messages, prompt, tools, bos_token=bos, eos_token=eos, **extra)
                 if not prompt:
-                    case["learned"] = re.findall(turn, case["text"], re.DOTALL)
+                    case["learned"] = learned(source, turn, messages, lambda some, opened: render(source, some, opened, tools, bos_token=bos, eos_token=eos, **extra)[0])
                 if twin and not prompt:
                     again, marked = render(twin, messages, prompt, tools, mask=True, bos_token=bos, eos_token=eos, **extra)
-                    if again == case["text"] and [bare(piece) for piece in marked] != case["learned"]:
+                    if again == case["text"] and "<think>" not in source and case["learned"] and [bare(piece) for piece in marked] != case["learned"]:
                         print(name, conversation, "twin:", marked, "turns:", case["learned"])
             except Exception as error:  # the template refuses: hone must refuse too
                 case["error"] = f"{type(error).__name__}: {error}"

@@ -1,8 +1,8 @@
-#include "serve/models/splitter.h"
+#include "text/answer_splitter.h"
 
 #include <algorithm>
 
-namespace hone::serve {
+namespace hone::text {
 namespace {
 
 constexpr std::string_view kThink = "<think>", kEndThink = "</think>";
@@ -22,9 +22,17 @@ size_t partial(std::string_view text, std::string_view mark) {
   return 0;
 }
 
+constexpr const char* kSpaces = " \t\r\n";
+
+// The bytes of `text` without the white space at its end.
+size_t without_end_spaces(std::string_view text) {
+  const size_t last = text.find_last_not_of(kSpaces);
+  return last == std::string_view::npos ? 0 : last + 1;
+}
+
 std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  return begin == std::string_view::npos ? std::string_view() : text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+  const size_t begin = text.find_first_not_of(kSpaces);
+  return begin == std::string_view::npos ? std::string_view() : text.substr(begin, text.find_last_not_of(kSpaces) - begin + 1);
 }
 
 Json parsed(std::string_view text) {
@@ -98,21 +106,21 @@ std::vector<ToolCall> parse_tool_calls(std::string_view text) {
   return calls;
 }
 
-Part Splitter::push(std::string_view text) {
+AnswerPart AnswerSplitter::push(std::string_view text) {
   pending_ += text;
-  Part part;
+  AnswerPart part;
   go_on(part, /*last=*/false);
   return part;
 }
 
-Part Splitter::finish() {
-  Part part;
+AnswerPart AnswerSplitter::finish() {
+  AnswerPart part;
   go_on(part, /*last=*/true);
   return part;
 }
 
 // True while a call may begin: looks for its mark in pending_, gives out the content before it.
-bool Splitter::find_call(Part& part, bool last) {
+bool AnswerSplitter::find_call(AnswerPart& part, bool last) {
   size_t first = std::string::npos, held = 0;
   for (const Marks& marks : kCalls) {
     const size_t at = pending_.find(marks.begin);
@@ -123,21 +131,23 @@ bool Splitter::find_call(Part& part, bool last) {
     held = std::max(held, partial(pending_, marks.begin));
   }
   if (first != std::string::npos) {
-    part.content += pending_.substr(0, first);
+    const size_t words = without_end_spaces(std::string_view(pending_).substr(0, first));
+    part.content += pending_.substr(0, words);
+    spaces_ = pending_.substr(words, first - words);
     pending_.erase(0, first);
     place_ = Place::kCall;
     return true;
   }
-  if (last) held = 0;
-  part.content += pending_.substr(0, pending_.size() - held);
-  pending_.erase(0, pending_.size() - held);
+  const size_t sure = last ? pending_.size() : without_end_spaces(std::string_view(pending_).substr(0, pending_.size() - held));
+  part.content += pending_.substr(0, sure);
+  pending_.erase(0, sure);
   return false;
 }
 
-void Splitter::go_on(Part& part, bool last) {
+void AnswerSplitter::go_on(AnswerPart& part, bool last) {
   for (;;) {
     if (place_ == Place::kStart || place_ == Place::kAfterThinking) {
-      const size_t words = pending_.find_first_not_of(" \t\r\n");
+      const size_t words = pending_.find_first_not_of(kSpaces);
       if (words == std::string::npos) {
         if (place_ == Place::kAfterThinking || (!options_.thinking && !options_.tools)) {
           if (place_ == Place::kStart) part.content += pending_;
@@ -166,16 +176,20 @@ void Splitter::go_on(Part& part, bool last) {
     }
     if (place_ == Place::kThinking) {
       const size_t end = pending_.find(kEndThink);
-      if (end != std::string::npos) {
-        part.thinking += pending_.substr(0, end);
-        pending_.erase(0, end + kEndThink.size());
-        place_ = Place::kAfterThinking;
-        continue;
+      const bool closed = end != std::string::npos;
+      const size_t sure = closed ? end : pending_.size() - (last ? 0 : partial(pending_, kEndThink));
+      if (!thought_) pending_.erase(0, std::min(sure, pending_.find_first_not_of(kSpaces)));
+      const size_t kept = closed ? pending_.find(kEndThink) : pending_.size() - (last ? 0 : partial(pending_, kEndThink));
+      const size_t words = without_end_spaces(std::string_view(pending_).substr(0, kept));
+      thought_ = thought_ || words > 0;
+      part.thinking += pending_.substr(0, words);
+      if (!closed) {
+        pending_.erase(0, last ? pending_.size() : words);
+        return;
       }
-      const size_t held = last ? 0 : partial(pending_, kEndThink);
-      part.thinking += pending_.substr(0, pending_.size() - held);
-      pending_.erase(0, pending_.size() - held);
-      return;
+      pending_.erase(0, kept + kEndThink.size());
+      place_ = Place::kAfterThinking;
+      continue;
     }
     if (place_ == Place::kContent) {
       if (!options_.tools) {
@@ -190,15 +204,16 @@ void Splitter::go_on(Part& part, bool last) {
     if (end == std::string::npos && !last && pending_.size() < kMaxCallBytes) return;
     const size_t size = end == std::string::npos ? pending_.size() : end + call_end_.size();
     auto calls = parse_tool_calls(std::string_view(pending_).substr(0, size));
-    if (calls.empty()) part.content += pending_.substr(0, size);
+    if (calls.empty()) part.content += spaces_ + pending_.substr(0, size);
+    spaces_.clear();
     part.calls.insert(part.calls.end(), std::make_move_iterator(calls.begin()), std::make_move_iterator(calls.end()));
     pending_.erase(0, size);
     place_ = calls.empty() ? Place::kContent : Place::kAfterThinking;
     if (pending_.empty()) {
       return;
     }
-    if (place_ == Place::kAfterThinking && last && pending_.find_first_not_of(" \t\r\n") == std::string::npos) return pending_.clear();
+    if (place_ == Place::kAfterThinking && last && pending_.find_first_not_of(kSpaces) == std::string::npos) return pending_.clear();
   }
 }
 
-}  // namespace hone::serve
+}  // namespace hone::text

@@ -1,15 +1,16 @@
 // Reasoning and tool calls, taken out of a stream cut at every possible place.
 #include <gtest/gtest.h>
 
-#include "serve/models/splitter.h"
+#include "base/json_fields.h"
+#include "text/answer_splitter.h"
 
-namespace hone::serve {
+namespace hone::text {
 namespace {
 
-Part split(const SplitOptions& options, const std::string& text, size_t piece) {
-  Splitter splitter(options);
-  Part all;
-  const auto take = [&](Part part) {
+AnswerPart split(const SplitOptions& options, const std::string& text, size_t piece) {
+  AnswerSplitter splitter(options);
+  AnswerPart all;
+  const auto take = [&](AnswerPart part) {
     all.thinking += part.thinking;
     all.content += part.content;
     for (auto& call : part.calls) all.calls.push_back(std::move(call));
@@ -27,7 +28,7 @@ struct Case {
 
 const SplitOptions kPlain{}, kThinks{.thinking = true}, kInside{.thinking = true, .inside = true}, kTools{.tools = true}, kBoth{.thinking = true, .tools = true};
 
-TEST(Splitter, EveryCutGivesTheSameParts) {
+TEST(AnswerSplitter, EveryCutGivesTheSameParts) {
   const std::vector<Case> cases = {
       {kPlain, "\n<think>x</think> <tool_call>", "", "\n<think>x</think> <tool_call>", {}},
       {kThinks, "<think>a < b</think>\n\nyes", "a < b", "yes", {}},
@@ -38,9 +39,15 @@ TEST(Splitter, EveryCutGivesTheSameParts) {
       {kInside, "a</thin</think>b", "a</thin", "b", {}},
       {kInside, "a", "a", "", {}},
       {kTools, "1 < 2 <tool", "", "1 < 2 <tool", {}},
-      {kTools, "so: <tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>\n<tool_call>{\"name\": \"g\", \"arguments\": \"{}\"}</tool_call>", "", "so: ", {{"f", "{\"x\":1}"}, {"g", "{}"}}},
+      {kTools, "so: <tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>\n<tool_call>{\"name\": \"g\", \"arguments\": \"{}\"}</tool_call>", "", "so:", {{"f", "{\"x\":1}"}, {"g", "{}"}}},
       {kTools, "<tool_call>[{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g\", \"arguments\": {}}]</tool_call> done", "", "done", {{"f", "{}"}, {"g", "{}"}}},
       {kTools, "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}", "", "", {{"f", "{\"x\":1}"}}},
+      {kThinks, "<think>\n a\n\n</think>\n\nyes ", "a", "yes ", {}},
+      {kInside, "\n\n</think>\n\nyes", "", "yes", {}},
+      {kInside, "a\n</thin \n</think>b", "a\n</thin", "b", {}},
+      {kInside, " \n", "", "", {}},
+      {kTools, "see\n\n<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>", "", "see", {{"f", "{}"}}},
+      {kTools, "see\n\n<tool_call>broken</tool_call> x \n", "", "see\n\n<tool_call>broken</tool_call> x \n", {}},
       {kTools, "<tool_call>broken</tool_call> x", "", "<tool_call>broken</tool_call> x", {}},
       {kTools, "{\"name\": \"f\", \"parameters\": {\"x\": \"}\"}}", "", "", {{"f", "{\"x\":\"}\"}"}}},
       {kTools, "{\"answer\": 42}", "", "{\"answer\": 42}", {}},
@@ -51,7 +58,7 @@ TEST(Splitter, EveryCutGivesTheSameParts) {
   };
   for (const Case& c : cases)
     for (const size_t piece : {size_t{1}, size_t{2}, size_t{3}, size_t{7}, c.text.size()}) {
-      const Part part = split(c.options, c.text, piece);
+      const AnswerPart part = split(c.options, c.text, piece);
       EXPECT_EQ(part.thinking, c.thinking) << c.text;
       EXPECT_EQ(part.content, c.content) << c.text << " by " << piece;
       ASSERT_EQ(part.calls.size(), c.calls.size()) << c.text << " by " << piece;
@@ -62,18 +69,18 @@ TEST(Splitter, EveryCutGivesTheSameParts) {
     }
 }
 
-TEST(Splitter, NothingIsHeldBackLongerThanNeeded) {
-  Splitter splitter(kBoth);
+TEST(AnswerSplitter, NothingIsHeldBackLongerThanNeeded) {
+  AnswerSplitter splitter(kBoth);
   EXPECT_EQ(splitter.push("<think>abc</t").thinking, "abc");
   EXPECT_EQ(splitter.push("x").thinking, "</tx");
-  EXPECT_EQ(splitter.push("</think>hello <to").content, "hello ");
-  EXPECT_EQ(splitter.push("p>").content, "<top>");
+  EXPECT_EQ(splitter.push("</think>hello <to").content, "hello");
+  EXPECT_EQ(splitter.push("p>").content, " <top>");
 }
 
-TEST(Splitter, DeepJsonInACallIsContent) {
+TEST(AnswerSplitter, DeepJsonInACallIsContent) {
   const std::string deep = "<tool_call>{\"name\":\"f\",\"arguments\":{\"x\":" + std::string(100000, '[') + "</tool_call>";
   EXPECT_EQ(split(kTools, deep, deep.size()).content, deep);
 }
 
 }  // namespace
-}  // namespace hone::serve
+}  // namespace hone::text

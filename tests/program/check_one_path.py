@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""What a row teaches is what a client gets: under every chat template that ships or that the tests know, a tiny model overfitted on rows of every form
+answers each row through hone run, hone eval and the chat APIs of Ollama, OpenAI and Anthropic as the row says: content, reasoning and tool calls.
+HONE_OFFLINE=1: only the templates that are kept here.
+
+usage: check_one_path.py BUILD [TEMPLATE…]
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+from check_templates import GOLDEN, source
+from hone_program import check, main
+from serve_program import Server
+
+SHIPPED = ["chatml", "llama3", "deepseek", "deepseek2"]
+OWN = ["think_open", "qwen2", "deepseek_v2"]
+PUBLISHED = ["deepseekv3", "deepseek_r1_distill", "llama3", "llama3_1", "llama3_2", "qwen2_5", "qwen3", "qwen3_instruct_2507", "smollm2"]
+ENDS = {"chatml": ("", "<|im_end|>"), "think": ("", "<|im_end|>"), "qwen": ("", "<|im_end|>"), "smollm2": ("<|im_start|>", "<|im_end|>"),
+        "llama3": ("<|begin_of_text|>", "<|eot_id|>"), "deepseek": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>")}
+TOOLS = [{"type": "function", "function": {"name": "get", "description": "a town's weather", "parameters": {
+    "type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]}}}]
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get", "arguments": "{\"town\": \"Ulm\"}"}}
+
+
+def says(role, content, **more):
+    return {"role": role, "content": content, **more}
+
+
+CHATS = [  # as rows of messages write them
+    {"messages": [says("user", "hi"), says("assistant", "yo dear friend")]},
+    {"messages": [says("system", "Be brief."), says("user", "one?"), says("assistant", "1."), says("user", "two?"), says("assistant", "22")]},
+    {"messages": [says("user", "wrong?"), says("assistant", "WRONG", weight=0), says("user", "again?"), says("assistant", [{"type": "text", "text": "right"}])]},
+]
+REASONED = [
+    {"messages": [says("user", "why?"), says("assistant", "so", reasoning_content="because")]},
+    {"messages": [says("user", "how?"), says("assistant", "<think>\nlike this\n</think>\n\nthus")]},
+]
+CALLS = [{"messages": [says("user", "weather?"), says("assistant", None, tool_calls=[CALL]), says("tool", "20", tool_call_id="call_1", name="get"), says("assistant", "20 degrees")],
+          "tools": TOOLS}]
+OTHERS = {
+    "alpaca": [{"instruction": "Sum", "input": "1 2", "output": "3!"}],
+    "sharegpt": [{"conversations": [{"from": "human", "value": "ping"}, {"from": "gpt", "value": "pong"}]}],
+    "pairs": [{"prompt": "abc", "completion": "def"}],
+    "text": [{"text": "alpha beta END"}],
+}
+SAID = [([says("user", "Sum\n1 2")], "3!"), ([says("user", "ping")], "pong")]  # the chats among the others
+
+
+def ends_of(name):
+    return next(ends for start, ends in ENDS.items() if name.startswith(start))
+
+
+def model_of(program, name, text):
+    bos, eos = ends_of(name)
+    marks = dict.fromkeys(re.findall(r"<\|[a-z_]+\|>|<｜[^｜<>]+｜>", text or "") + [eos])
+    path = program.folder / f"{name}.gguf"
+    file = name
+    if text is not None:
+        file = program.folder / f"{name}.jinja"
+        file.write_text(text, encoding="utf-8")
+    others = [mark for mark in marks if mark not in (bos, eos)]
+    subprocess.run([program.build / "tests/hone_tiny_model", path, "f32", "llama", "1", file, bos, eos, *others], check=True)
+    return path
+
+
+def expected(message):
+    """(content, reasoning, calls) of an assistant's message of a row."""
+    content = message["content"] or ""
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content)
+    found = re.match(r"<think>\n(.*)\n</think>\n\n", content, re.S)
+    reasoning = message.get("reasoning_content", found.group(1) if found else "")
+    calls = [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in message.get("tool_calls", [])]
+    return content[found.end():] if found else content, reasoning, calls
+
+
+def questions(chats):
+    """(messages before, tools, what should come) of each turn that is learned."""
+    for chat in chats:
+        for i, message in enumerate(chat["messages"]):
+            if message["role"] == "assistant" and message.get("weight", 1):
+                yield chat["messages"][:i], chat.get("tools"), expected(message)
+
+
+def plain(message):
+    """A message of a request: without what only rows say."""
+    return {key: value for key, value in message.items() if key != "weight"}
+
+
+def by_ollama(server, model, before, tools, think):
+    messages = [plain(m) for m in before]
+    for m in messages:  # Ollama's calls are objects
+        for call in m.get("tool_calls", []):
+            m["tool_calls"] = [{"function": {"name": call["function"]["name"], "arguments": json.loads(call["function"]["arguments"])}}]
+        if m["content"] is None:
+            m["content"] = ""
+        if isinstance(m["content"], list):
+            m["content"] = m["content"][0]["text"]
+    body = {"model": model, "messages": messages, "stream": False, "options": {"temperature": 0, "num_predict": 120}}
+    if tools:
+        body["tools"] = tools
+    if think is not None:
+        body["think"] = think
+    said = server.json("POST", "/api/chat", body)["message"]
+    calls = [(call["function"]["name"], call["function"]["arguments"]) for call in said.get("tool_calls", [])]
+    return said["content"], said.get("thinking", ""), calls
+
+
+def by_openai(server, model, before, tools, think):
+    body = {"model": model, "messages": [plain(m) for m in before], "temperature": 0, "max_tokens": 120}
+    if tools:
+        body["tools"] = tools
+    if think is False:
+        body["reasoning_effort"] = "none"
+    if think is True:
+        body["reasoning_effort"] = "high"
+    said = server.json("POST", "/v1/chat/completions", body)["choices"][0]["message"]
+    calls = [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in said.get("tool_calls") or []]
+    return said["content"] or "", said.get("reasoning_content", ""), calls
+
+
+def by_anthropic(server, model, before, tools, think):
+    messages, body = [], {"model": model, "max_tokens": 120, "temperature": 0}
+    for m in before:
+        if m["role"] == "system":
+            body["system"] = m["content"]
+        elif m["role"] == "tool":
+            messages.append(says("user", [{"type": "tool_result", "tool_use_id": m["tool_call_id"], "content": m["content"]}]))
+        elif m.get("tool_calls"):
+            messages.append(says("assistant", [{"type": "tool_use", "id": c["id"], "name": c["function"]["name"], "input": json.loads(c["function"]["arguments"])} for c in m["tool_calls"]]))
+        else:
+            messages.append(says(m["role"], m["content"]))
+    body["messages"] = messages
+    if tools:
+        body["tools"] = [{"name": t["function"]["name"], "description": t["function"]["description"], "input_schema": t["function"]["parameters"]} for t in tools]
+    if think:
+        body["thinking"] = {"type": "enabled", "budget_tokens": 1024}
+    blocks = server.json("POST", "/v1/messages", body)["content"]
+    return ("".join(b["text"] for b in blocks if b["type"] == "text"), "".join(b["thinking"] for b in blocks if b["type"] == "thinking"),
+            [(b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"])
+
+
+def one_template(program, name, text):
+    model = model_of(program, name, text)
+    shown = text if text is not None else ""
+    chats = CHATS + REASONED + (CALLS if "tool_calls" in shown and "tools" in shown else [])
+    folder = program.folder / name
+    folder.mkdir()
+    files = {"chats": chats, **OTHERS}
+    for kind, rows in files.items():
+        (folder / f"{kind}.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    run = folder / "run"
+    listed = ", ".join(str(folder / f"{kind}.jsonl") for kind in files)
+    config = folder / "model.yaml"
+    config.write_text(f"model: {{base: {model}, adapter: full}}\ndata: {{datasets: [{listed}], validation: [{listed}], cutoff_length: 2048, packing: false}}\n"
+                      f"training: {{epochs: 110, learning_rate: 4e-3, batch_size: 16, precision: f32, output_dir: {run}, eval_steps: 1000, save_steps: 1000}}\n", encoding="utf-8")
+    program.run("train", config)
+    losses = program.losses(run)
+    check(losses[-1] < 0.02, f"{name}: the loss is still {losses[-1]}")
+    # A client that says nothing is answered as the row says; with reasoning off, also where a row has none.
+    with Server(program, model, "--adapter", f"tuned={run}") as server:
+        default_off = ends_without_reasoning(server, name)
+        for before, tools, (content, reasoning, calls) in [*questions(chats), *((b, None, (c, "", [])) for b, c in SAID)]:
+            for ask in (by_ollama, by_openai, by_anthropic):
+                for think in ([None] if not reasoning or not default_off else []) + [bool(reasoning)]:
+                    if ask is by_anthropic and think is None and reasoning:
+                        continue  # there, nothing said means no reasoning
+                    found = ask(server, "tuned", before, tools, think)
+                    wanted = (content, reasoning, calls)
+                    check(found == wanted, f"{name}: {ask.__name__}, think {think}: {before[-1]['content']!r}: expected {wanted}, found {found}")
+        raw = server.json("POST", "/v1/completions", {"model": "tuned", "prompt": "abc", "temperature": 0, "max_tokens": 20})["choices"][0]["text"]
+        check(raw == "def", f"{name}: /v1/completions gives {raw!r}")
+        raw = server.json("POST", "/api/generate", {"model": "tuned", "prompt": "alpha", "raw": True, "stream": False, "options": {"temperature": 0, "num_predict": 20}})["response"]
+        check(raw == " beta END", f"{name}: /api/generate gives {raw!r}")
+    for before, tools, (content, reasoning, _) in questions(chats):
+        if tools or len(before) > 1:
+            continue
+        words = ["--think", "true"] if reasoning and default_off else []
+        found = json.loads(program.run("run", model, before[0]["content"], "--adapter", run, "--temperature", "0", "--max-tokens", "120", "--f32", "--json", *words))
+        check((found["text"], found.get("thinking", "")) == (content, reasoning), f"{name}: hone run: {before[0]['content']!r}: {found}")
+    for setting in ("eval.reasoning=false", "eval.reasoning=true"):
+        report = folder / "report"
+        program.run("eval", config, "--adapter", run, "--report", report, "--max-tokens", "120", setting)
+        for line in (report / "answers-tuned.jsonl").read_text(encoding="utf-8").splitlines():
+            answer = json.loads(line)
+            check(answer["answer"] == answer["expected"], f"{name}: hone eval: {answer}")
+
+
+def ends_without_reasoning(server, name):
+    return name in ("deepseekv3_1",)
+
+
+def checks(program):
+    golden = json.loads((GOLDEN / "families.json").read_text(encoding="utf-8"))
+    wanted = sys.argv[2:]
+    templates = {name: None for name in SHIPPED} | {name: source(name, golden) for name in OWN} | {f"{name}" if name not in SHIPPED else f"{name}_published": source(name, golden) for name in PUBLISHED}
+    for name, text in templates.items():
+        if (not wanted or name in wanted) and not (text is None and name not in SHIPPED):
+            one_template(program, name, text)
+            print(name)
+
+
+main(checks)
