@@ -12,6 +12,7 @@
 #include "apps/verb.h"
 #include "base/error.h"
 #include "infer/generate.h"
+#include "recipes/run_chat.h"
 #include "recipes/tuned_model.h"
 
 namespace hone::apps {
@@ -102,13 +103,14 @@ void add_run(CLI::App& app, Action& action) {
         if (verb->count("prompt") == 0 && a->prompt.ends_with('\n')) a->prompt.pop_back();
         if (a->prompt.empty()) throw Error(ErrorCode::kInvalidInput, "standard input", "it brings no prompt", "write hone run MODEL \"prompt\"");
       }
-      const recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template, recipes::TemplateChoice::kStored);
+      recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template, recipes::TemplateChoice::kStored);
       for (const std::string& note : files.notes) fmt::print(stderr, "note: {}\n", note);
       if (files.stored) take_parameters(files.stored->parameters, *verb, a->generate);
       infer::check(a->generate.sampler);
       models::LoadOptions load;
       load.activation = a->f32 ? DType::kF32 : DType::kBF16;
       load.panels = true;
+      recipes::take_run_chat(files, recipes::read_run_chat(tuned));
       infer::EngineOptions options;
       options.max_batch = 1;
       infer::Engine engine(std::make_shared<models::CausalLm>(recipes::load_tuned(files, load, tuned)), files.tokenizer, options);

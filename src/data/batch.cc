@@ -13,6 +13,8 @@ Sample Sample::slice(int64_t begin, int64_t end) const {
   Sample part;
   part.source = source;
   part.truncated = truncated;
+  part.turns = turns;
+  part.reasoned = reasoned;
   part.ids.assign(ids.begin() + begin, ids.begin() + end);
   part.loss_mask.assign(loss_mask.begin() + begin, loss_mask.begin() + end);
   if (!weights.empty()) part.weights.assign(weights.begin() + begin, weights.begin() + end);

@@ -25,6 +25,7 @@ struct Sample {
   SourceRow source;
   bool truncated = false;  // tokens were cut from the prompt's start
   std::vector<float> weights = {};  // how much each labelled token counts in the loss, as long as ids; empty: 1 each
+  int32_t turns = 0, reasoned = 0;  // of an assistant that are learned; of them with reasoning
 
   int64_t length() const { return static_cast<int64_t>(ids.size()); }
   int64_t supervised() const;

@@ -276,6 +276,8 @@ void Dataset::record(uint64_t row, const std::vector<Sample>& samples) {
     report_.tokens += sample.length();
     report_.supervised_tokens += sample.supervised();
     report_.truncated += sample.truncated;
+    report_.learned_turns += sample.turns;
+    report_.reasoned_turns += sample.reasoned;
     report_.longest = std::max(report_.longest, sample.length());
   }
 }

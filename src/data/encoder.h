@@ -15,6 +15,7 @@ namespace hone::data {
 struct EncodedChat {
   std::vector<int32_t> ids;
   std::vector<float> weights;
+  int32_t turns = 1, reasoned = 0;  // of the assistant that are learned; of them with reasoning
 };
 
 /// Turns text and conversations into tokens. Const functions are called from several threads at once.

@@ -41,6 +41,7 @@ struct DatasetReport {
   static constexpr size_t kMostFields = 32;
   // Known for measured datasets (see DataReport::measured); otherwise of the rows visited so far.
   int64_t samples = 0, tokens = 0, supervised_tokens = 0, truncated = 0, longest = 0;
+  int64_t learned_turns = 0, reasoned_turns = 0;  // of assistants that are learned; of them with reasoning
 };
 
 struct DataReport {

@@ -96,6 +96,8 @@ std::vector<Sample> chat_samples(const Example& example, const Encoder& encoder,
     HONE_CHECK(chat.ids.size() == chat.weights.size(), "{} tokens, {} weights", chat.ids.size(), chat.weights.size());
     Sample& sample = samples.emplace_back();
     sample.ids = std::move(chat.ids);
+    sample.turns = chat.turns;
+    sample.reasoned = chat.reasoned;
     bool plain = true;
     for (const float weight : chat.weights) {
       sample.loss_mask.push_back(weight > 0);

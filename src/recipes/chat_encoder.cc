@@ -24,6 +24,7 @@ std::vector<data::EncodedChat> ChatEncoder::encode_chat(const nlohmann::ordered_
   std::vector<data::EncodedChat> chats;
   for (const text::LearnedTurn& turn : text::learned_turns(*files_.chat, files_.reasoning, messages, options)) {
     data::EncodedChat chat;
+    chat.reasoned = turn.reasoned;
     chat.ids = files_.encode_pieces(std::string_view(turn.text).substr(0, turn.begin), turn.words, {});
     chat.weights.assign(chat.ids.size(), 0.0f);
     std::vector<size_t> cuts = turn.cuts;
@@ -34,6 +35,8 @@ std::vector<data::EncodedChat> ChatEncoder::encode_chat(const nlohmann::ordered_
     // A turn before it needs no sample of its own where inference would see the very same tokens.
     if (!chats.empty() && begins_with(chat.ids, chats.back().ids)) {
       std::copy(chats.back().weights.begin(), chats.back().weights.end(), chat.weights.begin());
+      chat.turns += chats.back().turns;
+      chat.reasoned += chats.back().reasoned;
       chats.pop_back();
     }
     chats.push_back(std::move(chat));

@@ -10,6 +10,7 @@
 #include "recipes/answers.h"
 #include "recipes/chat_encoder.h"
 #include "recipes/evaluation_report.h"
+#include "recipes/run_chat.h"
 #include "recipes/tuned_model.h"
 #include "text/unicode.h"
 #include "train/step.h"
@@ -117,7 +118,8 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   std::vector<eval::HarnessResults> harness;
   for (const auto& file : options.harness) harness.push_back(eval::read_harness_results(file));
 
-  const ModelFiles files = open_model(config.model.base, config.model.chat_template);
+  ModelFiles files = open_model(config.model.base, config.model.chat_template);
+  if (!options.tuned.empty()) take_run_chat(files, read_run_chat(tuned_folder(options.tuned)));
   data::Loader loader(held_out.data, std::make_shared<ChatEncoder>(files));
   std::vector<Question> questions;
   if (options.answers)

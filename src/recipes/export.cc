@@ -9,6 +9,7 @@
 #include "recipes/export_gguf.h"
 #include "recipes/export_safetensors.h"
 #include "recipes/modelfile.h"
+#include "recipes/run_chat.h"
 #include "recipes/tuned_model.h"
 
 namespace hone::recipes {
@@ -100,6 +101,7 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
     const io::LoraAdapter adapter = adapter_of(s, options.format);
     const fs::path folder = folder_for(out);
     io::write_peft(folder, adapter);
+    write_run_chat(folder, read_run_chat(s.tuned));
     return {{folder / "adapter_config.json", folder / "adapter_model.safetensors"}, {}};
   }
   if (options.format == "gguf-lora") {

@@ -75,6 +75,9 @@ void ModelFiles::study_template() {
     const text::Json turn = text::Json::parse(R"([{"role":"user","content":"x"},{"role":"assistant","content":"y"}])");
     const auto learned = text::learned_turn(*chat, reasoning, turn, render_options());
     if (!learned) return;
+    const std::string_view answer = std::string_view(learned->text).substr(learned->begin);
+    const size_t words = answer.find_first_not_of(" \t\r\n");
+    if (words != std::string_view::npos && answer[words] == 'y') lead = answer.substr(0, words);
     const auto ids = tokenizer.encode(std::string_view(learned->text).substr(learned->begin), {.add_special = false});
     if (ids.empty() || !tokenizer.is_special(ids.back())) return;
     end_of_turn = ids.back();

@@ -25,6 +25,7 @@ struct ModelFiles {
   std::vector<std::string> notes = {};            // what the user should know: the name that was meant, what was passed over
   text::ReasoningForm reasoning = {};             // of the chat template
   bool thinks = false;                            // answers may hold <think> … </think>
+  std::string lead = {};                          // white space that the template writes between its generation prompt and an answer
   std::optional<bool> think = {};                 // reasoning wanted where nobody says; nothing: as the template does
 
   /// Finds out what follows from the chat template: where answers end, how it treats reasoning.
@@ -46,7 +47,7 @@ struct ModelFiles {
   /// A raw prompt: special tokens in it are such, and where the tokenizer asks for a begin token there is one, not two.
   std::vector<int32_t> encode_text(std::string_view text) const;
   /// How an answer is taken apart that follows such a prompt.
-  text::SplitOptions split_options(bool inside, bool tools = false) const { return {.thinking = thinks || inside, .inside = inside, .tools = tools}; }
+  text::SplitOptions split_options(bool inside, bool tools = false) const { return {.thinking = thinks || inside, .inside = inside, .tools = tools, .lead = inside ? "" : lead}; }
 };
 
 /// Where a model lies: a file or folder, or what a name in the store stands for.

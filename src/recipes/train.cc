@@ -13,6 +13,7 @@
 #include "optim/schedule.h"
 #include "recipes/chat_encoder.h"
 #include "recipes/run_alarms.h"
+#include "recipes/run_chat.h"
 #include "recipes/run_folder.h"
 #include "recipes/samples.h"
 #include "recipes/train_plan.h"
@@ -363,6 +364,7 @@ class Training {
     const fs::path target = fs::path(config_.training.output_dir) / name, fresh = target.string() + ".partial";
     train::fresh_folder(fresh);
     save_tuned(fresh, model_, config_, config_.model.base);
+    write_run_chat(fresh, run_chat_of(loader_.report()));
     train::replace_folder(fresh, target);
   }
 

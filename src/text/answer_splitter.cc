@@ -109,6 +109,8 @@ std::vector<ToolCall> parse_tool_calls(std::string_view text) {
 AnswerPart AnswerSplitter::push(std::string_view text) {
   pending_ += text;
   AnswerPart part;
+  if (!led_ && (pending_.size() < options_.lead.size() && options_.lead.starts_with(pending_))) return part;
+  if (!std::exchange(led_, true) && pending_.starts_with(options_.lead)) pending_.erase(0, options_.lead.size());
   go_on(part, /*last=*/false);
   return part;
 }

@@ -24,6 +24,7 @@ struct SplitOptions {
   bool thinking = false;      // <think>…</think> is reasoning
   bool inside = false;        // the prompt has opened <think> already
   bool tools = false;         // tool calls are taken out of the content
+  std::string lead = {};      // white space that the template writes in front of every answer: not the writer's
 };
 
 /// The tool calls of a text in one of the known syntaxes: Hermes and Qwen (<tool_call>{…}</tool_call>), DeepSeek V3, V3.1 and R1
@@ -48,6 +49,7 @@ class AnswerSplitter {
   const SplitOptions options_;
   Place place_;
   std::string pending_, call_end_, spaces_;  // spaces_: what stood between the content and a call
+  bool led_ = false;      // options_.lead was looked for
   bool thought_ = false;  // words of reasoning were given out
 };
 

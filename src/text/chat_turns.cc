@@ -72,6 +72,18 @@ bool calls_tools(const Json& message) {
   return calls != message.end() && calls->is_array() && !calls->empty();
 }
 
+// As Python writes it, and the models that learned from it: a space behind commas and colons.
+std::string spaced_json(const Json& value) {
+  if (!value.is_structured()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string out(1, value.is_object() ? '{' : '[');
+  for (auto it = value.begin(); it != value.end(); ++it) {
+    if (it != value.begin()) out += ", ";
+    if (value.is_object()) out += Json(it.key()).dump(-1, ' ', false, Json::error_handler_t::replace) + ": ";
+    out += spaced_json(*it);
+  }
+  return out + (value.is_object() ? '}' : ']');
+}
+
 std::vector<std::string> called_functions(const Json& message) {
   std::vector<std::string> names;
   if (!calls_tools(message)) return names;
@@ -122,6 +134,7 @@ class Learner {
     if (!turn) return std::nullopt;
     LearnedTurn learned;
     learned.message = before_.size();
+    learned.reasoned = !reasoning_.empty();
     const std::string_view said = std::string_view(whole_.text).substr(0, turn->end);
     try {
       prompt_ = turn_prompt(chat_, form_, before_, options_, think_);
@@ -195,9 +208,10 @@ class Learner {
   size_t body_begin(const Turn& turn) const {
     try {
       const std::string plain = render_conversation(chat_, before_, options_).text;
-      if (!whole_.text.starts_with(plain) || !prompt_.text.starts_with(plain) || plain.size() > turn.begin || plain.size() < turn.others) return turn.begin;
-      const std::string_view head = std::string_view(whole_.text).substr(plain.size(), turn.begin - plain.size());
-      return plain.size() + opening(head, std::string_view(prompt_.text).substr(plain.size()));
+      const size_t header = opening(whole_.text, plain);
+      if (header > turn.begin || header < turn.others) return turn.begin;
+      const std::string_view generation = prompt_.text.starts_with(plain) ? std::string_view(prompt_.text).substr(plain.size()) : std::string_view();
+      return header + opening(std::string_view(whole_.text).substr(header, turn.begin - header), generation);
     } catch (const Error&) {
       return turn.begin;
     }
@@ -297,23 +311,25 @@ TurnPrompt turn_prompt(const ChatTemplate& chat, const ReasoningForm& form, cons
 }
 
 RenderedPrompt render_conversation(const ChatTemplate& chat, const Json& messages, const RenderOptions& options) {
-  // A call without words: templates that write calls expect null there, and some write no call where they find a text.
-  Json with_null = messages;
-  bool differs = false;
-  if (messages.is_array() && chat.source().find("tool_calls") != std::string::npos)
-    for (Json& message : with_null)
-      if (message.is_object() && calls_tools(message) && message.contains("content") && message["content"] == "") {
-        message["content"] = nullptr;
-        differs = true;
-      }
-  if (differs) {
-    try {
-      return chat.render_prompt(with_null, options);
-    } catch (const Error&) {
-      // A template that wants text everywhere.
-    }
+  const bool calls = messages.is_array() && std::any_of(messages.begin(), messages.end(), [](const Json& m) { return m.is_object() && calls_tools(m); });
+  if (!calls || chat.source().find("tool_calls") == std::string::npos) return chat.render_prompt(messages, options);
+  Json written = messages;
+  for (Json& message : written)
+    if (message.is_object() && calls_tools(message) && text_field(message, "content").empty()) message["content"] = nullptr;
+  try {
+    return chat.render_prompt(written, options);
+  } catch (const Error&) {
+    for (Json& message : written)
+      if (message.is_object() && calls_tools(message))
+        for (Json& call : message["tool_calls"])
+          if (call.is_object() && call.contains("function") && call["function"].is_object() && call["function"].contains("arguments") && !call["function"]["arguments"].is_string())
+            call["function"]["arguments"] = spaced_json(call["function"]["arguments"]);
   }
-  return chat.render_prompt(messages, options);
+  try {
+    return chat.render_prompt(written, options);
+  } catch (const Error&) {
+    return chat.render_prompt(messages, options);  // a template that wants text everywhere
+  }
 }
 
 std::optional<LearnedTurn> learned_turn(const ChatTemplate& chat, const ReasoningForm& form, const Json& messages, const RenderOptions& options) {

@@ -22,8 +22,8 @@ struct ReasoningForm {
 
 ReasoningForm reasoning_form(const ChatTemplate& chat, const RenderOptions& options);
 
-/// ChatTemplate::render_prompt of messages as requests and rows give them: a call without words has null for its content where the template writes
-/// calls, since some write none beside a text, be it empty.
+/// ChatTemplate::render_prompt of messages as requests and rows give them, in the form that the template takes: a call without words has null for its
+/// content where the template writes calls (some write none beside a text, be it empty), and arguments are JSON text where it refuses objects (DeepSeek's).
 RenderedPrompt render_conversation(const ChatTemplate& chat, const Json& messages, const RenderOptions& options);
 
 /// What a model goes on from.
@@ -40,7 +40,8 @@ TurnPrompt turn_prompt(const ChatTemplate& chat, const ReasoningForm& form, cons
 
 /// One turn to learn: text[0, begin) is turn_prompt(messages before it).text, text[begin, end of text) is what the model should write.
 struct LearnedTurn {
-  size_t message = 0;  // which of the conversation's messages
+  size_t message = 0;     // which of the conversation's messages
+  bool reasoned = false;  // with reasoning
   std::string text;
   std::vector<std::pair<size_t, size_t>> words;  // of the prompt
   size_t begin = 0;

@@ -42,6 +42,8 @@ TEST(AnswerSplitter, EveryCutGivesTheSameParts) {
       {kTools, "so: <tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>\n<tool_call>{\"name\": \"g\", \"arguments\": \"{}\"}</tool_call>", "", "so:", {{"f", "{\"x\":1}"}, {"g", "{}"}}},
       {kTools, "<tool_call>[{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g\", \"arguments\": {}}]</tool_call> done", "", "done", {{"f", "{}"}, {"g", "{}"}}},
       {kTools, "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}", "", "", {{"f", "{\"x\":1}"}}},
+      {{.lead = " "}, "  yes", "", " yes", {}},
+      {{.lead = " \n"}, " yes", "", " yes", {}},
       {kThinks, "<think>\n a\n\n</think>\n\nyes ", "a", "yes ", {}},
       {kInside, "\n\n</think>\n\nyes", "", "yes", {}},
       {kInside, "a\n</thin \n</think>b", "a\n</thin", "b", {}},

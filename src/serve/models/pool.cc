@@ -6,6 +6,7 @@
 #include "io/peft.h"
 #include "models/adapter.h"
 #include "recipes/read_gguf_lora.h"
+#include "recipes/run_chat.h"
 #include "recipes/tuned_model.h"
 
 namespace hone::serve {
@@ -123,6 +124,7 @@ std::shared_ptr<Base> ModelPool::base_of(Slot* slot, const recipes::ModelFiles& 
 std::unique_ptr<Resident> ModelPool::load(const ModelEntry& entry, Slot* slot) {
   recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template, recipes::TemplateChoice::kStored);
   if (files.stored && files.stored->id != entry.manifest) throw Error(ErrorCode::kBusy, entry.name, "was replaced in the store just now", "try again; start the server again if it was named on the command line");
+  recipes::take_run_chat(files, recipes::read_run_chat(entry.adapter));
   auto resident = std::make_unique<Resident>(Resident{.entry = entry, .files = std::move(files), .base = nullptr, .adapter = {}});
   const bool own = alone(slot->weights);
   resident->base = base_of(slot, resident->files, entry.adapter);

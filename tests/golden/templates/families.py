@@ -79,11 +79,28 @@ def closing(prompt):
     return "</think>\n\n" if prompt.endswith("<think>") else "\n</think>\n\n"
 
 
+def as_written(messages, render_one):
+    """Calls in the form the template takes: null for no words, arguments as an object or else as text."""
+    null = [m | {"content": None} if m.get("tool_calls") and m["content"] == "" else m for m in messages]
+    text = [m | {"tool_calls": [c | {"function": c["function"] | {"arguments": as_text(c["function"]["arguments"])}} for c in m["tool_calls"]]} if m.get("tool_calls") else m for m in null]
+    for form in (null, text):
+        try:
+            render_one(form, False)
+            return form
+        except Exception:
+            pass
+    return messages
+
+
+def as_text(arguments):
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
 def learned(source, turn, messages, render_one):
     """What follows the generation prompt of each assistant's turn. A call without words has null for its content, as OpenAI writes it."""
     pieces = []
     if "tool_calls" in source:
-        messages = [m | {"content": None} if m.get("tool_calls") and m["content"] == "" else m for m in messages]
+        messages = as_written(messages, render_one)
     for k, message in enumerate(messages):
         if message["role"] != "assistant":
             continue
