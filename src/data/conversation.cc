@@ -102,6 +102,19 @@ Json renamed(const Json& turn, const std::string& role, const std::string& role_
   return message;
 }
 
+// Most turns: a role and a text, as which read_message would give them back.
+bool add_plain_turn(const Json& turn, const std::string& role, const std::string& content_key, Json& messages) {
+  if (turn.size() != 2 || role == "function_call") return false;
+  const auto content = turn.find(content_key);
+  if (content == turn.end() || !content->is_string()) return false;
+  const auto& words = content->get_ref<const std::string&>();
+  if (role == "assistant" && words.find("<think>") != std::string::npos) return false;
+  Json message{{"role", role}};
+  message["content"] = words;
+  messages.push_back(std::move(message));
+  return true;
+}
+
 bool speaks(const Json& message) {
   for (const char* key : {"content", "tool_calls", "function_call"})
     if (const auto found = message.find(key); found != message.end() && !found->is_null()) return true;
@@ -234,6 +247,7 @@ std::optional<RowIssue> read_messages(const Json& turns, const std::string& role
   for (size_t i = 0; i < turns.size(); ++i) {
     std::string role;
     if (auto issue = read_role(turns[i], i, role_key, roles, role)) return issue;
+    if (add_plain_turn(turns[i], role, content_key, messages)) continue;
     if (auto issue = add_turn(renamed(turns[i], role, role_key, content_key), i, "messages", content_key, messages)) return issue;
   }
   return std::nullopt;
@@ -245,6 +259,7 @@ std::optional<RowIssue> read_sharegpt(const Json& turns, const std::string& from
   for (size_t i = 0; i < turns.size(); ++i) {
     std::string role;
     if (auto issue = read_role(turns[i], i, from_key, roles, role)) return issue;
+    if (add_plain_turn(turns[i], role, value_key, messages)) continue;
     if (auto issue = add_turn(renamed(turns[i], role, from_key, value_key), i, "conversations", value_key, messages)) return issue;
   }
   return std::nullopt;

@@ -17,7 +17,7 @@ TEST(ChatEncoder, SpecialTokensOfPeopleArePlainText) {
     vocab.types.push_back(3);
   }
   ModelFiles files{nullptr, text::Tokenizer::from_gguf(vocab, "test"),
-                         text::ChatTemplate::parse("{% for m in messages %}{{ '<|user|>' if m.role == 'user' else '<|bot|>' }}{{ m.content }}<|end|>{% endfor %}", "test"), "", "", {}, -1};
+                         text::ChatTemplate::parse("{% for m in messages %}{{ '<|user|>' if m.role == 'user' else '<|bot|>' }}{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|bot|>{% endif %}", "test"), "", "", {}, -1};
   files.study_template();
   const auto id = [&](std::string_view token) { return *files.tokenizer.token_id(token); };
   const auto count = [&](const data::EncodedChat& chat, std::string_view token) { return std::count(chat.ids.begin(), chat.ids.end(), id(token)); };

@@ -22,7 +22,7 @@ std::string foreign_key(const Json& messages, bool sharegpt) {
 
 Json messages_of(const Example& example) {
   if (example.kind == Example::Kind::kChat) return example.messages;
-  return Json::array({Json{{"role", "user"}, {"content", example.prompt}}, Json{{"role", "assistant"}, {"content", example.completion}}});
+  return Json::array({Json{{"role", "user"}, {"content", example.prompt}}, read_message(Json{{"role", "assistant"}, {"content", example.completion}}, "completion")});
 }
 
 std::string to_sharegpt(const Example& example, Json& row) {
