@@ -94,6 +94,46 @@ TEST(Head, NearlySureRowsKeepTheirGradient) {
   }
 }
 
+// A label of weight 2 is the same as the row standing there twice, one of weight 0 as one without a label, for both kinds of head.
+TEST(Head, WeightsAreRepetitions) {
+  const Rng rng{9, 4, 0};
+  std::vector<float> h(6 * 8), w(50 * 8);
+  for (size_t i = 0; i < h.size(); ++i) h[i] = rng.normal(i);
+  for (size_t i = 0; i < w.size(); ++i) w[i] = rng.normal(100 + i);
+  const std::vector<int32_t> labels{3, 49, 0, 7, kIgnoreLabel, 12};
+  const std::vector<float> weights{1, 2, 0, 1, 1, 3};
+  struct Gradients {
+    double sum = 0;
+    std::vector<float> dh, dw;
+  };
+  const auto compute = [&](const std::vector<float>& x, const std::vector<int32_t>& ids, std::span<const float> of_labels, bool trained) {
+    const auto rows = static_cast<int64_t>(ids.size());
+    const Tensor weight = Tensor::from({50, 8}, std::span<const float>(w));
+    const Variable input = Variable::parameter(Tensor::from({rows, 8}, std::span<const float>(x)), "h"), head = trained ? Variable::parameter(weight, "w") : Variable(weight);
+    const TokenLoss loss = linear_cross_entropy(input, head, {Tensor::from({rows}, std::span<const int32_t>(ids)), of_labels}, 0.5f);
+    backward(loss.loss);
+    return Gradients{loss.sum, floats(input.leaf()->grad), trained ? floats(head.leaf()->grad) : std::vector<float>()};
+  };
+  for (const bool trained : {false, true}) {
+    const Gradients weighed = compute(h, labels, weights, trained);
+    std::vector<float> again;
+    std::vector<int32_t> repeated;
+    std::vector<size_t> first;  // of the rows that row t became
+    for (size_t t = 0; t < labels.size(); ++t) {
+      first.push_back(repeated.size());
+      for (int n = 0; n < std::max(1, static_cast<int>(weights[t])); ++n) {
+        again.insert(again.end(), h.begin() + static_cast<std::ptrdiff_t>(8 * t), h.begin() + static_cast<std::ptrdiff_t>(8 * t + 8));
+        repeated.push_back(weights[t] == 0 ? kIgnoreLabel : labels[t]);
+      }
+    }
+    const Gradients twice = compute(again, repeated, {}, trained);
+    EXPECT_NEAR(weighed.sum, twice.sum, 1e-5);
+    for (size_t t = 0; t < labels.size(); ++t)
+      for (size_t i = 0; i < 8; ++i) EXPECT_NEAR(weighed.dh[8 * t + i], (weights[t] == 0 ? 1 : weights[t]) * twice.dh[8 * first[t] + i], 1e-5f) << t << ' ' << i;
+    for (size_t i = 0; i < weighed.dw.size(); ++i) EXPECT_NEAR(weighed.dw[i], twice.dw[i], 1e-5f);
+  }
+}
+
 // Nothing is asked of the gradient in evaluation; the loss is the same number.
 TEST(Head, LossAloneIsTheSame) {
   const Rng rng{9, 2, 0};
