@@ -77,13 +77,6 @@ double weight_of(const JsonFields& fields) {
   return weight;
 }
 
-bool read_elsewhere(const std::string& key) {
-  for (const char* known : {"role", "content", "tool_calls", "function_call", "reasoning_content", "reasoning", "thinking", "images", "weight",
-                            "train", "training", "loss", "loss_scale", "tool_call_id", "name", "tool_name"})
-    if (key == known) return true;
-  return false;
-}
-
 // Takes <think>…</think> from the beginning of a content.
 std::string take_reasoning(std::string& content) {
   const size_t begin = content.find_first_not_of(" \t\r\n");
@@ -122,6 +115,13 @@ std::string text_of_parts(const Json& content, const std::string& where, std::st
 
 }  // namespace
 
+bool is_message_key(std::string_view key) {
+  for (const std::string_view known : {"role", "content", "tool_calls", "function_call", "reasoning_content", "reasoning", "thinking", "images", "weight",
+                                       "train", "training", "loss", "loss_scale", "train_detail", "loss_mask", "tool_call_id", "name", "tool_name"})
+    if (key == known) return true;
+  return false;
+}
+
 std::string content_text(const OrderedJson& content, const std::string& where) { return text_of_parts(content, where, nullptr); }
 
 OrderedJson read_message(const OrderedJson& message, const std::string& where) {
@@ -156,7 +156,7 @@ OrderedJson read_message(const OrderedJson& message, const std::string& where) {
   if (result.contains("tool_name") && !result.contains("name")) result["name"] = result["tool_name"];
   if (!reasoning.empty()) result["reasoning_content"] = std::move(reasoning);
   for (const auto& [key, value] : message.items())
-    if (!value.is_null() && !read_elsewhere(key)) result[key] = value;
+    if (!value.is_null() && !is_message_key(key)) result[key] = value;
   if (assistant)
     if (const double weight = weight_of(fields); weight != 1) result["weight"] = weight;
   return result;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/json_fields.h"
 
@@ -11,6 +12,9 @@ namespace hone::data {
 /// The text of a string, of null, or of a list of {"type": "text" or "input_text" or "output_text", "text": …}. `where` names it in
 /// errors. Throws Error{kInvalidInput}, Error{kUnsupported} for parts that are no text.
 std::string content_text(const OrderedJson& content, const std::string& where);
+
+/// Whether read_message reads this key itself; others are handed on.
+bool is_message_key(std::string_view key);
 
 /// Checks one message and returns it as templates read it:
 ///   role               as written; "developer" is system, "function" and "ipython" are tool

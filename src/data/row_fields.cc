@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "data/chat_message.h"
+
 namespace hone::data {
 namespace {
 
@@ -62,7 +64,7 @@ std::vector<std::string> unknown_fields(const Json& row, const RowFormat& format
     return names;
   }();
   // What belongs to the format's own publications.
-  static const std::set<std::string_view> beside_alpaca = {"text"}, beside_messages = {"prompt"};
+  static const std::set<std::string_view> beside_alpaca = {"text"}, beside_messages = {"prompt", "functions"};
   const auto expected = [&](std::string_view key) {
     return known.contains(key) || is_column(format, key) || (format.format == Format::kAlpaca && beside_alpaca.contains(key)) ||
            (format.format == Format::kMessages && beside_messages.contains(key));
@@ -77,7 +79,7 @@ std::vector<std::string> unknown_fields(const Json& row, const RowFormat& format
   for (const Json& turn : *turns) {
     if (!turn.is_object()) continue;
     for (const auto& [key, value] : turn.items()) {
-      if (value.is_null() || key == format.column("from") || key == format.column("value")) continue;
+      if (value.is_null() || key == format.column("from") || key == format.column("value") || is_message_key(key)) continue;
       std::string name = fmt::format("{}[].{}", list, key);
       if (std::find(unknown.begin(), unknown.end(), name) == unknown.end()) unknown.push_back(std::move(name));
     }
