@@ -8,6 +8,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 option(HONE_TESTS "Build the tests" ON)
 option(HONE_SANITIZE "Address and undefined-behaviour sanitizers" OFF)
+option(HONE_SANITIZE_THREADS "Thread sanitizer (scripts/test.sh --threads)" OFF)
 option(HONE_QUICK "Layers that compute nothing at length, and tests, are not optimised: an edit compiles soonest" OFF)
 
 # Most of a compiler's work here is the same headers and templates again in every file, so the files of a target are compiled in
@@ -55,6 +56,10 @@ if(HONE_SANITIZE)
   target_compile_options(hone_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
                                               -fno-omit-frame-pointer)
   target_link_options(hone_flags INTERFACE -fsanitize=address,undefined)
+endif()
+if(HONE_SANITIZE_THREADS)
+  target_compile_options(hone_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(hone_flags INTERFACE -fsanitize=thread)
 endif()
 
 # hone_layer(name [DEPENDS layer…] [EXTERNAL target…]): the static library of src/<name>.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test. --sanitize: the unit tests under ASan and UBSan instead.
+# Installs what is missing, builds, and runs every test. --sanitize: the unit tests under ASan and UBSan instead. --threads: those of the thread
+# pool, the engine, the server and its models under TSan.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=release
@@ -7,7 +8,14 @@ selection=()
 case "${1:-}" in
   "") ;;
   --sanitize) preset=sanitize; selection=(--label-exclude program) ;;
-  *) echo "usage: scripts/test.sh [--sanitize]" >&2; exit 2 ;;
+  --threads)
+    scripts/setup.sh --build
+    programs=(base autograd ops infer serve)
+    targets=("${programs[@]/#/hone_}")
+    scripts/build.sh threads "${targets[@]/%/_tests}"
+    for program in "${programs[@]}"; do HONE_THREADS=4 TSAN_OPTIONS=halt_on_error=1 "build-threads/tests/hone_${program}_tests" --gtest_brief=1; done
+    exit ;;
+  *) echo "usage: scripts/test.sh [--sanitize | --threads]" >&2; exit 2 ;;
 esac
 # What only the tests need (a browser, a registry) is fetched while the compiler works.
 scripts/setup.sh --build

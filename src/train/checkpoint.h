@@ -58,8 +58,8 @@ class CheckpointStore {
   };
   std::optional<Found> newest_good() const;
 
-  /// Restores parameters, optimizer and state from a folder of newest_good(). Throws Error{kInvalidInput} naming file and
-  /// tensor when they do not fit this run.
+  /// Restores parameters, optimizer and state from a folder of newest_good(). Throws Error{kInvalidInput} or {kNotFound}
+  /// naming file and tensor when they do not fit this run.
   static TrainState load(const std::filesystem::path& folder, const Parameters& parameters, optim::AdamW& optimizer);
 
  private:

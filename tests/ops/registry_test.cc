@@ -98,7 +98,7 @@ TEST(OpRegistry, FindsAnOpWithoutProof) {
   EXPECT_NE(findings(headers + "\nVariable tanh(const Variable& x);\n", sources), "");
   EXPECT_NE(findings(headers + "\nstd::vector<Variable> halves(const Variable& x);\n", sources), "");
   EXPECT_NE(findings(headers + "\nstruct Pair { Variable a, b; };\n", sources), "");
-  EXPECT_NE(findings(headers, std::regex_replace(sources, std::regex("\"rope\""), "\"rape\"")), "");
+  EXPECT_NE(findings(headers, std::regex_replace(sources, std::regex("\"rope\""), "\"twist\"")), "");
   EXPECT_NE(findings(std::regex_replace(headers, std::regex("Variable rope"), "Variable turn"), sources), "");
 }
 
