@@ -144,6 +144,7 @@ int run_model(Arguments& a, const recipes::Config& config) {
   });
   progress.clear();
   recipes::record_report(e.report, e.folder, config);
+  for (const std::string& note : e.notes) fmt::print(stderr, "note: {}\n", note);
   if (a.json) fmt::print("{}\n", to_json(e, a.show).dump());
   else print(e);
   return 0;

@@ -93,6 +93,7 @@ std::vector<Question> questions_of(const data::DatasetConfig& file, const Config
   for (uint64_t row = 0; row < dataset.rows() && (limit <= 0 || static_cast<int64_t>(questions.size()) < limit); ++row) {
     data::Example example;
     if (dataset.read(row, example)) continue;  // malformed rows were counted when the file was opened
+    while (example.messages.size() > 1 && example.messages.back()["role"] != "assistant") example.messages.erase(example.messages.size() - 1);  // kept turns that nobody answers
     Question q;
     q.where = dataset.where(row);
     q.reasoning = config.eval.reasoning;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text_encoding.h"
 #include "eval/perplexity.h"
+#include "data/report_notes.h"
 #include "recipes/answers.h"
 #include "recipes/chat_encoder.h"
 #include "recipes/evaluation_report.h"
@@ -121,6 +122,7 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   ModelFiles files = open_model(config.model.base, config.model.chat_template);
   if (!options.tuned.empty()) take_run_chat(files, read_run_chat(tuned_folder(options.tuned)));
   data::Loader loader(held_out.data, std::make_shared<ChatEncoder>(files));
+  const size_t config_files = held_out.data.datasets.size();  // the same files once more, as rows to train on
   std::vector<Question> questions;
   if (options.answers)
     for (const data::DatasetConfig& file : held_out.data.validation)
@@ -199,6 +201,8 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
   result.report.harness = std::move(harness);
   write_report(result.report, folder);
   result.folder = folder;
+  for (size_t d = config_files; d < loader.report().datasets.size(); ++d)
+    for (std::string& note : data::notes_of(loader.report().datasets[d])) result.notes.push_back(std::move(note));
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

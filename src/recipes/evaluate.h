@@ -43,6 +43,7 @@ struct Evaluation {
   int64_t remembered = 0;        // answers that an earlier evaluation had generated, of both models
   eval::Report report;
   std::filesystem::path folder;
+  std::vector<std::string> notes;  // on the rows: what was left out and why
   double seconds = 0;
 };
 

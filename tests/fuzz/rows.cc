@@ -1,4 +1,5 @@
 // A file of rows, as JSON lines, as a JSON list and as CSV, in the format its keys say; and the way of a row through a review.
+#include "base/text_encoding.h"
 #include "data/csv.h"
 #include "data/plain_json.h"
 #include "data/rows.h"
@@ -34,6 +35,7 @@ void run_rows(const uint8_t* data, size_t size) {
   if (data::Json plain; data::valid_utf8(text) == size && data::read_plain_json(text, /*max_nesting=*/64, plain)) hold(plain == data::Json::parse(text, nullptr, /*allow_exceptions=*/false), "both ways of reading JSON agree");
   std::vector<std::string> fields;
   data::split_csv(text, data::guess_delimiter(text), fields);
+  part([&] { hold(data::valid_utf8(decoded_text("\xff\xfe" + std::string(text), "rows")) <= 2 * size, "UTF-16 becomes UTF-8"); });
   const MemoryFile file(text);
   for (const data::Container container : {data::Container::kJsonl, data::Container::kJson, data::Container::kCsv}) part([&] { all_rows(file.path(), container); });
   all_rows(file.path(), data::Container::kAuto);
@@ -41,7 +43,7 @@ void run_rows(const uint8_t* data, size_t size) {
 
 const Registered registered_rows({"rows", run_rows, 600,
                              {"\"messages\"", "\"role\"", "\"content\"", "\"user\"", "\"assistant\"", "\"tool\"", "\"instruction\"", "\"input\"", "\"output\"", "\"conversations\"", "\"from\"", "\"human\"", "\"gpt\"", "\"value\"", "\"prompt\"", "\"completion\"", "\"text\"",
-                              "\"tools\"", "\"data\"", "\"system\"", "\"history\"", "prompt,completion\n", "text\n", "instruction;input;output\n", "\"\"", ",", ";", "\t", "\n", "\r\n", "\"a\"\"b\"", "[", "]", "{", "}", "null", "1", "\\u0000", "\xEF\xBB\xBF", "PAR1", "\x1F\x8B"},
+                              "\"tools\"", "\"data\"", "\"system\"", "\"history\"", "prompt,completion\n", "text\n", "instruction;input;output\n", "\"\"", ",", ";", "\t", "\n", "\r\n", "\"a\"\"b\"", "[", "]", "{", "}", "null", "1", "\\u0000", "\xEF\xBB\xBF", "\xFF\xFE", "\xFE\xFF", "\r", "PAR1", "\x1F\x8B"},
                              {}});
 
 }  // namespace

@@ -130,6 +130,28 @@ def looks(program, train):
     check(classes["covered"] == 2 and {c["name"]: c["rows"] for c in classes["classes"]}["never"] == 0, classes)
 
 
+def wild(program):
+    """Files as other programs write them; what was left out, and why, is said where rows are shown."""
+    folder = program.folder
+    rows = [{"messages": None, "instruction": "Say 你好 🙂", "input": None, "output": "hi"}, {"instruction": "", "output": "x"}, {"instruction": "Say a", "output": "a", "mood": "glad"}]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "utf16.jsonl").write_bytes(text.encode("utf-16"))
+    (folder / "utf8.jsonl").write_text(text, encoding="utf-8-sig")
+    shown = program.run("data", "show", folder / "utf16.jsonl")
+    check(shown.replace("utf16", "utf8") == program.run("data", "show", folder / "utf8.jsonl"), shown)
+    for part in ("Say 你好 🙂", "utf16.jsonl:3", "left out 1 × empty prompt", "utf16.jsonl:2: empty prompt: turn 1: the user says nothing", "fields that are not read: mood (1 rows)"):
+        check(part in shown, f"no {part!r} in {shown}")
+    (folder / "cr.csv").write_bytes(b"instruction,output\rhello,world\rq,a\r")
+    check("hello" in program.run("data", "show", folder / "cr.csv"), "CR ends a line")
+    chats = write(folder / "agents.jsonl", [{"conversations": [{"from": "gpt", "value": "Hello"}, {"from": "customer", "value": "hi"}, {"from": "gpt", "value": "hi!"}, {"from": "customer", "value": "bye"}]}])
+    check("say what it means with `roles`" in program.run("data", "show", chats, expect=2), "an unknown role is named")
+    shown = program.run("data", "show", chats, "--roles", "user=customer", "--turns", "leading_assistant=trim")
+    check("Hello" not in shown and "bye" not in shown and "the assistant speaks before any user: cut off" in shown and "turns follow the last answer: cut off" in shown, shown)
+    dry = program.run("train", program.config("wild.yaml", data=f"[{{path: {folder / 'utf16.jsonl'}, roles: {{user: customer}}}}]", data__max_bad_rows=1), "--dry-run")
+    for part in ("2 rows to train on", "utf16.jsonl:2: empty prompt", "mood (1 rows)"):
+        check(part in dry, f"no {part!r} in {dry}")
+
+
 def broken_encoder(folder):
     shutil.copytree(pathlib.Path(__file__).parents[1] / "golden" / "encoders" / "tiny", folder / "encoder")
     (folder / "encoder" / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}]')
@@ -169,6 +191,7 @@ def data(program):
     splits(program, train, rows)
     conversions(program, train, rows)
     looks(program, train)
+    wild(program)
     refusals(program, train)
 
 

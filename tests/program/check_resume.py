@@ -91,4 +91,34 @@ def resumes(program):
     check("training.seed: 42 → 43" in err, err)
 
 
-main(resumes)
+def longer(program):
+    """max_steps goes round the data again; a finished run goes on when it is given more, bit for bit where its schedule does not depend on the end."""
+    settings = dict(training__batch_size=10, data__packing="false", schedule__type="constant", schedule__warmup_ratio=0, training__save_steps=5, lora__dropout=0.1)
+    straight, grown = program.folder / "long", program.folder / "grown"
+    out = program.run("train", program.config("long.yaml", training__output_dir=straight, training__max_steps=10, **settings))
+    check(len(program.losses(straight)) == 10, "max_steps counts, whatever epochs says: 40 rows are 4 steps")
+    check("training.max_steps 10 overrides training.epochs 1: about 2.5 passes" in out, out)
+    for more in ({"training__epochs": 1}, {"training__epochs": 2}, {"training__epochs": 2, "training__max_steps": 10}):
+        out = program.run("train", program.config("grown.yaml", training__output_dir=grown, **more, **settings), *(["--resume"] if grown.exists() else []))
+    check("the run goes on to step 10 instead of 8, at the same learning rate" in out, out)
+    check(program.losses(grown) == program.losses(straight), f"{program.losses(grown)} {program.losses(straight)}")
+    for name in FILES:
+        check((grown / "checkpoints" / "step-00000010" / name).read_bytes() == (straight / "checkpoints" / "step-00000010" / name).read_bytes(), f"{name} differs")
+    err = program.run("train", program.config("grown.yaml", training__output_dir=grown, training__max_steps=9, **settings), "--resume", expect=2)
+    check("started for 10 steps, and these settings make 9" in err and "longer, not shorter" in err, err)
+
+    settings["schedule__type"] = "linear"
+    folder = program.folder / "linear"
+    program.run("train", program.config("linear.yaml", training__output_dir=folder, **settings))
+    out = program.run("train", program.config("linear.yaml", training__output_dir=folder, training__epochs=2, **settings), "--resume")
+    check("its schedule (linear) is drawn anew over all 8 steps: the learning rate of step 5 is 0.005 instead of 0" in out, out)
+    rates = [line["learning_rate"] for line in program.metrics(folder) if "learning_rate" in line]
+    check([round(rate * 800) for rate in rates] == [8, 6, 4, 2, 4, 3, 2, 1], f"as transformers' schedule over 8 steps from the fifth on: {rates}")
+
+
+def everything(program):
+    resumes(program)
+    longer(program)
+
+
+main(everything)

@@ -26,6 +26,37 @@ def runs(program, name, text):
     return (folder / "config.yaml").read_text()
 
 
+def neighbours(program):
+    """Files of other trainers, unchanged but for their paths."""
+    source = pathlib.Path(__file__).parents[1] / "golden" / "neighbours"
+    folder = program.folder / "neighbours"
+    folder.mkdir()
+    rows = program.rows()
+    (folder / "dataset_info.json").write_text(json.dumps({"identity": {"file_name": "identity.json"}, "support_chats": {
+        "file_name": "chats.json", "formatting": "sharegpt", "columns": {"messages": "turns"}, "tags": {"role_tag": "who", "content_tag": "says", "user_tag": "customer", "assistant_tag": "agent"}}}))
+    (folder / "identity.json").write_text(json.dumps([{"instruction": f"the {i}", "input": "", "output": "that"} for i in range(12)]))
+    (folder / "chats.json").write_text(json.dumps([{"turns": [{"who": "customer", "says": f"this {i}"}, {"who": "agent", "says": "then"}]} for i in range(12)]))
+    (folder / "chats.jsonl").write_text("".join(json.dumps({"conversations": [{"from": "customer", "value": f"this {i}"}, {"from": "agent", "value": "then"}]}) + "\n" for i in range(12)))
+    model, out = str(program.tiny_model()), folder / "out"
+    changes = {"llama_factory_lora_sft": {"Qwen/Qwen2.5-0.5B-Instruct": model, "dataset: identity": f"dataset_dir: {folder}\ndataset: identity", "saves/qwen/lora/sft": str(out / "llama_factory_lora_sft")},
+               "axolotl_lora": {"HuggingFaceTB/SmolLM2-135M-Instruct": model, "chats.jsonl": str(folder / "chats.jsonl"), "./outputs/lora-out": str(out / "axolotl_lora")},
+               "trl_unsloth": {"unsloth/Llama-3.2-1B-Instruct": model, "rows.jsonl": str(rows), "output_dir: outputs": f"output_dir: {out / 'trl_unsloth'}"}}
+    for name, paths in changes.items():
+        text = (source / f"{name}.yaml").read_text()
+        for theirs, ours in paths.items():
+            check(theirs in text, f"{name}: {theirs}")
+            text = text.replace(theirs, ours)
+        (folder / f"{name}.yaml").write_text(text)
+        said = program.run("train", folder / f"{name}.yaml")
+        check("its defaults hold" in said and "without effect here" in said, said)
+        check(program.losses(out / name), f"{name}: steps were made")
+        changes[name] = (out / name / "config.yaml").read_text()
+    # 20 of 24 rows (max_samples: 10 of each file) less a tenth, one row to a sample, batch 2 × 2, 3 epochs.
+    check(12 <= len(program.losses(out / "llama_factory_lora_sft")) <= 15, program.losses(out / "llama_factory_lora_sft"))
+    check(len(program.losses(out / "trl_unsloth")) == 6 and "quantization: nf4" in changes["trl_unsloth"], "max_steps: 6, load_in_4bit: true")
+    check("alpha: 16" in changes["llama_factory_lora_sft"] and "type: adamw" in changes["axolotl_lora"], changes)
+
+
 def seed_config(program):
     models = program.folder / "models"
     models.mkdir()
@@ -43,6 +74,7 @@ def seed_config(program):
                  "patience: 3", "early_stop: true", "type: flash_attn"):
         check(line in resolved, f"{line} is missing in {resolved}")
 
+    neighbours(program)
     path = program.folder / "awq.yaml"
     path.write_text(base + "\nquantization: {type: awq, weight_dtype: bfloat16, activate_dtype: float16}\n")
     err = program.run("train", path, f"data={program.rows()}", expect=2)

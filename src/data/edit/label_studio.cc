@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "data/conversation.h"
 #include "data/quality/field.h"
 #include "data/quality/row_text.h"
 #include "data/row_scanner.h"
@@ -76,10 +77,11 @@ Json most_frequent(const std::vector<Json>& values) {
 void replace_answer(Json& row, const std::string& answer) {
   for (const char* key : {"completion", "response", "output"})
     if (row.contains(key) && row[key].is_string()) return void(row[key] = answer);
-  for (const auto& [list, role, wanted, content] : {std::array{"messages", "role", "assistant", "content"}, std::array{"conversations", "from", "gpt", "value"}}) {
+  for (const char* list : {"completion", "messages", "conversations"}) {
     if (!row.contains(list) || !row[list].is_array()) continue;
     for (size_t i = row[list].size(); i-- > 0;)
-      if (Json& turn = row[list][i]; turn.is_object() && turn.contains(role) && turn[role] == wanted) return void(turn[content] = answer);
+      for (const auto& [role, content] : {std::pair("role", "content"), std::pair("from", "value")})
+        if (Json& turn = row[list][i]; turn.is_object() && turn.contains(role) && turn[role].is_string() && role_named(turn[role].get<std::string>()) == "assistant") return void(turn[content] = answer);
   }
 }
 

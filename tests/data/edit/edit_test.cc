@@ -346,6 +346,11 @@ TEST(LabelStudio, TakesTheValueOfMostAnnotators) {
   EXPECT_EQ(row["completion"], "better");
   ASSERT_EQ(row["annotations"].size(), 3u) << "cancelled ones do not count";
   EXPECT_EQ(row["annotations"][0]["annotator"], "a@x");
+  for (const char* chat : {R"({"prompt":[{"role":"user","content":"q"}],"completion":[{"role":"assistant","content":"c"}]})", R"({"conversations":[{"from":"human","value":"q"},{"from":"chatgpt","value":"c"}]})"}) {
+    task["data"]["row"] = Json::parse(chat);
+    ASSERT_EQ(row_of_task(task, row), "");
+    EXPECT_THAT(row.dump(), testing::HasSubstr("\"better\"}"));
+  }
   for (const char* wrong : {R"({"annotations":[]})", R"({"data":{},"annotations":3})", R"({"data":{},"annotations":[1]})", R"({"data":{},"annotations":[{"result":[1]}]})",
                             R"({"data":{},"annotations":[{"result":[{"value":3}]}]})", R"({"data":{},"annotations":[{}]})"})
     EXPECT_NE(row_of_task(Json::parse(wrong), row), "") << wrong;
