@@ -49,7 +49,7 @@ std::string figure(double value, double best) { return best > 1 ? fmt::format("{
 
 void print(const eval::Report& report) {
   for (const eval::ModelReport& m : report.models) {
-    if (report.models.size() > 1) fmt::print("{}\n", m.name);
+    if (report.models.size() > 1) fmt::print("{}:\n", m.name);
     for (const eval::MetricScore& s : m.scores) {
       const std::string interval = s.interval ? fmt::format("[{}, {}]", figure(s.interval->low, s.best), figure(s.interval->high, s.best)) : "";
       fmt::print("  {:<20} {:>9}   {:<20} {}\n", s.name, figure(s.value, s.best), interval, s.setting);
@@ -58,8 +58,12 @@ void print(const eval::Report& report) {
       const auto text = [](const std::optional<double>& v) { return v ? fmt::format("{:.3f}", *v) : std::string("-"); };
       fmt::print("  metrics and people: Pearson {}, Spearman {}, Kendall {} over {} answers\n", text(m.correlation->pearson), text(m.correlation->spearman), text(m.correlation->kendall), m.correlation->pairs.size());
     }
-    if (m.one_score) fmt::print("  {:<20} {:>9.1f}   of 100{}\n", "one score", m.one_score->points, m.one_score->note.empty() ? "" : "; " + m.one_score->note);
+    if (m.one_score) {
+      const eval::OneScore& s = *m.one_score;
+      fmt::print("{}\n", wrapped_line(fmt::format("  {:<20} {:>9.1f}   of 100{}{}", "one score", s.points, m.people.empty() ? "" : "; people: " + m.people, s.note.empty() ? "" : "; " + s.note), 35));
+    }
   }
+  if (!report.comparisons.empty()) fmt::print("{} → {}:\n", report.models[0].name, report.models[1].name);
   for (const eval::ScoreComparison& c : report.comparisons)
     fmt::print("  {:<20} {:>9} → {:<9} {:+.4g}   p {:.4f}\n", c.name, figure(c.first, c.best), figure(c.second, c.best), c.test.difference, c.test.p);
   for (const auto& [name, c] : report.classes) fmt::print("  class {:<14} {} rows: {} → {} right, {} gained, {} lost\n", name, c.rows, c.first_right, c.second_right, c.gained, c.lost);
@@ -67,14 +71,29 @@ void print(const eval::Report& report) {
     for (const eval::HarnessResult& r : h.results) fmt::print("  {:<30} {:<16} {:>9.4f}\n", r.task, r.metric, r.value);
 }
 
+// Whose it is, before each line of figures.
+void print_figures(const eval::Report& report) {
+  size_t longest = 0;
+  for (const eval::ModelReport& m : report.models) longest = std::max(longest, m.name.size());
+  for (const eval::ModelReport& m : report.models) {
+    std::map<std::string_view, double> figures;
+    for (const eval::NamedValue& f : m.figures) figures[f.name] = f.value;
+    if (!figures.contains("loss")) continue;
+    fmt::print("{:<{}}   loss {:.4f}   perplexity {:.3f}   token accuracy {:.1f} %\n", m.name, longest, figures["loss"], figures["perplexity"], 100 * figures["token_accuracy"]);
+    if (figures.contains("text_perplexity")) fmt::print("{:<{}}   perplexity of the text {:.4f}\n", "", longest, figures["text_perplexity"]);
+  }
+}
+
 void print(const recipes::Evaluation& e) {
-  fmt::print("rows {}   loss {:.4f}   perplexity {:.3f}   token accuracy {:.1f} %\n", e.rows, e.loss, e.perplexity, 100 * e.token_accuracy);
-  if (e.text_perplexity) fmt::print("perplexity of the text {:.4f}\n", *e.text_perplexity);
+  if (const std::string result = eval::summary(e.report); !result.empty()) fmt::print("{}\n", wrapped_line(result, 2));
+  fmt::print("rows {}\n", e.rows);
+  print_figures(e.report);
   if (e.remembered > 0) fmt::print("{} answer{} of an earlier run {} used again; --fresh asks again\n", e.remembered, e.remembered == 1 ? "" : "s", e.remembered == 1 ? "is" : "are");
   if (e.scores) {
-    fmt::print("answers {}   exact match {:.1f} %\n", e.scores->answers, 100 * e.scores->exact_match);
+    const std::string& name = e.report.models.back().name;  // whose answers these are
+    fmt::print("{}   answers {}   exact match {:.1f} %\n", name, e.scores->answers, 100 * e.scores->exact_match);
     if (e.scores->json) {
-      fmt::print("valid JSON with the expected keys {:.1f} %\n", 100 * e.scores->valid_json);
+      fmt::print("{}   valid JSON with the expected keys {:.1f} %\n", name, 100 * e.scores->valid_json);
       for (const auto& [field, accuracy] : e.scores->field_accuracy)
         fmt::print("  {:<12} accuracy {:5.1f} %   macro F1 {:.3f}\n", field, 100 * accuracy, e.scores->field_macro_f1.at(field));
     }
@@ -113,6 +132,7 @@ int run_files(Arguments& a, const recipes::Config& config) {
     fmt::print("{}\n", out.dump());
     return 0;
   }
+  if (const std::string result = eval::summary(report); !result.empty()) fmt::print("{}\n", wrapped_line(result, 2));
   if (report.rows) fmt::print("{} rows\n", report.rows);
   print(report);
   if (!a.folder.empty()) fmt::print("report  {}\n", (std::filesystem::path(a.folder) / "report.html").string());

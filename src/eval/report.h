@@ -28,9 +28,15 @@ struct ModelReport {
   std::vector<NamedValue> figures;  // besides the scores: loss, perplexity, token_accuracy, …
   std::vector<MetricScore> scores;
   std::optional<OneScore> one_score;
+  std::string people;  // what the human part of the score stands on: "3 of 8 answers, 1 rater"; empty without one
   std::optional<ClassReport> labels, entities;
   std::optional<RatingSummary> ratings;
   std::optional<Correlation> correlation;
+};
+
+/// Rows whose automatic points differ noticeably between two models.
+struct RowChanges {
+  int64_t compared = 0, better = 0, worse = 0;  // of the second
 };
 
 /// Rows of one expected class: how many were right before and after, turned right, turned wrong.
@@ -53,12 +59,17 @@ struct Report {
   double confidence = 0.95;
   std::vector<ModelReport> models;            // one, or two: the second is compared with the first
   std::vector<ScoreComparison> comparisons;
+  RowChanges changes;
   std::map<std::string, ClassChange> classes;
   std::vector<ChangedRow> gained, lost;       // the rows that changed most, largest change first
   std::vector<PairwiseSummary> preferences;
   std::vector<HarnessResults> harness;
   RatingSet ratings;                          // as they were read; kept beside the report, not in it
 };
+
+/// The result in a sentence: "tuned against base: loss 3.74 → 1.35, BLEU 4.0 → 31.2, better on 8 of 8 rows". Empty for a report without
+/// models.
+std::string summary(const Report& report);
 
 nlohmann::ordered_json report_json(const Report& report);
 std::string report_markdown(const Report& report);

@@ -28,13 +28,13 @@ void note_left_out(std::vector<std::vector<std::string>>& table, size_t all) {
 }
 
 Section one_score_section(const Report& report) {
-  Section section{"One score", {}, {{"", "points", "automatic", "human", "note"}}, {}};
+  Section section{"One score", {}, {{"", "points", "automatic", "human", "people", "note"}}, {}};
   section.sentences.push_back(fmt::format("Automatic metrics count {:g} and human ratings {:g}; each metric is brought to 0 … 100 points between its worst and best value.", report.weights.automatic, report.weights.human));
   std::vector<Bar> bars;
   for (const ModelReport& m : report.models) {
     if (!m.one_score) continue;
     const OneScore& s = *m.one_score;
-    section.table.push_back({m.name, fmt::format("{:.1f}", s.points), s.automatic ? fmt::format("{:.1f}", *s.automatic) : "–", s.human ? fmt::format("{:.1f}", *s.human) : "–", s.note});
+    section.table.push_back({m.name, fmt::format("{:.1f}", s.points), s.automatic ? fmt::format("{:.1f}", *s.automatic) : "–", s.human ? fmt::format("{:.1f}", *s.human) : "–", m.people, s.note});
     bars.push_back({m.name, fmt::format("{:.1f}", s.points), {s.points}, {}});
   }
   section.picture = bar_chart("Points of 100", {"points"}, bars);
@@ -120,7 +120,7 @@ Section class_section(const std::string& heading, const ClassReport& classes) {
 }
 
 Section changed_rows_section(const std::string& heading, const Report& report, const std::vector<ChangedRow>& rows) {
-  Section section{heading, {}, {{"row", "asked", "expected", report.models[0].name, report.models[1].name, "points"}}, {}};
+  Section section{heading, {}, {{"row", "asked", "expected", report.models[0].name, report.models[1].name, "points"}}, {}, /*texts=*/true};
   for (const ChangedRow& r : rows) section.table.push_back({r.where, r.prompt, r.expected, r.first, r.second, fmt::format("{:.1f} → {:.1f}", r.first_points, r.second_points)});
   return section;
 }
@@ -170,10 +170,10 @@ std::vector<Section> report_sections(const Report& report) {
     if (wanted) sections.push_back(make());
   };
   const bool scored = std::any_of(report.models.begin(), report.models.end(), [](const ModelReport& m) { return m.one_score.has_value(); });
-  add(scored, [&] { return one_score_section(report); });
-  for (const ModelReport& m : report.models) add(m.one_score.has_value(), [&] { return parts_section(report, m); });
   add(!report.models.empty() && (!report.models[0].scores.empty() || !report.models[0].figures.empty()), [&] { return metrics_section(report); });
   add(!report.comparisons.empty(), [&] { return comparison_section(report); });
+  add(scored, [&] { return one_score_section(report); });
+  for (const ModelReport& m : report.models) add(m.one_score.has_value(), [&] { return parts_section(report, m); });
   add(!report.classes.empty(), [&] { return change_section(report); });
   for (const ModelReport& m : report.models) {
     add(m.labels.has_value(), [&] { return class_section("Classes: " + m.name, *m.labels); });

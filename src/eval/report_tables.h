@@ -14,6 +14,7 @@ struct Section {
   std::vector<std::string> sentences;
   std::vector<std::vector<std::string>> table;
   std::string picture;  // SVG
+  bool texts = false;   // the table's middle columns hold whole texts, the first names the row, the last holds its points
 };
 
 std::vector<Section> report_sections(const Report& report);

@@ -174,8 +174,9 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
     for (size_t i = 0; i < questions.size(); ++i) e.answers.push_back({questions[i].where, questions[i].prompt_text, expected[i], found[i]});
   }
 
-  std::string title = names.back() + " of " + config.model.base;
-  if (options.compare) title = names[1] + " against " + names[0] + ": " + config.model.base;
+  // The base is among the settings with its whole path; the heading names it.
+  const std::string base = fs::exists(config.model.base) ? fs::path(config.model.base).filename().string() : config.model.base;
+  const std::string title = options.compare ? fmt::format("{} against {}: {}", names[1], names[0], base) : fmt::format("{} of {}", names.back(), base);
   Evaluation result = evaluations.back();
   result.remembered = 0;
   for (const Evaluation& e : evaluations) result.remembered += e.remembered;
@@ -198,6 +199,7 @@ Evaluation evaluate_model(const Config& config, const EvaluateOptions& options,
     for (const Evaluation& e : evaluations) figures.push_back(figures_of(e));
     result.report = builder.finish(title, figures);
   }
+  result.report.settings.insert(result.report.settings.begin(), {"base model", config.model.base});
   result.report.harness = std::move(harness);
   write_report(result.report, folder);
   result.folder = folder;

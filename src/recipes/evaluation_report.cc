@@ -77,15 +77,20 @@ void ReportBuilder::set_labels(eval::ScoredRow& row) const {
 void ReportBuilder::add(std::vector<eval::ScoredRow> rows, const std::string& prompt) {
   HONE_CHECK(rows.size() == models_.size(), "{} rows of {} models", rows.size(), models_.size());
   std::vector<double> points;
+  bool judged = true;  // the row has points at all
   for (size_t m = 0; m < rows.size(); ++m) {
     set_labels(rows[m]);
     const std::vector<double> own = scorers_[m].add(rows[m]);
     std::vector<eval::NamedValue> values;
     for (size_t k = 0; k < own.size(); ++k) values.push_back({score_names_[k], own[k]});
-    points.push_back(eval::automatic_points(values, config_.eval.score).value_or(0));
+    const auto found = eval::automatic_points(values, config_.eval.score);
+    judged &= found.has_value();
+    points.push_back(found.value_or(0));
     if (rated_items_.contains(rows[m].id)) points_[m][rows[m].id] = points[m];
   }
-  if (rows.size() == 2) add_change(rows, points, prompt);
+  if (rows.size() != 2) return;
+  changes_.compared += judged;
+  add_change(rows, points, prompt);
 }
 
 void ReportBuilder::add_change(const std::vector<eval::ScoredRow>& rows, const std::vector<double>& points, const std::string& prompt) {
@@ -102,6 +107,8 @@ void ReportBuilder::add_change(const std::vector<eval::ScoredRow>& rows, const s
   const auto show = [](const std::string& text, const std::vector<std::string>& tags) { return tags.empty() ? text : fmt::format("{}", fmt::join(tags, " ")); };
   eval::ChangedRow row{rows[0].where, prompt, show(rows[0].references.empty() ? "" : rows[0].references[0], rows[0].expected_tags), show(rows[0].prediction, rows[0].predicted_tags),
                        show(rows[1].prediction, rows[1].predicted_tags), points[0], points[1]};
+  changes_.better += row.change() > kNoticeable;
+  changes_.worse += row.change() < -kNoticeable;
   if (row.change() > kNoticeable) keep_largest(gained_, std::move(row));
   else if (row.change() < -kNoticeable) keep_largest(lost_, std::move(row));
 }
@@ -112,12 +119,43 @@ const std::string& ReportBuilder::rated_name(size_t model) const {
   return model + 1 == models_.size() && std::find(named.begin(), named.end(), models_[model]) == named.end() ? unnamed : models_[model];
 }
 
+std::set<std::string> ReportBuilder::rated_for_both() const {
+  std::set<std::string> both;
+  if (models_.size() != 2) return both;
+  const auto first = eval::item_means(ratings_.ratings, rated_name(0), config_.eval.score.dimensions), second = eval::item_means(ratings_.ratings, rated_name(1), config_.eval.score.dimensions);
+  for (const auto& [item, mean] : first)
+    if (second.contains(item)) both.insert(item);
+  return both;
+}
+
+std::string ReportBuilder::coverage(size_t model, const std::set<std::string>& counted, bool for_both) const {
+  std::set<std::string> raters;
+  for (const eval::Rating& r : ratings_.ratings)
+    if (r.model == rated_name(model) && counted.contains(r.item)) raters.insert(r.rater);
+  return fmt::format("{} of {} answers{}, {} rater{}", counted.size(), rows(), for_both ? " (rated for both models)" : "", raters.size(), raters.size() == 1 ? "" : "s");
+}
+
+// Scores of people compare two models only over answers to the same rows.
+void ReportBuilder::note_different_rows(eval::Report& report, bool none_for_both) const {
+  if (models_.size() != 2) return;
+  eval::ModelReport &first = report.models[0], &second = report.models[1];
+  const auto note = [](eval::ModelReport& model, const std::string& text) {
+    if (model.one_score) model.one_score->note += (model.one_score->note.empty() ? "" : "; ") + text;
+  };
+  if (first.ratings && second.ratings && none_for_both)
+    for (eval::ModelReport* model : {&first, &second}) note(*model, "no row was rated for both models: their scores do not compare");
+  else if (first.ratings.has_value() != second.ratings.has_value())
+    for (eval::ModelReport* model : {&first, &second}) note(*model, fmt::format("people rated {} alone: the two scores do not compare", first.ratings ? first.name : second.name));
+}
+
 void ReportBuilder::add_people(eval::Report& report) const {
   for (const std::string& item : rated_items_)
     if (std::none_of(points_.begin(), points_.end(), [&](const auto& of_model) { return of_model.contains(item); }))
       throw Error(ErrorCode::kInvalidInput, ratings_file_, fmt::format("rates an item \"{}\" that no row has", item), "an item is a row's id, or its number from 1");
+  const std::set<std::string> both = rated_for_both();
   for (size_t m = 0; m < models_.size(); ++m) {
     eval::ModelReport& model = report.models[m];
+    std::set<std::string> counted;  // items that the score stands on
     const auto means = eval::item_means(ratings_.ratings, rated_name(m), config_.eval.score.dimensions);
     std::optional<double> human;
     if (!means.empty()) {
@@ -126,12 +164,15 @@ void ReportBuilder::add_people(eval::Report& report) const {
       double sum = 0;
       std::vector<double> x, y;
       for (const auto& [item, mean] : means) {
-        sum += mean;
+        if (both.empty() || both.contains(item)) {
+          sum += mean;
+          counted.insert(item);
+        }
         x.push_back(points_[m].at(item));
         y.push_back(mean);
         c.pairs.emplace_back(x.back(), mean);
       }
-      human = sum / static_cast<double>(means.size());
+      human = sum / static_cast<double>(counted.size());
       c.pearson = eval::pearson(x, y);
       c.spearman = eval::spearman(x, y);
       c.kendall = eval::kendall_tau_b(x, y);
@@ -139,7 +180,9 @@ void ReportBuilder::add_people(eval::Report& report) const {
     std::vector<eval::NamedValue> values = model.figures;
     for (const eval::MetricScore& s : model.scores) values.push_back({s.name, s.value});
     model.one_score = eval::one_score(values, human, config_.eval.score);
+    if (model.one_score && human) model.people = coverage(m, counted, !both.empty());
   }
+  note_different_rows(report, both.empty());
   report.preferences = eval::summarize(ratings_.preferences);
   report.ratings = ratings_;
 }
@@ -160,6 +203,7 @@ eval::Report ReportBuilder::finish(const std::string& title, const std::vector<s
     model.entities = scorers_[m].entity_types();
   }
   if (models_.size() == 2 && config_.eval.bootstrap_samples > 0) report.comparisons = eval::compare(scorers_[0], scorers_[1], resampling(config_));
+  report.changes = changes_;
   report.classes = classes_;
   report.gained = gained_;
   report.lost = lost_;

@@ -34,6 +34,11 @@ class ReportBuilder {
   void add_change(const std::vector<eval::ScoredRow>& rows, const std::vector<double>& points, const std::string& prompt);
   void add_people(eval::Report& report) const;
   const std::string& rated_name(size_t model) const;
+  // Items that people rated for both of two models; the human parts of their scores then stand on these alone.
+  std::set<std::string> rated_for_both() const;
+  // "3 of 8 answers, 1 rater"
+  std::string coverage(size_t model, const std::set<std::string>& counted, bool for_both) const;
+  void note_different_rows(eval::Report& report, bool none_for_both) const;
 
   const Config& config_;
   std::vector<std::string> models_;
@@ -44,6 +49,7 @@ class ReportBuilder {
   bool labelled_ = false;
   std::set<std::string> rated_items_;
   std::vector<std::map<std::string, double>> points_;  // by model: automatic points of the rated rows
+  eval::RowChanges changes_;
   std::map<std::string, eval::ClassChange> classes_;
   std::vector<eval::ChangedRow> gained_, lost_;
 };

@@ -8,7 +8,7 @@
 namespace hone::runs {
 namespace {
 
-constexpr double kWidth = 860, kHeight = 420, kLeft = 64, kRight = 20, kTop = 44, kBottom = 48;
+constexpr double kWidth = 860, kHeight = 420, kLeft = 64, kRight = 20, kTop = 56, kBottom = 48;
 
 std::string escaped(const std::string& text) {
   std::string out;
@@ -61,6 +61,8 @@ std::string loss_curve_svg(const std::string& title, const std::vector<Series>& 
                        kHeight - kBottom + 18, x);
   svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" fill=\"#555\">step</text>\n",
                      (kLeft + kWidth - kRight) / 2, kHeight - 10);
+  // Names from right to left, in a line of their own: the width of letters is not known here, so a wide one is allowed for each.
+  constexpr double kLetter = 8.5, kBullet = 24;
   double legend = kWidth - kRight;
   for (const Series& s : series) {
     std::string points;
@@ -75,8 +77,8 @@ std::string loss_curve_svg(const std::string& title, const std::vector<Series>& 
     if (shown <= 40)
       for (const auto& [x, y] : s.points)
         if (std::isfinite(y)) svg += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.4\" fill=\"{}\"/>\n", px(x), py(y), s.color);
-    legend -= 14 + 7 * static_cast<double>(s.name.size());
-    svg += fmt::format("<text x=\"{:.0f}\" y=\"24\" fill=\"{}\">● {}</text>\n", legend, s.color, escaped(s.name));
+    svg += fmt::format("<text x=\"{:.0f}\" y=\"{}\" text-anchor=\"end\" fill=\"{}\">● {}</text>\n", legend, kTop - 4, s.color, escaped(s.name));
+    legend -= kBullet + kLetter * static_cast<double>(s.name.size());
   }
   return svg + "</svg>\n";
 }

@@ -525,9 +525,40 @@ def chat(program, browser):
         server.stop()
 
 
+LINES = """selector => [...document.querySelectorAll(selector)].map(cell => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size;
+})"""
+
+
+def reports(program, browser):
+    """What programs write for people to look at: the report of an evaluation, and the picture of a run."""
+    files = [program.folder / f"said-{name}.jsonl" for name in ("base", "tuned", "references")]
+    for file, text in zip(files, ("I cannot say anything about that. ", "Please open shop.example/refund and follow the steps. ", "Please open shop.example/refund and follow every step. ")):
+        key = "references" if "references" in file.name else "prediction"
+        file.write_text("".join(json.dumps({"id": str(i), key: [text * 6] if key == "references" else text * 6}) + "\n" for i in range(1, 9)), encoding="utf-8")
+    folder = program.folder / "said"
+    out = program.run("eval", "--predictions", files[1], "--against", files[0], "--references", files[2], "--name", "tuned", "--against-name", "base", "--report", folder, "eval.bootstrap_samples=50")
+    check(out.startswith("tuned against base: BLEU ") and "better on 8 of 8 rows" in out.splitlines()[0], out)
+    for size, name in (({"width": 1280, "height": 900}, "desk"), (PHONE, "phone")):
+        page = browser.page((folder / "report.html").as_uri(), size=size)
+        shot(page, f"report-{name}")
+        check(page.inner_text(".result").startswith("tuned against base: BLEU ") and page.evaluate("document.querySelector('.result').getBoundingClientRect().top < innerHeight"), "the result comes first")
+        check(page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), f"{name}: nothing sticks out sideways")
+        lines = page.evaluate(LINES, ".rows th, .rows td:last-child")
+        check(len(lines) >= 14 and set(lines) == {1}, f"{name}: heads and points stand in a line each: {lines}")
+        check(max(page.evaluate(LINES, ".rows td:first-child")) <= 3, f"{name}: the names of rows can be read")
+    page = browser.page((program.folder / "watched" / "loss.svg").as_uri())
+    shot(page, "loss")
+    boxes = page.evaluate("[...document.querySelectorAll('text')].filter(t => t.textContent.startsWith('●') || t.getAttribute('font-size') === '15').map(t => { const b = t.getBBox(); return [b.x, b.y, b.x + b.width, b.y + b.height]; })")
+    apart = lambda a, b: a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+    check(len(boxes) == 4 and all(apart(a, b) for i, a in enumerate(boxes) for b in boxes[:i]), f"title and names of lines do not overlap: {boxes}")
+
+
 def everything(program):
     with Browser() as browser:
-        for part in (panel, touched, long_runs, review, rating, chat):
+        for part in (panel, touched, long_runs, review, rating, chat, reports):
             part(program, browser)
 
 
