@@ -438,7 +438,7 @@ std::vector<Key> make_table() {
   // ---- what is watched, and who is told
   add(number("alarms.grad_norm_min", {}, 0, 1e9, FIELD(alarms.bands.grad_norm_min), "gradient norm before clipping: a hint below", true));
   add(number("alarms.grad_norm_max", {}, 0, 1e9, FIELD(alarms.bands.grad_norm_max), "an alarm above", true));
-  add(number("alarms.volatility_max", {}, 0, 1e9, FIELD(alarms.bands.volatility_max), "spread of the window's losses around their trend, as a share of their mean: an alarm above", true));
+  add(number("alarms.volatility_max", {}, 0, 1e9, FIELD(alarms.bands.volatility_max), "spread of the window's smoothed losses around their trend, as a share of their mean: an alarm above", true));
   add(integer("alarms.volatility_window", {}, 3, 100000, FIELD(alarms.bands.volatility_window), "steps of one window", true));
   add(number("alarms.memory_min", {}, 0, 1, FIELD(alarms.bands.memory_min), "share of the memory the run may use: a hint below", true));
   add(number("alarms.memory_max", {}, 0, 1, FIELD(alarms.bands.memory_max), "an alarm above", true));

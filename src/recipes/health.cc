@@ -27,7 +27,7 @@ constexpr int64_t kQuietSteps = 100;
 std::string_view measured(const std::string& kind) {
   if (kind.starts_with("grad_norm")) return "gradient norm";
   if (kind.starts_with("memory")) return "share of the memory that the run may use";
-  if (kind == "volatility") return "spread of the loss around its trend";
+  if (kind == "volatility") return "spread of the smoothed loss around its trend";
   if (kind == "loss_rises") return "smoothed loss";
   if (kind == "overfitting") return "validation loss";
   return "loss or gradient norm";
@@ -141,7 +141,7 @@ std::optional<double> Health::add(const recipes::StepReport& r) {
   follow_warm_up(r);
   if (r.step != last_step_ + 1) window_.clear();
   last_step_ = r.step;
-  window_.push_back(r.loss);
+  window_.push_back(r.smoothed);  // single steps of small batches differ by nature
   const int64_t length = bands_.volatility_window;
   if (static_cast<int64_t>(window_.size()) > length) window_.pop_front();
   if (r.step % length != 0 || static_cast<int64_t>(window_.size()) < length) return std::nullopt;

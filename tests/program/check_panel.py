@@ -70,7 +70,7 @@ def values(program):
     volatilities = [tuple(v) for v in snapshot.get("volatilities", [])] + [(s["step"], s["volatility"]) for s in seen if "volatility" in s]
     check([v[0] for v in volatilities] == list(range(10, 61, 10)), f"volatility every ten steps: {volatilities}")
     for step, value in volatilities:
-        losses = [m["loss"] for m in expected[step - 10:step]]
+        losses = [m["smoothed_loss"] for m in expected[step - 10:step]]
         mean = sum(losses) / 10
         slope = sum((i - 4.5) * x for i, x in enumerate(losses)) / 82.5
         check(abs(value - math.sqrt(sum((x - mean - slope * (i - 4.5)) ** 2 for i, x in enumerate(losses)) / 10) / mean) < 1e-9, f"volatility at step {step}: {value}")

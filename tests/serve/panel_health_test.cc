@@ -175,6 +175,18 @@ TEST(Health, AFallingLossIsNoVolatility) {
   EXPECT_THAT(kinds(health), testing::IsEmpty());
 }
 
+TEST(Health, RowsThatDifferAreNoVolatility) {
+  Health health(Bands{});
+  double smoothed = 2;
+  for (int64_t step = 1; step <= 100; ++step) {
+    StepReport r = step_of(step, step % 3 == 0 ? 2.8 : 1.6);  // batches of one row
+    smoothed = 0.9 * smoothed + 0.1 * r.loss;
+    r.smoothed = smoothed;
+    health.add(r);
+  }
+  EXPECT_THAT(kinds(health), testing::IsEmpty());
+}
+
 TEST(Health, WarmUpRaisesNoVolatility) {
   for (const int64_t warm_up : {1, 15}) {
     Health health(Bands{});

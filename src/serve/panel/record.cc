@@ -197,7 +197,7 @@ std::string Record::metrics() const {
   if (!memory_.empty()) gauge("memory_bytes", "Resident memory.", static_cast<double>(memory_.back().bytes));
   if (memory_limit_ > 0) gauge("memory_limit_bytes", "Memory that the run may use.", static_cast<double>(memory_limit_));
   if (!validations_.empty()) gauge("validation_loss", "Loss per supervised token of the validation rows.", validations_.back().loss);
-  if (!volatilities_.empty()) gauge("volatility", "Spread of a window's losses around their trend, as a share of their mean.", volatilities_.back().second);
+  if (!volatilities_.empty()) gauge("volatility", "Spread of a window's smoothed losses around their trend, as a share of their mean.", volatilities_.back().second);
   text += "# HELP hone_train_alarms Steps with values out of band.\n# TYPE hone_train_alarms gauge\n";
   for (const recipes::Alarm& a : health_.alarms()) text += fmt::format("hone_train_alarms{{kind=\"{}\"}} {}\n", a.kind, a.count);
   return text;
