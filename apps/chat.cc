@@ -14,6 +14,7 @@
 #include "apps/verb.h"
 #include "base/error.h"
 #include "recipes/create.h"
+#include "recipes/tuned_system.h"
 #include "runs/run_store.h"
 #include "serve/models/store_catalog.h"
 #include "serve/ollama/requests.h"
@@ -146,6 +147,8 @@ class Chat {
     lease_ = pool_->acquire(wanted, -1.0);
     messages_ = Json::array();
     system_.clear();
+    if (const auto system = recipes::tuned_system(lease_->entry.adapter); system && options_.system.empty())
+      fmt::print("{}\n", wrapped_line(fmt::format("System message of the training rows: {} (/set system changes it)", recipes::quoted_beginning(*system)), 2));
   }
 
   // A line, or several between """ and """. False at the end.

@@ -14,6 +14,7 @@
 #include "infer/generate.h"
 #include "recipes/run_chat.h"
 #include "recipes/tuned_model.h"
+#include "recipes/tuned_system.h"
 
 namespace hone::apps {
 namespace {
@@ -120,7 +121,11 @@ void add_run(CLI::App& app, Action& action) {
         prompt = files.encode_text(a->prompt);
       } else {
         text::Json messages = text::Json::array();
-        if (a->system.empty() && files.stored) a->system = files.stored->system.value_or("");
+        if (verb->count("--system") == 0) {
+          const auto trained = recipes::tuned_system(tuned);
+          if (trained) fmt::print(stderr, "note: system message of the training rows: {} (--system changes it)\n", recipes::quoted_beginning(*trained));
+          a->system = trained ? *trained : files.stored ? files.stored->system.value_or("") : "";
+        }
         if (!a->system.empty()) messages.push_back({{"role", "system"}, {"content", a->system}});
         if (files.stored)
           for (const store::ChatMessage& m : files.stored->messages) messages.push_back({{"role", m.role}, {"content", m.content}});

@@ -6,6 +6,7 @@
 #include "apps/page_options.h"
 #include "base/error.h"
 #include "recipes/tuned_model.h"
+#include "recipes/tuned_system.h"
 #include "serve/http/address.h"
 #include "serve/models/store_catalog.h"
 #include "serve/run_server.h"
@@ -58,6 +59,9 @@ void add_serve(CLI::App& app, Action& action) {
       const serve::LocalCatalog named(a->models, a->adapters, a->templates);
       for (const auto& entry : named.list())
         for (const std::string& note : recipes::tuned_notes(entry.adapter)) fmt::print(stderr, "note: {}\n", note);
+      for (const auto& entry : named.list())
+        if (const auto system = recipes::tuned_system(entry.adapter))
+          fmt::print(stderr, "note: {}: system message of the training rows, where a request brings none: {}\n", entry.name, recipes::quoted_beginning(*system));
       const serve::StoreCatalog catalog(named);
       const char* scheme = run.server.tls_certificate.empty() ? "http" : "https";
       serve::run_server(catalog, run, [&](const std::string& address) {

@@ -8,6 +8,7 @@
 #include "recipes/modelfile.h"
 #include "recipes/read_gguf_lora.h"
 #include "recipes/tuned_model.h"
+#include "recipes/tuned_system.h"
 #include "store/gguf_facts.h"
 
 namespace hone::recipes {
@@ -115,6 +116,7 @@ class Creation {
   void add_adapter(const fs::path& path) {
     if (fs::is_directory(path)) {
       const fs::path folder = tuned_folder(path);
+      if (!system_) system_ = tuned_system(folder);
       if (!fs::exists(folder / "adapter_config.json"))
         throw Error(ErrorCode::kInvalidInput, "ADAPTER " + path.string(), "holds no LoRA adapter (adapter_config.json)", "name a PEFT folder, a run's folder or a GGUF adapter");
       const Scratch scratch{store_.scratch(lease_)};
@@ -150,6 +152,11 @@ class Creation {
 
   void add_words() {
     store::Modelfile words = options_.file;
+    if (!tuned_.empty() && !system_) system_ = tuned_system(tuned_);
+    if (!words.system && system_) {
+      words.system = system_;
+      notes_.push_back(fmt::format("SYSTEM is what the training rows share: {}; a SYSTEM line of the Modelfile changes it", quoted_beginning(*system_)));
+    }
     if (parent_) {
       if (!words.chat_template) words.chat_template = parent_->chat_template;
       if (!words.system) words.system = parent_->system;
@@ -188,6 +195,7 @@ class Creation {
   models::LoadOptions load_;
   fs::path tuned_;  // a run's result; empty when FROM is a plain model
   std::string chat_template_;
+  std::optional<std::string> system_;  // that the rows share which the adapter or the weights were trained on
   std::vector<store::Layer> layers_;
   store::ModelFacts facts_;
   std::vector<std::string> notes_;

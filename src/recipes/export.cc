@@ -11,6 +11,7 @@
 #include "recipes/modelfile.h"
 #include "recipes/run_chat.h"
 #include "recipes/tuned_model.h"
+#include "recipes/tuned_system.h"
 
 namespace hone::recipes {
 namespace {
@@ -83,7 +84,9 @@ ExportResult export_modelfile(const ExportOptions& options, const Sources& s, co
     if (!fs::exists(from)) result.notes.push_back(fmt::format("FROM names {}, which hone export {} --format gguf writes", from, options.run.string()));
   }
   result.files.push_back(folder / "Modelfile");
-  io::write_file(result.files.back(), modelfile(files, from, adapter));
+  const auto system = tuned_system(s.tuned);
+  if (system) result.notes.push_back(fmt::format("SYSTEM is what the training rows share: {}", quoted_beginning(*system)));
+  io::write_file(result.files.back(), modelfile(files, from, adapter, system));
   return result;
 }
 
@@ -102,6 +105,7 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
     const fs::path folder = folder_for(out);
     io::write_peft(folder, adapter);
     write_run_chat(folder, read_run_chat(s.tuned));
+    write_tuned_system(folder, tuned_system(s.tuned));
     return {{folder / "adapter_config.json", folder / "adapter_model.safetensors"}, {}};
   }
   if (options.format == "gguf-lora") {

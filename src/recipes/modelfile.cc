@@ -110,9 +110,10 @@ store::Modelfile modelfile(const ModelFiles& files) {
   return out;
 }
 
-std::string modelfile(const ModelFiles& files, const std::string& from, const std::string& adapter) {
+std::string modelfile(const ModelFiles& files, const std::string& from, const std::string& adapter, const std::optional<std::string>& system) {
   store::Modelfile file = modelfile(files);
   file.from = from;
+  if (system) file.system = system;
   if (!adapter.empty()) file.adapters.push_back(adapter);
   return store::to_text(file);
 }

@@ -17,7 +17,7 @@ std::string shortened(const std::string& text, size_t bytes) {
 
 }  // namespace
 
-Samples::Samples(const Config& config, const ModelFiles& files) : files_(files) {
+Samples::Samples(const Config& config, const ModelFiles& files, const std::optional<std::string>& system) : files_(files) {
   options_.sampler.temperature = 0;
   options_.stop_ids = files.stop_ids;
   options_.max_tokens = config.training.sample_tokens;
@@ -26,7 +26,10 @@ Samples::Samples(const Config& config, const ModelFiles& files) : files_(files) 
     Question q;
     q.where = fmt::format("training.sample_prompts[{}]", i);
     q.prompt_text = config.training.sample_prompts[i];
-    auto prompt = files.turn_prompt(text::Json::array({{{"role", "user"}, {"content", q.prompt_text}}}));
+    text::Json messages = text::Json::array();
+    if (system) messages.push_back({{"role", "system"}, {"content", *system}});
+    messages.push_back({{"role", "user"}, {"content", q.prompt_text}});
+    auto prompt = files.turn_prompt(messages);
     q.prompt = std::move(prompt.ids);
     q.split = files.split_options(prompt.inside);
     if (!fits(q))

@@ -13,7 +13,7 @@ class Samples {
  public:
   /// The questions of training.sample_prompts and training.sample_rows. Throws Error{kInvalidInput} for a prompt that leaves no room for
   /// an answer in data.cutoff_length tokens; rows like that are passed over.
-  Samples(const Config& config, const ModelFiles& files);
+  Samples(const Config& config, const ModelFiles& files, const std::optional<std::string>& system);
 
   bool empty() const { return questions_.empty(); }
   const std::vector<Question>& questions() const { return questions_; }

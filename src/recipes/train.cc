@@ -18,6 +18,7 @@
 #include "recipes/samples.h"
 #include "recipes/train_plan.h"
 #include "recipes/tuned_model.h"
+#include "recipes/tuned_system.h"
 #include "train/checkpoint.h"
 #include "train/step.h"
 
@@ -59,7 +60,8 @@ class Training {
     release_cached_memory();
     ::malloc_trim(0);  // what reading model and data left behind
     TrainPlan plan = make_plan(config_, files_, model_, loader_, total_);
-    const Samples samples(config_, files_);
+    if (plan.data.measured) share_system(plan);
+    const Samples samples(config_, files_, system_);
     samples_ = &samples;
     if (options_.dry_run) {
       observer_.on_plan(plan);
@@ -97,6 +99,13 @@ class Training {
   }
 
  private:
+  // What nearly all rows begin with goes with the result.
+  void share_system(TrainPlan& plan) {
+    const auto shared = data::shared_system(config_.data);
+    system_ = shared_text(shared);
+    if (system_) plan.notes.push_back(fmt::format("{:.0f} % of the rows to train on share a system message, which goes with the result: {}", 100 * shared->share, quoted_beginning(*system_)));
+  }
+
   void start_or_resume(const fs::path& folder, TrainPlan& plan) {
     state_.loader = loader_.state();
     if (options_.overwrite) {
@@ -365,6 +374,7 @@ class Training {
     train::fresh_folder(fresh);
     save_tuned(fresh, model_, config_, config_.model.base);
     write_run_chat(fresh, run_chat_of(loader_.report()));
+    write_tuned_system(fresh, system_);
     train::replace_folder(fresh, target);
   }
 
@@ -404,6 +414,7 @@ class Training {
   RunFolder* record_ = nullptr;
   RunAlarms* alarms_ = nullptr;
   const Samples* samples_ = nullptr;
+  std::optional<std::string> system_;  // that nearly all training rows share
   bool whole_ = true;  // state, weights and moments belong to the same step
   int64_t saved_at_ = -1, session_steps_ = 0;
   double session_seconds_ = 0;

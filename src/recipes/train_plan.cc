@@ -108,7 +108,7 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   for (const data::DatasetReport& report : plan.data.datasets) plan.room_helps |= report.truncated > 0 || report.problems.of(data::ProblemKind::kTooLong) > 0;
   plan.room_helps |= config.training.gradient_checkpointing;
   for (std::string& note : chat_notes(files, plan.data)) plan.notes.push_back(std::move(note));
-  if (!plan.data.measured) plan.notes.push_back("the data is too large to tokenise in advance: the number of steps is an estimate");
+  if (!plan.data.measured) plan.notes.push_back("the data is too large to tokenise in advance: the number of steps is an estimate, and a system message that the rows share is not looked for");
   train::MemoryQuestion question;
   question.tokens = config.training.batch_size * config.data.cutoff_length;
   question.longest = config.data.cutoff_length;

@@ -92,6 +92,8 @@ def bases(program, models):
     check(program.run("run", "merged", *RUN) == tuned, "merged weights answer alike")
     check("has an adapter" in program.run("train", program.config("more.yaml", model__base="tuned", training__output_dir=program.folder / "more"), expect=2), "training on an adapter")
     check("has an adapter" in program.run("run", "tuned", "--adapter", run, "the", expect=2), "two adapters")
+    for words in (("tuned", "--adapter", f"x={run}"), ("--adapter", f"x={run}@tuned"), ("plain", "--adapter", f"a={run}", "--adapter", f"b={run}@a")):
+        check("an adapter already" in program.run("serve", *words, "--port", "0", expect=2), f"a second adapter is refused at the start: {words}")
     # Published names behind short ones, and a path that exists wins over a name.
     program.run("cp", "plain", "deepseek-llm:7b")
     process = subprocess.run([program.hone, "run", "deepseek:7b", *map(str, RUN)], env=program.environment, capture_output=True, text=True)

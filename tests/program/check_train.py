@@ -3,8 +3,9 @@
 import json
 import signal
 import time
+import urllib.request
 
-from hone_program import check, main
+from hone_program import Running, check, main
 from terminal import Terminal
 
 
@@ -101,6 +102,56 @@ def exports(program):
     check("did you mean" in program.run("export", folder, "--format", "guf", expect=2), "a wrong format is named")
 
 
+def shared_system(program):
+    """The system message that nearly all rows share goes with the result, wherever it is used, and is told."""
+    system, rows = 'You are "Mia"\nof Shop Example.', program.rows("shop.jsonl", count=40)
+    lines = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+    folder, model, words = program.folder / "shop", program.tiny_model(), ["--temperature", "0", "--max-tokens", "8", "--f32", "the that"]
+
+    def train(having, **more):
+        rows.write_text("".join(json.dumps({"messages": ([{"role": "system", "content": system}] if i < having else []) + line["messages"]}) + "\n" for i, line in enumerate(lines)), encoding="utf-8")
+        return program.run("train", program.config("shop.yaml", data=rows, training__output_dir=folder, **more), "--overwrite")
+
+    check("95 % of the rows" in train(38), "the plan tells it")
+    for place in ("best", "last"):
+        check((folder / place / "system.txt").read_text(encoding="utf-8") == system, f"{place} holds it")
+    process = program.start("run", model, "--adapter", folder, *words)
+    out, err = process.communicate(timeout=60)
+    check(out == program.run("run", model, "--adapter", folder, "--system", system, *words) and "system message of the training rows" in err, f"hone run uses it: {err}")
+    asked = [json.loads(program.run("run", model, "--adapter", folder, "--json", *more, *words))["prompt_tokens"] for more in ((), ("--system", system), ("--system", ""))]
+    check(asked[0] == asked[1] > asked[2], f"unless told otherwise: {asked}")
+    modelfile = program.folder / "shop.modelfile"
+    for text, kept in ((f"FROM {folder}\n", system), (f"FROM {model}\nADAPTER {folder}\n", system), (f"FROM {folder}\nSYSTEM other\n", "other")):
+        modelfile.write_text(text)
+        told = program.start("create", "shop", "-f", modelfile).communicate(timeout=60)[1]
+        check(json.loads(program.run("show", "shop", "--json"))["system"] == kept and ("SYSTEM is what the training rows share" in told) == (kept == system), f"hone create, {text}: {told}")
+    program.run("export", folder, "--format", "modelfile")
+    modelfile.write_text((folder / "export" / "modelfile" / "Modelfile").read_text(encoding="utf-8"), encoding="utf-8")
+    program.run("create", "again", "-f", modelfile)
+    check(json.loads(program.run("show", "again", "--json"))["system"] == system, "the exported Modelfile says it")
+    program.run("export", folder, "--format", "peft")
+    check((folder / "export" / "peft" / "system.txt").exists(), "the exported adapter has it beside it")
+    with Running(program, "serve", model, "--adapter", f"shop={folder}", "--port", "0") as server:
+        def ask(name, messages):
+            body = json.dumps({"model": name, "messages": messages, "stream": False, "options": {"temperature": 0, "num_predict": 8}}).encode()
+            with urllib.request.urlopen(urllib.request.Request(f"{server.url}/api/chat", body, {"Content-Type": "application/json"}), timeout=60) as answer:
+                return json.loads(answer.read())
+        user = [{"role": "user", "content": "the that"}]
+        given, own = ask("shop", [{"role": "system", "content": system}] + user), ask("shop", user)
+        check(given["prompt_eval_count"] == own["prompt_eval_count"] and given["message"] == own["message"], f"hone serve puts it before: {given} {own}")
+        check(ask(server_model(server), user)["prompt_eval_count"] < own["prompt_eval_count"], "but not for the base")
+        server.stop()
+    train(32, model__adapter="full")
+    check(not (folder / "best" / "system.txt").exists(), "what four of five rows have is not the model's own")
+    train(40, model__adapter="full", data__validation_share=0.2)
+    check((folder / "best" / "system.txt").exists(), "full weights have it beside them")
+
+
+def server_model(server):
+    with urllib.request.urlopen(f"{server.url}/api/tags", timeout=60) as answer:
+        return next(m["name"] for m in json.loads(answer.read())["models"] if m["name"].startswith("tiny"))
+
+
 def history(program):
     runs = program.run("runs", "list").splitlines()[1:]
     check(len(runs) > 10, "runs are listed")
@@ -145,6 +196,7 @@ def everything(program):
     interrupts(program)
     divergence(program)
     exports(program)
+    shared_system(program)
     history(program)
     fits_the_terminal(program)
 

@@ -12,6 +12,7 @@
 #include "io/safetensors.h"
 #include "recipes/model_files.h"
 #include "recipes/tuned_model.h"
+#include "recipes/tuned_system.h"
 
 namespace hone::serve {
 namespace {
@@ -91,6 +92,16 @@ void check_name(const std::string& name, const std::string& where) {
   if (!good) throw Error(ErrorCode::kInvalidInput, where, "a model's name holds letters, digits and - . _ : / only", "write NAME=PATH");
 }
 
+// A model takes one adapter: what has one already is refused when the server starts, not at the first question.
+void refuse_more_adapters(const ModelEntry& base, size_t more, const std::string& where) {
+  const auto stored = recipes::find_model(base.base).stored;
+  const size_t has = (stored ? stored->adapters.size() : 0) + (base.adapter.empty() ? 0 : 1);
+  if (has + more <= 1) return;
+  throw Error(ErrorCode::kUnsupported, where, fmt::format("{} has {} already; hone applies one", base.name, has > 1 ? "several adapters" : "an adapter"),
+              stored ? fmt::format("name the model that it was made from (hone show {} --modelfile), or merge its adapter: hone export {} --format gguf --out merged.gguf", base.name, base.name)
+                     : fmt::format("name its base instead: {}", base.parent));
+}
+
 }  // namespace
 
 ModelEntry describe_model(std::string name, const std::string& base) {
@@ -149,6 +160,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     const std::string name = named ? word.substr(0, equal) : recipes::find_model(base).stored ? base : name_of(base);
     check_name(name, word);
     add(describe_model(name, base));
+    refuse_more_adapters(entries_.back(), 0, word);
   }
   for (const std::string& word : templates) {
     const size_t equal = word.find('=');
@@ -173,6 +185,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     const auto known = find(base);
     const bool in_store = !known && !base.empty() && recipes::find_model(base).stored;
     ModelEntry entry = in_store ? describe_model(base, base) : resolve(base);
+    refuse_more_adapters(entry, 1, word);
     entry.parent = entry.name;
     entry.name = word.substr(0, equal);
     check_name(entry.name, word);
@@ -180,6 +193,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     if (!fs::is_directory(entry.adapter)) throw Error(ErrorCode::kNotFound, folder, "there is no such adapter folder", "name a run's folder, or the folder of an adapter");
     entry.own_weights = !fs::exists(entry.adapter / "adapter_config.json");
     if (!entry.own_weights) io::read_peft_config(entry.adapter / "adapter_config.json");  // refused at the start
+    if (const auto system = recipes::tuned_system(entry.adapter)) entry.system = *system;  // what it was trained with
     const uint64_t base_size = entry.size;
     entry.size = 0;
     describe_files(entry, files_below(entry.adapter));

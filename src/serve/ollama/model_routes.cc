@@ -124,7 +124,7 @@ Json described(const ModelEntry& entry, bool verbose) {
   std::string modelfile;
   try {
     if (stored) modelfile = store::to_text(stored->modelfile());
-    else modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string());
+    else modelfile = recipes::modelfile(files, entry.files.string(), entry.adapter.string(), entry.system.empty() ? std::nullopt : std::optional(entry.system));
   } catch (const Error&) {
     // Not every chat template can be said in Ollama's language.
     modelfile = fmt::format("FROM {}\n", entry.files.string()) + (entry.adapter.empty() ? "" : fmt::format("ADAPTER {}\n", entry.adapter.string()));
