@@ -29,6 +29,9 @@ std::vector<std::pair<YAML::Node, YAML::Node>> merged_entries(const YAML::Node& 
 /// A value in one line for foreign_meaning: a scalar's text, "" for null and for what is empty, "[a,b]", "{key,key}".
 std::string described(const YAML::Node& value);
 
+/// A list of files of rows.
+Key datasets_key(std::string path, std::vector<std::string> aliases, std::vector<data::DatasetConfig> data::DataConfig::*field, std::string meaning);
+
 /// The mappings of the `eval:` block, which are values as a whole.
 Key score_key();       // eval.score
 Key dimensions_key();  // eval.dimensions

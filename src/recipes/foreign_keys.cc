@@ -102,7 +102,7 @@ const std::vector<Row>& table() {
   return rows;
 }
 
-const Row* find(std::string_view key) {
+const Row* row_of(std::string_view key) {
   for (const Row& row : table())
     if (row.key.ends_with('*') ? key.starts_with(row.key.substr(0, row.key.size() - 1)) : row.key == key) return &row;
   return nullptr;
@@ -113,7 +113,7 @@ constexpr std::array kSpecial = {"bf16", "fp16", "pure_bf16", "dtype", "torch_dt
                                  "mix_strategy", "special_tokens", "roles_to_train", "train_on_eos", "loss_type", "enable_thinking", "quantization_method", "dataset_text_field", "dataset_train_split", "dataset_test_split"};
 
 ForeignMeaning computed(Settings settings = {}) { return {Use::kComputed, std::move(settings), ""}; }
-ForeignMeaning refuse(std::string_view hint) { return {Use::kRefused, {}, std::string(hint)}; }
+ForeignMeaning declined(std::string_view hint) { return {Use::kRefused, {}, std::string(hint)}; }
 ForeignMeaning ignore(std::string_view hint = "") { return {Use::kWithoutEffect, {}, std::string(hint)}; }
 
 std::optional<ForeignMeaning> special(std::string_view key, std::string_view value) {
@@ -124,26 +124,26 @@ std::optional<ForeignMeaning> special(std::string_view key, std::string_view val
   if (key == "dtype" || key == "torch_dtype" || key == "bnb_4bit_compute_dtype") {
     if (value == "float32" || value == "fp32") return computed({{"training.precision", "f32"}});
     if (value == "bfloat16" || value == "bf16" || value == "float16" || value == "fp16") return computed({{"training.precision", "bf16"}});
-    return off || value == "auto" ? computed() : refuse("training.precision is bf16 or f32");
+    return off || value == "auto" ? computed() : declined("training.precision is bf16 or f32");
   }
   if (key == "quantization_bit") {
     if (off) return computed();
     if (value == "4" || value == "8") return computed({{"model.quantization", value == "4" ? "nf4" : "int8"}});
-    return refuse("model.quantization is nf4 (4 bits), int8, bf16 or f32");
+    return declined("model.quantization is nf4 (4 bits), int8, bf16 or f32");
   }
-  if (key == "bnb_4bit_quant_type") return off || value == "nf4" ? computed() : refuse("4 bits are nf4");
+  if (key == "bnb_4bit_quant_type") return off || value == "nf4" ? computed() : declined("4 bits are nf4");
   if (key == "use_gradient_checkpointing") return computed({{"training.gradient_checkpointing", off ? "false" : "true"}});
-  if (key == "resume_from_checkpoint") return off ? computed() : refuse("continue a run with hone train FILE --resume");
-  if (key == "mix_strategy") return off || value == "concat" ? computed() : refuse("give each dataset a weight: data.datasets: [{path: …, weight: 2}]");
-  if (key == "special_tokens") return off || value == "{pad_token}" ? computed() : refuse(kAddedTokens);
-  if (key == "roles_to_train") return off || value == "assistant" || value == "[assistant]" ? computed() : refuse("the assistant's words are learned; data.train_on: all learns everything");
-  if (key == "train_on_eos") return off || value == "turn" ? computed() : refuse("every answer is learned with the token that ends its turn");
-  if (key == "loss_type") return off || value == "nll" ? computed() : refuse("the loss is the mean cross-entropy of the learned tokens");
+  if (key == "resume_from_checkpoint") return off ? computed() : declined("continue a run with hone train FILE --resume");
+  if (key == "mix_strategy") return off || value == "concat" ? computed() : declined("give each dataset a weight: data.datasets: [{path: …, weight: 2}]");
+  if (key == "special_tokens") return off || value == "{pad_token}" ? computed() : declined(kAddedTokens);
+  if (key == "roles_to_train") return off || value == "assistant" || value == "[assistant]" ? computed() : declined("the assistant's words are learned; data.train_on: all learns everything");
+  if (key == "train_on_eos") return off || value == "turn" ? computed() : declined("every answer is learned with the token that ends its turn");
+  if (key == "loss_type") return off || value == "nll" ? computed() : declined("the loss is the mean cross-entropy of the learned tokens");
   if (key == "quantization_method") return off || value == "bnb" || value == "bitsandbytes" ? computed() : computed({{"model.quantization", std::string(value)}});
-  if (key == "dataset_text_field") return off || value == "text" || value == "messages" ? computed() : refuse("name the column: data.datasets: [{path: …, format: text, columns: {text: NAME}}]");
-  if (key == "dataset_train_split") return off || value == "train" ? computed() : refuse("name a file that holds just these rows");
-  if (key == "dataset_test_split") return off || value == "test" || value == "validation" ? computed() : refuse("name the file in data.validation");
-  return value.empty() || is_on(value) ? computed() : refuse("templates are rendered as the model's own defaults say");  // enable_thinking
+  if (key == "dataset_text_field") return off || value == "text" || value == "messages" ? computed() : declined("name the column: data.datasets: [{path: …, format: text, columns: {text: NAME}}]");
+  if (key == "dataset_train_split") return off || value == "train" ? computed() : declined("name a file that holds just these rows");
+  if (key == "dataset_test_split") return off || value == "test" || value == "validation" ? computed() : declined("name the file in data.validation");
+  return value.empty() || is_on(value) ? computed() : declined("templates are rendered as the model's own defaults say");  // enable_thinking
 }
 
 }  // namespace
@@ -191,12 +191,12 @@ const std::vector<ForeignSetting>& defaults_of(Dialect dialect) {
 
 std::optional<ForeignMeaning> foreign_meaning(std::string_view key, std::string_view value) {
   if (auto found = special(key, value)) return found;
-  const Row* row = find(key);
+  const Row* row = row_of(key);
   if (!row) return std::nullopt;
   switch (row->rule) {
     case Rule::kIgnored: return ignore(row->hint);
-    case Rule::kRefused: return is_off(value) ? computed() : refuse(row->hint);
-    case Rule::kRefusedIfOff: return value.empty() || is_on(value) ? computed() : refuse(row->hint);
+    case Rule::kRefused: return is_off(value) ? computed() : declined(row->hint);
+    case Rule::kRefusedIfOff: return value.empty() || is_on(value) ? computed() : declined(row->hint);
     case Rule::kTurnsOn: return computed(is_on(value) ? row->settings : Settings{});
     case Rule::kTurnsOff: return computed(!value.empty() && is_off(value) ? row->settings : Settings{});
   }
