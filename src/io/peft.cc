@@ -73,12 +73,26 @@ nlohmann::ordered_json pattern_of(const LoraAdapter& adapter, Value usual, Of of
 
 bool embedding_name(std::string_view module) { return module == "embed_tokens" || module.ends_with(".embed_tokens"); }
 
-// Modules whose whole weights PEFT would call modules_to_save.
-std::vector<std::string> whole_modules(const LoraAdapter& adapter) {
+// Where PEFT keeps the whole weights: copies of modules (modules_to_save), the base under an adapter, single biases (bias: all).
+struct WholeNames {
+  std::vector<std::string> tensors;  // in the order of LoraAdapter::whole
   std::set<std::string> modules;
-  for (const auto& [name, value] : adapter.whole) modules.insert(name.substr(0, name.rfind('.')));
-  return {modules.begin(), modules.end()};
-}
+  bool biases = false;
+
+  explicit WholeNames(const LoraAdapter& adapter) {
+    std::set<std::string> adapted, with_weight;
+    for (const LoraPair& pair : adapter.pairs) adapted.insert(pair.module);
+    for (const auto& [name, value] : adapter.whole)
+      if (name.ends_with(".weight")) with_weight.insert(name.substr(0, name.rfind('.')));
+    for (const auto& [name, value] : adapter.whole) {
+      const size_t dot = name.rfind('.');
+      const std::string module = name.substr(0, dot), kind = name.substr(dot);
+      tensors.push_back(adapted.contains(module) ? module + ".base_layer" + kind : name);
+      if (kind == ".bias" && !with_weight.contains(module)) biases = true;
+      else if (!adapted.contains(module)) modules.insert(module);
+    }
+  }
+};
 
 }  // namespace
 
@@ -99,26 +113,27 @@ void write_peft(const std::filesystem::path& folder, const LoraAdapter& adapter)
     tensors.emplace_back(fmt::format("{}{}{}", kPrefix, pair.module, kEndings[embedding ? 3 : 1].text), pair.b);
     if (pair.magnitude.defined()) tensors.emplace_back(fmt::format("{}{}{}", kPrefix, pair.module, kEndings[4].text), pair.magnitude);
   }
-  for (const auto& [name, value] : adapter.whole) tensors.emplace_back(fmt::format("{}{}", kPrefix, name), value);
+  const WholeNames whole(adapter);
+  for (size_t i = 0; i < whole.tensors.size(); ++i) tensors.emplace_back(fmt::format("{}{}", kPrefix, whole.tensors[i]), adapter.whole[i].second);
   write_safetensors(folder / kWeightsFile, tensors, {{"format", "pt"}});
-  const std::vector<std::string> whole = whole_modules(adapter);
   const nlohmann::ordered_json config = {
       {"peft_type", "LORA"},
       {"task_type", "CAUSAL_LM"},
       {"base_model_name_or_path", adapter.base_model},
       {"r", adapter.rank},
       {"lora_alpha", adapter.alpha},
-      {"lora_dropout", adapter.dropout},
+      {"lora_dropout", adapter.target_parameters.empty() ? adapter.dropout : 0},  // PEFT refuses another on parameters
       {"use_rslora", adapter.rank_stabilized},
       {"use_dora", adapter.has_dora()},
       {"target_modules", adapter.target_modules},
+      {"target_parameters", adapter.target_parameters.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(adapter.target_parameters)},
       {"rank_pattern", pattern_of(adapter, adapter.rank, [](const LoraPair& pair) { return pair.b.shape()[-1]; })},
       {"alpha_pattern", pattern_of(adapter, adapter.alpha, [](const LoraPair& pair) { return pair.alpha; })},
-      {"bias", "none"},
+      {"bias", whole.biases ? "all" : "none"},
       {"fan_in_fan_out", false},
       {"inference_mode", true},
       {"init_lora_weights", true},
-      {"modules_to_save", whole.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(whole)},
+      {"modules_to_save", whole.modules.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(whole.modules)},
   };
   write_file(folder / kConfigFile, config.dump(2) + "\n");
 }
@@ -141,7 +156,8 @@ class Reader {
     if (pairs_.empty()) bad(file_, "holds no LoRA matrix");
     for (auto& [module, pair] : pairs_) {
       check(pair);
-      adapter.target_modules.push_back(module);
+      if (config_.adapts(module)) adapter.target_modules.push_back(module);
+      else adapter.target_parameters.push_back(module + ".weight");
       adapter.pairs.push_back(std::move(pair));
     }
     const bool vocabulary = std::any_of(adapter.pairs.begin(), adapter.pairs.end(), [](const LoraPair& p) { return embedding_name(p.module) || p.module == "lm_head"; }) ||
@@ -176,11 +192,7 @@ class Reader {
   bool chosen(const std::string& module) const {
     if (config_.adapts(module)) return true;
     const std::string weight = module + ".weight";
-    const bool expert = module.find(".experts.") != std::string::npos || module.ends_with(".experts");
-    return std::any_of(config_.target_parameters.begin(), config_.target_parameters.end(), [&](const std::string& name) {
-      if (weight == name || weight.ends_with("." + name)) return true;
-      return expert && (name.ends_with("gate_up_proj") || name.ends_with("down_proj"));
-    });
+    return std::any_of(config_.target_parameters.begin(), config_.target_parameters.end(), [&](const std::string& name) { return weight == name || weight.ends_with("." + name); });
   }
 
   void take(const std::string& name, LoraAdapter& adapter) {
@@ -190,6 +202,7 @@ class Reader {
       if (!module.ends_with(ending.text)) continue;
       module.remove_suffix(ending.text.size());
       const std::string of(module);
+      if (of.ends_with(".experts") || of.ends_with(".experts.base_layer")) unread(name, "adapts all experts as one parameter, which hone keeps apart");
       if (!chosen(of)) unread(name, "belongs to a module that target_modules, layers_to_transform or exclude_modules leaves out");
       if (ending.part == Part::kMagnitude && !config_.dora) unread(name, "is a magnitude of DoRA, but use_dora is false");
       if (ending.part != Part::kMagnitude && ending.embedding != embedding_name(of)) unread(name, "is not how PEFT names a matrix of this module");

@@ -26,9 +26,10 @@ struct LoraAdapter {
   double alpha = 0;
   double dropout = 0;
   bool rank_stabilized = false;
-  std::vector<std::string> target_modules;  // suffixes or full names that match exactly the modules of `pairs`
+  std::vector<std::string> target_modules;  // suffixes or full names that match exactly the modules of `pairs`, but for
+  std::vector<std::string> target_parameters = {};  // those named by their weights: "model.layers.0.mlp.up_proj.weight"
   std::vector<LoraPair> pairs;              // sorted by module
-  std::vector<std::pair<std::string, Tensor>> whole;  // weights that stand in place of the base's, F32, by their full name
+  std::vector<std::pair<std::string, Tensor>> whole = {};  // weights that stand in place of the base's, F32, by their full name
   std::vector<std::string> notes;           // what the user should know about the files
 
   double scale(const LoraPair& pair) const;

@@ -1,21 +1,29 @@
 #include "models/adapter.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <map>
 #include <set>
 
+#include "base/thread_pool.h"
 #include "models/names.h"
+#include "ops/magnitude.h"
 
 namespace hone::models {
 namespace {
+
+// Transformers 5 fuses the routed experts of deepseek2, and PEFT takes every target that ends in gate_proj, up_proj or down_proj for theirs: the
+// layers of the same names outside the experts are found only when their weights are named.
+bool named_by_weight(const ModelConfig& config, std::string_view module) {
+  return config.family == Family::kDeepseek2 && module.find(".mlp.") != std::string_view::npos && module.find(".mlp.experts.") == std::string_view::npos;
+}
 
 // Suffixes when they describe the choice exactly, full names otherwise.
 std::vector<std::string> target_modules(const ModelConfig& config, const std::vector<io::LoraPair>& pairs) {
   const auto suffix = [](const std::string& name) { return name.substr(name.rfind('.') + 1); };
   std::map<std::string, size_t> chosen, all;
   for (const io::LoraPair& pair : pairs) ++chosen[suffix(pair.module)];
-  for (const std::string& name : lora_targets(config, {})) ++all[suffix(name)];
+  for (const std::string& name : lora_targets(config, {"all-linear", "embed_tokens", "lm_head"})) ++all[suffix(name)];
   std::set<std::string> names;
   for (const io::LoraPair& pair : pairs) {
     const std::string s = suffix(pair.module);
@@ -23,6 +31,33 @@ std::vector<std::string> target_modules(const ModelConfig& config, const std::ve
   }
   return {names.begin(), names.end()};
 }
+
+Tensor transpose(const Tensor& m) {
+  const int64_t rows = m.size(0), cols = m.size(1);
+  Tensor out = Tensor::empty({cols, rows}, DType::kF32);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < cols; ++c) out.data_mutable<float>()[c * rows + r] = m.data<float>()[r * cols + c];
+  return out;
+}
+
+// What was learned since the start, on the base as it is: s·(B·A − B₀·A₀) as one pair of twice the rank.
+io::LoraPair difference(io::LoraPair pair, const Tensor& start_a, const Tensor& start_b, bool rank_stabilized) {
+  const int64_t r = pair.a.size(0), in = pair.a.size(1), out = pair.b.size(0);
+  Tensor a = Tensor::empty({2 * r, in}, DType::kF32), b = Tensor::empty({out, 2 * r}, DType::kF32);
+  std::copy_n(pair.a.data<float>(), r * in, a.data_mutable<float>());
+  std::copy_n(start_a.data<float>(), r * in, a.data_mutable<float>() + r * in);
+  for (int64_t n = 0; n < out; ++n)
+    for (int64_t k = 0; k < r; ++k) {
+      b.data_mutable<float>()[n * 2 * r + k] = pair.b.data<float>()[n * r + k];
+      b.data_mutable<float>()[n * 2 * r + r + k] = -start_b.data<float>()[n * r + k];
+    }
+  pair.a = a;
+  pair.b = b;
+  pair.alpha *= rank_stabilized ? std::sqrt(2.0) : 2.0;  // the same scale at the doubled rank
+  return pair;
+}
+
+constexpr std::string_view kEmbedding = "model.embed_tokens", kHead = "lm_head";
 
 }  // namespace
 
@@ -52,53 +87,93 @@ Tensor reorder_rotary_rows(const Tensor& matrix, int64_t head_dim, RowOrder orde
 
 io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const std::string& base_model) {
   const ModelConfig& config = model.config();
+  const auto in_order = [&](const std::string& module, const Tensor& t) {
+    return holds_reordered_rows(config, module) ? reorder_rotary_rows(t, config.head_dim, RowOrder::kToHuggingFace) : t.clone();
+  };
   io::LoraAdapter adapter;
   adapter.base_model = base_model;
   adapter.rank = options.rank;
   adapter.alpha = options.alpha;
   adapter.dropout = options.dropout;
   adapter.rank_stabilized = options.rank_stabilized;
-  model.each_linear([&](nn::Linear& linear) {
+  bool doubled = false;
+  const auto add = [&](nn::Linear& linear) {
     if (!linear.has_lora()) return;
-    const bool reorder = holds_reordered_rows(config, linear.name);
-    const Tensor& b = linear.lora_b.value();
-    adapter.pairs.push_back({linear.name, linear.lora_a.value().clone(),
-                             reorder ? reorder_rotary_rows(b, config.head_dim, RowOrder::kToHuggingFace) : b.clone(), options.alpha});
-  });
+    io::LoraPair pair{linear.name, linear.lora_a.value().clone(), in_order(linear.name, linear.lora_b.value()), options.alpha_of(linear.name)};
+    if (linear.magnitude.defined()) pair.magnitude = in_order(linear.name, linear.magnitude.value());
+    if (linear.start_a.defined()) pair = difference(std::move(pair), linear.start_a, in_order(linear.name, linear.start_b), options.rank_stabilized);
+    doubled |= linear.start_a.defined();
+    adapter.pairs.push_back(std::move(pair));
+  };
+  model.each_linear(add);
+  add(model.head());
+  if (const nn::Embedding& embedding = model.embedding(); embedding.has_lora()) {
+    const std::string module(kEmbedding);
+    adapter.pairs.push_back({module, transpose(embedding.lora_a.value()), embedding.lora_b.value().clone(), options.alpha_of(module)});
+  }
+  if (doubled) {
+    adapter.rank *= 2;
+    adapter.alpha *= options.rank_stabilized ? std::sqrt(2.0) : 2.0;
+  }
+  for (const auto& leaf : model.parameters())
+    if (!is_adapter_leaf(leaf->name)) adapter.whole.emplace_back(leaf->name, in_order(leaf->name.substr(0, leaf->name.rfind('.')), leaf->value));
   std::sort(adapter.pairs.begin(), adapter.pairs.end(), [](const auto& x, const auto& y) { return x.module < y.module; });
-  adapter.target_modules = target_modules(config, adapter.pairs);
+  std::vector<io::LoraPair> modules;
+  for (const io::LoraPair& pair : adapter.pairs) {
+    if (named_by_weight(config, pair.module)) adapter.target_parameters.push_back(pair.module + ".weight");
+    else modules.push_back(pair);
+  }
+  adapter.target_modules = target_modules(config, modules);
   return adapter;
+}
+
+std::map<std::string, Tensor> replaced_weights(const ModelSource& source, const io::LoraAdapter& adapter, const std::string& where) {
+  std::map<std::string, Tensor> replaced;
+  const ModelConfig& config = source.config();
+  for (const auto& [name, value] : adapter.whole) {
+    const bool own_head = name == "lm_head.weight" && config.tied_head;
+    const std::string stored_name = own_head && !source.has(name) ? "model.embed_tokens.weight" : name;
+    if (!source.has(stored_name))
+      throw Error(ErrorCode::kInvalidInput, where, fmt::format("{} is no weight of this {} model", name, models::name(config.family)), "the adapter was made for another model");
+    const Tensor stored = source.tensor(stored_name);
+    if (stored.shape() != value.shape())
+      throw Error(ErrorCode::kInvalidInput, where, fmt::format("{} is {}, the model's {}", name, value.shape().str(), stored.shape().str()),
+                  name.find("embed_tokens") != std::string::npos || name == "lm_head.weight" ? "the adapter belongs to a base with another vocabulary: save the base that it was trained on, resized, and name it with --base"
+                                                                                            : "the adapter was made for another model");
+    Tensor ordered = holds_reordered_rows(config, name.substr(0, name.rfind('.'))) ? reorder_rotary_rows(value, config.head_dim, RowOrder::kToGguf) : value;
+    const Tensor row = stored.shape().rank() == 1 ? stored.reshape({1, stored.elements()}) : stored;
+    Tensor before = Tensor::empty(row.shape(), DType::kF32);
+    ops::kernels_for(before).decode(ops::matrix(row), before.raw_mutable(), DType::kF32, ThreadPool::global());
+    if (!std::equal(before.data<float>(), before.data<float>() + before.elements(), ordered.data<float>())) replaced.emplace(name, std::move(ordered));
+  }
+  return replaced;
 }
 
 namespace {
 
-// Calls take(layer, A, B, scale) for every pair, B's rows in this model's order. Returns how many there are; throws for what does not fit.
+[[noreturn]] void misfit(const std::string& where, const io::LoraPair& pair, const Shape& weight) {
+  throw Error(ErrorCode::kInvalidInput, where, fmt::format("{}: lora_A {} and lora_B {} do not fit the weight {}", pair.module, pair.a.shape().str(), pair.b.shape().str(), weight.str()),
+              "the adapter was made for another model");
+}
+
+// Calls take(layer, pair) for every pair of a linear layer, rows in this model's order; the head is one. Returns how many there are; throws for
+// what does not fit. The embedding's pair is left to the caller.
 template <class Each, class Take>
 int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::LoraAdapter& adapter, const std::string& where, Take take) {
-  const auto refuse = [&](const std::string& what) {
-    throw Error(ErrorCode::kUnsupported, where, what + ", which is not computed", "merge it with PEFT (merge_and_unload, save_pretrained) and take the merged model");
-  };
-  if (!adapter.whole.empty()) refuse(fmt::format("the adapter replaces {}", adapter.whole.front().first));
   std::map<std::string_view, const io::LoraPair*> pairs;
-  for (const io::LoraPair& pair : adapter.pairs) {
-    if (pair.magnitude.defined()) refuse(fmt::format("the adapter of {} has a magnitude (DoRA)", pair.module));
-    if (pair.module == "model.embed_tokens" || pair.module == "lm_head") refuse(fmt::format("{} is adapted", pair.module));
-    pairs[pair.module] = &pair;
-  }
+  for (const io::LoraPair& pair : adapter.pairs)
+    if (pair.module != kEmbedding) pairs[pair.module] = &pair;
   int64_t count = 0;
   each_linear([&](auto& linear) {
     const auto it = pairs.find(linear.name);
     if (it == pairs.end()) return;
-    const Tensor& a = it->second->a;
-    Tensor b = it->second->b;
-    if (a.size(1) != linear.weight.size(1) || b.size(0) != linear.weight.size(0))
-      throw Error(ErrorCode::kInvalidInput, where,
-                  fmt::format("{}: lora_A {} and lora_B {} do not fit the weight {}", linear.name, a.shape().str(), b.shape().str(),
-                              linear.weight.shape().str()),
-                  "the adapter was made for another model");
-    if (holds_reordered_rows(config, linear.name))
-      b = reorder_rotary_rows(b, config.head_dim, RowOrder::kToGguf);
-    take(linear, a, b, static_cast<float>(adapter.scale(*it->second)));
+    io::LoraPair pair = *it->second;
+    if (pair.a.size(1) != linear.weight.size(1) || pair.b.size(0) != linear.weight.size(0)) misfit(where, pair, linear.weight.shape());
+    if (holds_reordered_rows(config, linear.name)) {
+      pair.b = reorder_rotary_rows(pair.b, config.head_dim, RowOrder::kToGguf);
+      if (pair.magnitude.defined()) pair.magnitude = reorder_rotary_rows(pair.magnitude, config.head_dim, RowOrder::kToGguf);
+    }
+    take(linear, pair);
     pairs.erase(it);
     ++count;
   });
@@ -108,28 +183,55 @@ int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::Lor
   return count;
 }
 
+[[noreturn]] void not_computed(const std::string& where, const std::string& what) {
+  throw Error(ErrorCode::kUnsupported, where, what, "merge the adapter with PEFT (merge_and_unload, save_pretrained) and take the merged model");
+}
+
 }  // namespace
 
 int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable) {
-  return match_adapter(model.config(), [&](auto fn) { model.each_linear(fn); }, adapter, where, [&](nn::Linear& linear, const Tensor& a, const Tensor& b, float scale) {
-    linear.lora_a = trainable ? Variable::parameter(a.clone(), linear.name + ".lora_A.weight") : Variable(a);
-    linear.lora_b = trainable ? Variable::parameter(b.clone(), linear.name + ".lora_B.weight") : Variable(b);
-    linear.lora_scale = scale;
+  const auto variable = [&](const Tensor& value, const std::string& name) { return trainable ? Variable::parameter(value.clone(), name) : Variable(value); };
+  int64_t count = match_adapter(model.config(), [&](auto fn) { model.each_linear(fn); fn(model.head()); }, adapter, where, [&](nn::Linear& linear, const io::LoraPair& pair) {
+    if (pair.magnitude.defined() && linear.name == kHead) not_computed(where, "the head has a magnitude (DoRA)");
+    if (pair.magnitude.defined() && linear.name.find(".mlp.experts.") != std::string::npos) not_computed(where, fmt::format("the routed expert {} has a magnitude (DoRA)", linear.name));
+    linear.lora_a = variable(pair.a, linear.name + ".lora_A.weight");
+    linear.lora_b = variable(pair.b, linear.name + ".lora_B.weight");
+    linear.lora_scale = static_cast<float>(adapter.scale(pair));
     linear.lora_dropout = static_cast<float>(adapter.dropout);
+    if (!pair.magnitude.defined()) return;
+    linear.magnitude = variable(pair.magnitude, linear.name + ".lora_magnitude_vector");
+    linear.row_squares = ops::row_squares(linear.weight.value());
+    if (!trainable) linear.row_norms = ops::row_norms(linear.weight.value(), linear.row_squares, linear.lora(nn::Pass{}));
   });
+  for (const io::LoraPair& pair : adapter.pairs) {
+    if (pair.module != kEmbedding) continue;
+    nn::Embedding& embedding = model.embedding();
+    if (pair.magnitude.defined()) not_computed(where, "the embedding has a magnitude (DoRA)");
+    if (pair.a.size(1) != embedding.table.size(0) || pair.b.size(0) != embedding.table.size(1)) misfit(where, pair, embedding.table.shape());
+    embedding.lora_a = variable(transpose(pair.a), pair.module + ".lora_embedding_A");
+    embedding.lora_b = variable(pair.b, pair.module + ".lora_embedding_B");
+    embedding.lora_scale = static_cast<float>(adapter.scale(pair));
+    ++count;
+  }
+  return count;
 }
 
 nn::AdapterLayers adapter_layers(const CausalLm& model, const io::LoraAdapter& adapter, const std::string& where) {
+  const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kUnsupported, where, what, "serve the merged model: hone export RUN --format gguf"); };
+  if (!adapter.whole.empty()) refuse(fmt::format("replaces {}", adapter.whole.front().first));
   nn::AdapterLayers layers;
-  match_adapter(model.config(), [&](auto fn) { model.visit_linears(fn); }, adapter, where, [&](const nn::Linear& linear, const Tensor& a, const Tensor& b, float scale) {
-    if (linear.name.find(".mlp.experts.") != std::string::npos)
-      throw Error(ErrorCode::kUnsupported, where, fmt::format("changes the routed expert {}", linear.name), "serve the merged model: hone export RUN --format gguf");
+  match_adapter(model.config(), [&](auto fn) { model.visit_linears(fn); fn(model.head()); }, adapter, where, [&](const nn::Linear& linear, const io::LoraPair& pair) {
+    if (linear.name.find(".mlp.experts.") != std::string::npos) refuse(fmt::format("changes the routed expert {}", linear.name));
+    if (linear.name == kHead) refuse("changes the head");
+    if (pair.magnitude.defined()) refuse(fmt::format("has a magnitude for {} (DoRA)", linear.name));
     if (layers.size() <= linear.ordinal) layers.resize(linear.ordinal + 1);
     ops::Lora& lora = layers[linear.ordinal];
-    lora.a = Variable(a);
-    lora.b = Variable(b);
-    lora.scale = scale;
+    lora.a = Variable(pair.a);
+    lora.b = Variable(pair.b);
+    lora.scale = static_cast<float>(adapter.scale(pair));
   });
+  for (const io::LoraPair& pair : adapter.pairs)
+    if (pair.module == kEmbedding) refuse("changes the embedding");
   return layers;
 }
 

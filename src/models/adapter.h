@@ -1,21 +1,30 @@
 // A model's LoRA matrices as the adapter formats keep them, and back.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "io/peft.h"
 #include "models/causal_lm.h"
 
 namespace hone::models {
 
-/// The adapter of `model`: copies, B's rows in Hugging Face's order (GGUF files of the llama family hold query and key rows
-/// reordered). `options` are those the adapter was made with.
+/// The adapter of `model`: copies, rows in Hugging Face's order (GGUF files of the llama family hold query and key rows reordered).
+/// `options` are those the adapter was made with. Where training began with a part of the weights (PiSSA, OLoRA), what is returned is the
+/// difference to the base as it is: pairs of twice the rank. Weights that were trained themselves are in `whole`.
 io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const std::string& base_model);
 
-/// Attaches a saved adapter; `trainable` makes its matrices parameters. Throws Error{kInvalidInput} naming `where` when a
+/// The adapter's whole weights as LoadOptions::replaced wants them; those that equal the base's are left out. Throws Error{kInvalidInput}
+/// naming `where` for a weight that the model does not have, or has in another shape.
+std::map<std::string, Tensor> replaced_weights(const ModelSource& source, const io::LoraAdapter& adapter, const std::string& where);
+
+/// Attaches the pairs of a saved adapter; `trainable` makes its matrices parameters. Throws Error{kInvalidInput} naming `where` when a
 /// module does not exist in this model or has other sizes. Returns how many layers got one.
 int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable);
 
 /// A saved adapter for serving beside others over one model (nn::Pass::row_adapters). Throws Error{kInvalidInput} like attach_adapter,
-/// and Error{kUnsupported} when it changes routed experts, whose rows are not those of the requests.
+/// and Error{kUnsupported} when it changes what the rows of several requests share: routed experts, whole weights, the embedding, the head,
+/// or the lengths of a weight's rows (DoRA).
 nn::AdapterLayers adapter_layers(const CausalLm& model, const io::LoraAdapter& adapter, const std::string& where);
 
 /// Rows of a query or key matrix (heads · D, cols) from Hugging Face's order to GGUF's llama order, or back.

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "models/config.h"
+#include "models/lora_options.h"
 #include "models/source.h"
 #include "nn/block.h"
+#include "nn/embedding.h"
 #include "ops/linear_cross_entropy.h"
 
 namespace hone::models {
@@ -29,6 +32,8 @@ struct LoadOptions {
   BaseFormat base = BaseFormat::kAsStored;
   bool panels = false;              // for generation: blocks as stored are laid out in panels (quant/panels.h), where that is faster
   bool train_all = false;           // full fine-tuning: every weight becomes an F32 parameter
+  std::vector<std::string> whole = {};  // the same for modules whose name ends so; one that ends none is Error{kInvalidInput}
+  std::map<std::string, Tensor> replaced = {};  // weights that stand in place of the source's: F32, rows in its order, by canonical name
   int64_t max_positions = 0;        // rotary angles to prepare; 0: the config's context length, at most 32768
 };
 
@@ -55,8 +60,15 @@ class CausalLm {
   /// Every linear layer but the head, in a fixed order; names as in the checkpoint.
   void each_linear(const std::function<void(nn::Linear&)>& fn);
   void visit_linears(const std::function<void(const nn::Linear&)>& fn) const;
-  /// Everything trainable, in a fixed order: LoRA's A and B of each layer, or all weights in full fine-tuning.
+  nn::Embedding& embedding() { return embedding_; }
+  const nn::Embedding& embedding() const { return embedding_; }
+  /// Its weight is the embedding's table itself where the two are tied and neither was changed alone.
+  nn::Linear& head() { return head_; }
+  const nn::Linear& head() const { return head_; }
+  /// Everything trainable, in a fixed order: weights that are trained themselves, then what belongs to adapters (is_adapter_leaf).
   std::vector<std::shared_ptr<autograd::Leaf>> parameters();
+  /// LoadOptions::replaced.
+  const std::map<std::string, Tensor>& replaced() const { return replaced_; }
   /// Bytes of the weights that live in memory of their own (not mapped from the file).
   size_t owned_weight_bytes() const { return owned_bytes_; }
   /// Bytes of the weights that are read where they lie in the mapped file.
@@ -69,26 +81,21 @@ class CausalLm {
 
   ModelConfig config_;
   DType activation_ = DType::kBF16;
-  Variable embedding_;
+  nn::Embedding embedding_;
   std::vector<nn::Block> blocks_;
   Variable final_norm_;
-  Variable head_;  // the embedding itself when tied
+  nn::Linear head_;
   ops::RopeTable rope_;
   std::vector<std::shared_ptr<autograd::Leaf>> full_parameters_;
+  std::map<std::string, Tensor> replaced_;
   size_t owned_bytes_ = 0, mapped_bytes_ = 0;
 };
 
-/// Which layers receive adapters, and of what kind (Hu et al. 2021; rsLoRA: Kalajdzievski 2023).
-struct LoraOptions {
-  int64_t rank = 16;
-  float alpha = 32;
-  float dropout = 0;
-  bool rank_stabilized = false;          // scale alpha / √R instead of alpha / R
-  std::vector<std::string> targets;      // see lora_targets in names.h; empty: every linear layer
-  uint64_t seed = 0;
-};
+/// "….lora_A.weight", "….lora_B.weight", "….lora_embedding_A", "….lora_magnitude_vector": a part of an adapter, no weight of the model.
+bool is_adapter_leaf(const std::string& name);
 
-/// Attaches fresh adapters: A uniform in ±1/√K, B zero, so the model's output is unchanged. Returns how many layers got one.
+/// Attaches fresh adapters. Returns how many layers got one. Throws Error naming the setting: kInvalidInput for targets and patterns that match
+/// nothing, kUnsupported for kinds that do not go together.
 int64_t add_lora(CausalLm& model, const LoraOptions& options);
 
 }  // namespace hone::models

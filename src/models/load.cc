@@ -1,6 +1,8 @@
 // From named tensors of a file to a composed model. Weight names appear here and nowhere else, as Hugging Face writes them.
+#include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/thread_pool.h"
 #include "models/causal_lm.h"
 #include "models/rope_table.h"
@@ -73,15 +75,22 @@ class CausalLm::Loader {
   CausalLm load() {
     model_.config_ = config_;
     model_.activation_ = options_.activation;
-    const bool bytes = options_.base == BaseFormat::kInt8 && !options_.train_all, own_head = !config_.tied_head && source_.has("lm_head.weight");
-    model_.embedding_ = bytes && !own_head ? matrix("model.embed_tokens.weight") : table("model.embed_tokens.weight");
+    model_.replaced_ = options_.replaced;
+    const std::string embedding = "model.embed_tokens.weight", head = "lm_head.weight";
+    const auto alone = [&](const std::string& name) { return options_.replaced.contains(name) || (!options_.train_all && trained(name)); };
+    const bool bytes = options_.base == BaseFormat::kInt8 && !options_.train_all;
+    const bool untied = alone(embedding) || alone(head), own_head = untied || (!config_.tied_head && source_.has(head));
+    model_.embedding_.table = bytes && !own_head ? matrix(embedding) : table(embedding);
     const bool copied = options_.base != BaseFormat::kAsStored || options_.train_all || in_panels_;
     for (int64_t layer = 0; layer < config_.layers; ++layer) {
       model_.blocks_.push_back(block(layer));
       if (copied) source_.drop_pages();  // so that the peak holds one block of the file, not all of it
     }
     model_.final_norm_ = vector("model.norm.weight");
-    model_.head_ = !own_head ? model_.embedding_ : bytes ? matrix("lm_head.weight") : table("lm_head.weight");
+    model_.head_.name = "lm_head";
+    model_.head_.ordinal = next_ordinal_++;
+    model_.head_.weight = !own_head ? model_.embedding_.table : bytes ? matrix(head) : table(head);
+    check_whole();
     int64_t positions = options_.max_positions;
     if (positions <= 0) positions = std::min<int64_t>(config_.max_positions, kDefaultPositions);
     model_.rope_ = rope_table(config_, positions);
@@ -91,9 +100,29 @@ class CausalLm::Loader {
   }
 
  private:
-  // A parameter when everything is trained, else a constant; counts the bytes that are not the file's own.
+  // The weight, wherever it comes from. The head of a tied model that shall have one of its own begins as the embedding.
+  Tensor stored(const std::string& name) const {
+    if (const auto it = options_.replaced.find(name); it != options_.replaced.end()) return it->second;
+    return source_.tensor(name == "lm_head.weight" && !source_.has(name) ? "model.embed_tokens.weight" : name);
+  }
+
+  // Whether the weight or bias is trained itself.
+  bool trained(const std::string& name) const {
+    const std::string_view module = std::string_view(name).substr(0, name.rfind('.'));
+    return options_.train_all || std::any_of(options_.whole.begin(), options_.whole.end(), [&](const std::string& end) { return module.ends_with(end); });
+  }
+
+  // Every ending must have found a module.
+  void check_whole() const {
+    for (const std::string& end : options_.whole)
+      if (std::none_of(model_.full_parameters_.begin(), model_.full_parameters_.end(), [&](const auto& leaf) { return leaf->name.substr(0, leaf->name.rfind('.')).ends_with(end); }))
+        throw Error(ErrorCode::kInvalidInput, "lora.modules_to_save", fmt::format("\"{}\" ends the name of no module with weights of this {} model", end, hone::models::name(config_.family)),
+                    "for example embed_tokens, lm_head, norm");
+  }
+
+  // A parameter when it is trained, else a constant; counts the bytes that are not the file's own.
   Variable own(Tensor value, const std::string& name, bool mapped) {
-    if (!options_.train_all) {
+    if (!trained(name)) {
       size_t bytes = value.bytes();
       if (const quant::Nf4State* scales = value.nf4_state()) bytes += scales->absmax_code.size() + 4 * scales->nested_absmax.size();
       (mapped && !value.writable() ? model_.mapped_bytes_ : model_.owned_bytes_) += bytes;
@@ -109,8 +138,8 @@ class CausalLm::Loader {
 
   // Embedding and head: never NF4, so that rare tokens keep their precision (an int8 head keeps it nearly, and a tied embedding shares it).
   Variable table(const std::string& name) {
-    const Tensor stored = source_.tensor(name);
-    if (options_.train_all) return own(stored, name, true);
+    const Tensor stored = this->stored(name);
+    if (trained(name)) return own(stored, name, true);
     switch (options_.base) {
       case BaseFormat::kF32: return own(decoded(stored, DType::kF32), name, stored.dtype() == DType::kF32);
       case BaseFormat::kBF16:
@@ -124,13 +153,13 @@ class CausalLm::Loader {
   }
 
   Variable matrix(const std::string& name) {
-    if (options_.base == BaseFormat::kInt8 && !options_.train_all) return own(int8_quantized(source_.tensor(name)), name, false);
-    if (options_.base == BaseFormat::kNF4 && !options_.train_all) return own(nf4_quantized(source_.tensor(name)), name, false);
+    if (options_.base == BaseFormat::kInt8 && !trained(name)) return own(int8_quantized(stored(name)), name, false);
+    if (options_.base == BaseFormat::kNF4 && !trained(name)) return own(nf4_quantized(stored(name)), name, false);
     return table(name);
   }
 
   Variable vector(const std::string& name) {
-    const Tensor stored = source_.tensor(name);
+    const Tensor stored = this->stored(name);
     return own(decoded(stored, DType::kF32), name, stored.dtype() == DType::kF32);
   }
   Variable optional_vector(const std::string& name) { return source_.has(name) ? vector(name) : Variable{}; }

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/name_pattern.h"
 
 namespace hone::models {
 namespace {
@@ -97,7 +98,7 @@ std::vector<Target> linear_modules(const ModelConfig& c) {
 }
 
 bool matches(const Target& target, const std::string& wanted) {
-  if (wanted == "all-linear" || wanted == "all") return true;
+  if (wanted == "all-linear" || wanted == "all") return !target.groups.empty();
   if (std::find(target.groups.begin(), target.groups.end(), wanted) != target.groups.end()) return true;
   const std::string_view name = target.name;
   return name == wanted || (name.ends_with(wanted) && name[name.size() - wanted.size() - 1] == '.');
@@ -159,13 +160,18 @@ std::vector<std::string> weight_names(const ModelConfig& c) {
 }
 
 std::vector<std::string> lora_targets(const ModelConfig& config, const std::vector<std::string>& targets) {
-  const std::vector<Target> modules = linear_modules(config);
+  std::vector<Target> modules = linear_modules(config);
+  // No group holds the embedding and the head: they are adapted when they are named.
+  modules.push_back({"model.embed_tokens", {}});
+  modules.push_back({"lm_head", {}});
   std::set<std::string> chosen;
   for (const std::string& wanted : targets.empty() ? std::vector<std::string>{"all-linear"} : targets) {
     const size_t before = chosen.size();
     bool any = false;
+    std::optional<NamePattern> regex;
+    if (wanted.find_first_of("\\*()[]|^$+?{}") != std::string::npos) regex.emplace(wanted, "lora.target");
     for (const Target& module : modules)
-      if (matches(module, wanted)) {
+      if (regex ? regex->matches(module.name) : matches(module, wanted)) {
         chosen.insert(module.name);
         any = true;
       }

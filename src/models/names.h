@@ -27,8 +27,9 @@ std::optional<ExpertSlice> gguf_expert_stack(std::string_view canonical);
 std::vector<std::string> weight_names(const ModelConfig& config);
 
 /// Module names (sorted, without ".weight") that an adapter may be attached to. `targets` holds groups — "all-linear",
-/// "attention", "mlp", "routed_experts", "shared_experts", "mla" — or module suffixes such as "q_proj" or
-/// "layers.3.mlp.down_proj"; empty means all-linear. Throws Error{kInvalidInput} for a target that matches nothing.
+/// "attention", "mlp", "routed_experts", "shared_experts", "mla" —, module suffixes such as "q_proj" or "layers.3.mlp.down_proj",
+/// or regular expressions of whole names (with one of \*()[]|^$+?{} in them); empty means all-linear. "embed_tokens" and "lm_head" are
+/// in no group. Throws Error{kInvalidInput} for a target that matches nothing.
 std::vector<std::string> lora_targets(const ModelConfig& config, const std::vector<std::string>& targets);
 
 }  // namespace hone::models

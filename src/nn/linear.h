@@ -32,7 +32,7 @@ struct Pass {
   const std::vector<RowAdapter>* row_adapters = nullptr;  // of requests served together; never in training
 };
 
-/// y = x·Wᵀ + bias + scale · drop(x)·Aᵀ·Bᵀ
+/// y = x·Wᵀ + bias + scale · drop(x)·Aᵀ·Bᵀ; with a magnitude m (DoRA) y = m / ‖W + scale·B·A‖ · (x·Wᵀ + scale · x·Aᵀ·Bᵀ) + bias
 struct Linear {
   std::string name;   // the module's name in the checkpoint, without ".weight"
   Variable weight;    // (N, K)
@@ -41,6 +41,10 @@ struct Linear {
   Variable lora_b;    // (N, R) F32
   float lora_scale = 1;
   float lora_dropout = 0;
+  Variable magnitude;     // (N) F32 or undefined
+  Tensor row_squares;     // (N) F32: Σ W² of every row, beside a magnitude
+  Tensor row_norms;       // (N) F32: ‖W + scale·B·A‖, where nothing of it is trained; undefined: made anew in every pass
+  Tensor start_a, start_b;  // what A and B began with, where the weight lost their product (PiSSA, OLoRA); undefined: nothing
   uint32_t ordinal = 0;  // of this layer within the model: its own dropout stream
 
   bool has_lora() const { return lora_a.defined(); }

@@ -23,9 +23,16 @@ struct TokenLoss {
   int64_t correct = 0;     // of them, those whose label was the most likely token
 };
 
+/// A low-rank change of the head: scale · u·Bᵀ is added to the scores, u (T, R) being drop(h)·Aᵀ.
+struct HeadUpdate {
+  Variable u;  // (T, R), of h's type
+  Variable b;  // (V, R) F32
+  float scale = 1;
+};
+
 /// h (T, C) activation, weight (V, C). Only labelled rows meet the
 /// head. dh (and dW for a trainable head) are computed in the forward pass, part by part, and kept.
-TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Labels& labels, float scale);
+TokenLoss linear_cross_entropy(const Variable& h, const Variable& weight, const Labels& labels, float scale, const HeadUpdate& update = {});
 
 /// Logits in F32 that so many labelled rows have in memory at the same time: columns of the vocabulary. (Of a head that is trained
 /// itself, all columns of fewer rows are, in no more bytes unless one row takes more.)

@@ -245,6 +245,8 @@ void resolve(Config& c, const std::string& where) {
   if (c.training.method == "pretrain") c.data.train_on = data::TrainOn::kAll;
   if (c.model.quantization == "auto" && !c.quantization.weight_dtype.empty()) c.model.quantization = c.quantization.weight_dtype;
   need(c.model.adapter != "full" || (c.model.quantization != "nf4" && c.model.quantization != "int8"), "model.adapter", "full fine-tuning cannot train nf4 or int8 weights", "use adapter: lora, or quantization: none");
+  const bool adapter_only = !c.lora.modules_to_save.empty() || c.lora.dora || c.lora.init != "default" || !c.lora.rank_pattern.empty() || !c.lora.alpha_pattern.empty();
+  need(c.model.adapter != "full" || !adapter_only, "model.adapter", "full fine-tuning has no adapter: lora.modules_to_save, lora.dora, lora.init and the patterns would be passed over", "remove them, or train with model.adapter: lora");
   need(c.quantization.double_quant, "quantization.double_quant", "nf4 without double quantisation is not offered", "leave it at true: it costs no accuracy that could be measured");
   need(c.training.epochs > 0 || c.training.max_steps > 0, "training.epochs", "there is nothing to do: epochs and max_steps are both 0", "set one of them");
   need(c.alarms.bands.grad_norm_min <= c.alarms.bands.grad_norm_max, "alarms.grad_norm_min", "is above alarms.grad_norm_max", "the band lies between them");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/config.h"
@@ -23,6 +24,11 @@ struct LoraSettings {
   double alpha = 32;
   double dropout = 0;
   std::vector<std::string> target;  // empty: every linear layer
+  std::vector<std::pair<std::string, int64_t>> rank_pattern;  // of single modules, in the order of the file
+  std::vector<std::pair<std::string, double>> alpha_pattern;
+  std::vector<std::string> modules_to_save;  // trained whole
+  bool dora = false;
+  std::string init = "default";  // default, gaussian, pissa, olora
   bool rslora = false;
   double plus_ratio = 1;  // LoRA+: learning rate of B over that of A
 };

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <set>
@@ -63,6 +64,32 @@ Key word(std::string path, std::vector<std::string> aliases, Words words, Access
           [=](const Config& c) { return access(const_cast<Config&>(c)); }};
 }
 
+// A list of names of modules: in quotes where YAML would read a name otherwise.
+std::string name_list(const std::vector<std::string>& names) {
+  std::vector<std::string> written;
+  for (const std::string& name : names) {
+    const bool plain = std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("_-.").find(c) != std::string_view::npos; });
+    written.push_back(plain ? name : in_quotes(name));
+  }
+  return fmt::format("[{}]", fmt::join(written, ", "));
+}
+
+// A mapping from patterns to numbers, in its order.
+template <class Access, class Read>
+Key pattern(std::string path, std::vector<std::string> aliases, Access access, Read read, std::string meaning) {
+  return {std::move(path), std::move(aliases), std::move(meaning), false,
+          [=](Config& c, const YAML::Node& node, Where where) {
+            access(c).clear();
+            if (!node.IsMap()) bad(where, "a mapping from module names to numbers", node);
+            for (const auto& entry : node) access(c).emplace_back(entry.first.Scalar(), read(entry.second, fmt::format("{}: {}", where, entry.first.Scalar())));
+          },
+          [=](const Config& c) {
+            std::vector<std::string> entries;
+            for (const auto& [name, value] : access(const_cast<Config&>(c))) entries.push_back(fmt::format("{}: {}", in_quotes(name), value));
+            return fmt::format("{{{}}}", fmt::join(entries, ", "));
+          }};
+}
+
 #define FIELD(expression) [](Config& c) -> auto& { return c.expression; }
 
 std::vector<Key> make_table() {
@@ -106,12 +133,22 @@ std::vector<Key> make_table() {
   add(integer("lora.r", {"lora_rank", "lora_r", "lora.rank", "r"}, 1, 4096, FIELD(lora.r), "rank R of the adapter"));
   add(number("lora.alpha", {"lora_alpha"}, 0, 1e6, FIELD(lora.alpha), "the adapter is scaled by alpha / R"));
   add(number("lora.dropout", {"lora_dropout"}, 0, 0.99, FIELD(lora.dropout), "dropout on the adapter's input"));
-  add({"lora.target", {"lora_target", "lora.target_modules", "target_modules", "lora_target_modules"}, "all-linear, attention, mlp, routed_experts, shared_experts, mla, or module names", false,
+  add({"lora.target", {"lora_target", "lora.target_modules", "target_modules", "lora_target_modules"},
+       "all-linear, attention, mlp, routed_experts, shared_experts, mla, module names (embed_tokens and lm_head too), or regular expressions of whole names", false,
        [](Config& c, const YAML::Node& node, Where where) {
          c.lora.target = words_of(node, where);
          if (c.lora.target == std::vector<std::string>{"all"}) c.lora.target = {"all-linear"};
        },
-       [](const Config& c) { return fmt::format("[{}]", fmt::join(c.lora.target, ", ")); }});
+       [](const Config& c) { return name_list(c.lora.target); }});
+  add(pattern("lora.rank_pattern", {"rank_pattern"}, FIELD(lora.rank_pattern), [](const YAML::Node& node, Where where) { return read_integer(node, where, 1, 4096); }, "ranks of single modules: {q_proj: 8}; expressions of the end of a name, the first that matches counts"));
+  add(pattern("lora.alpha_pattern", {"alpha_pattern"}, FIELD(lora.alpha_pattern), [](const YAML::Node& node, Where where) { return read_number(node, where, 0, 1e6); }, "the same for alpha"));
+  add({"lora.modules_to_save", {"modules_to_save", "lora_modules_to_save", "additional_target"}, "modules that are trained whole, beside the adapter, by the ends of their names: embed_tokens, lm_head, norm", false,
+       [](Config& c, const YAML::Node& node, Where where) { c.lora.modules_to_save = words_of(node, where); },
+       [](const Config& c) { return name_list(c.lora.modules_to_save); }});
+  add(flag("lora.dora", {"use_dora", "peft_use_dora"}, FIELD(lora.dora), "learn the lengths of the weights' rows apart from their directions (DoRA)"));
+  add({"lora.init", {"init_lora_weights", "lora.init_lora_weights"}, "how A and B begin: default (B zero), gaussian, or with a part of the weight, pissa or olora", false,
+       [](Config& c, const YAML::Node& node, Where where) { c.lora.init = read_word(node, where, {{"default", "default"}, {"true", "default"}, {"gaussian", "gaussian"}, {"pissa", "pissa"}, {"olora", "olora"}}); },
+       [](const Config& c) { return c.lora.init; }});
   add(flag("lora.rslora", {"use_rslora"}, FIELD(lora.rslora), "scale by alpha / sqrt(R) instead"));
   add(number("lora.plus_ratio", {"loraplus_lr_ratio"}, 0.01, 1000, FIELD(lora.plus_ratio), "LoRA+: learning rate of B over that of A"));
   // ---- data

@@ -146,6 +146,7 @@ std::vector<Planned> plan(const models::ModelSource& source, const std::vector<m
     const bool changed = it != by_name.end() && std::any_of(it->second->parts.begin(), it->second->parts.end(), [&](const std::string& n) { return merged.changed(n); });
     out.push_back({entry(name, stored.shape()), stored, changed ? it->second : nullptr});
   }
+  if (merged.unties() && !gguf->has("output.weight")) out.push_back({entry("output.weight", by_name.at("output.weight")->shape), {}, by_name.at("output.weight")});
   return out;
 }
 
@@ -158,7 +159,8 @@ void write_merged_gguf(const std::filesystem::path& file, const ModelFiles& file
   const OutputType& wanted = output_type(type);
   const io::GgufMetadata metadata = metadata_of(files, wanted);
   const MergedWeights merged(model, source);
-  const auto layout = models::gguf_layout(source, !source.gguf() || holds_split_latent(*source.gguf()));
+  auto layout = models::gguf_layout(source, !source.gguf() || holds_split_latent(*source.gguf()));
+  if (merged.unties()) layout.push_back({"output.weight", source.tensor("model.embed_tokens.weight").shape(), models::GgufTensor::Kind::kWhole, {"lm_head.weight"}});
   const std::vector<Planned> tensors = plan(source, layout, merged, wanted);
   std::vector<io::GgufEntry> entries;
   for (const Planned& t : tensors) entries.push_back(t.entry);

@@ -54,15 +54,21 @@ bool belongs_to_model(const fs::path& file) {
   return std::find(endings.begin(), endings.end(), file.extension().string()) != endings.end();
 }
 
-void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights& merged, std::optional<DType> type) {
+// `head`: of a tied model whose head is one of its own now, which the file takes up.
+void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights& merged, std::optional<DType> type, const std::optional<io::SafetensorsEntry>& head) {
   const io::Safetensors file = io::Safetensors::open(from);
   std::vector<io::SafetensorsEntry> entries;
   for (const std::string& name : file.names()) {
     const Tensor stored = file.tensor(name);
     entries.push_back({name, plain(stored.dtype()) ? type.value_or(stored.dtype()) : stored.dtype(), stored.shape()});
   }
+  if (head) entries.push_back(*head);
   io::SafetensorsWriter writer(to, entries, {{"format", "pt"}});
   for (const auto& e : entries) {
+    if (head && e.name == head->name) {
+      write_values(writer, merged.f32(e.name), e.type);
+      continue;
+    }
     const Tensor stored = file.tensor(e.name);
     if (!merged.changed(e.name) && stored.dtype() == e.type) writer.write(stored.raw(), stored.bytes());
     else write_values(writer, merged.changed(e.name) ? merged.f32(e.name) : decoded_values(stored), e.type);
@@ -74,18 +80,31 @@ void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights&
 // chosen.
 std::vector<fs::path> copy_folder(const fs::path& folder, const models::ModelSource& source, const MergedWeights& merged, std::optional<DType> type) {
   std::vector<fs::path> written;
-  for (const fs::path& file : source.weight_files()) {
+  const std::vector<fs::path> files = source.weight_files();
+  for (const fs::path& file : files) {
     written.push_back(folder / file.filename());
-    copy_weights(file, written.back(), merged, type);
+    std::optional<io::SafetensorsEntry> head;
+    if (merged.unties() && file == files.back()) {
+      const Tensor embedding = source.tensor("model.embed_tokens.weight");
+      head = {"lm_head.weight", type.value_or(embedding.dtype()), embedding.shape()};
+    }
+    copy_weights(file, written.back(), merged, type, head);
   }
   for (const auto& entry : fs::directory_iterator(source.path())) {
     if (!entry.is_regular_file() || !belongs_to_model(entry.path())) continue;
     written.push_back(folder / entry.path().filename());
-    if (entry.path().filename() == "config.json" && type) {
+    if (entry.path().filename() == "config.json" && (type || merged.unties())) {
       Json config = read_json(entry.path());
-      config.erase("dtype");
-      config["torch_dtype"] = torch_name(*type);
+      if (type) {
+        config.erase("dtype");
+        config["torch_dtype"] = torch_name(*type);
+      }
+      if (merged.unties()) config["tie_word_embeddings"] = false;
       io::write_file(written.back(), config.dump(2) + "\n");
+    } else if (entry.path().filename() == "model.safetensors.index.json" && merged.unties()) {
+      Json index = read_json(entry.path());
+      index["weight_map"]["lm_head.weight"] = files.back().filename().string();
+      io::write_file(written.back(), index.dump(2) + "\n");
     } else {
       fs::copy_file(entry.path(), written.back(), fs::copy_options::overwrite_existing);
     }
@@ -120,7 +139,9 @@ std::vector<fs::path> make_folder(const fs::path& folder, const ModelFiles& file
     io::write_file(folder / name, content);
     written.push_back(folder / name);
   };
-  write("config.json", dumped(models::hugging_face_config(source, type), where));
+  Json config = models::hugging_face_config(source, type);
+  if (merged.unties()) config["tie_word_embeddings"] = false;
+  write("config.json", dumped(config, where));
   Json generation = Json::object();
   if (source.config().bos_id >= 0) generation["bos_token_id"] = source.config().bos_id;
   if (!files.stop_ids.empty()) generation["eos_token_id"] = files.stop_ids;
@@ -132,6 +153,7 @@ std::vector<fs::path> make_folder(const fs::path& folder, const ModelFiles& file
   std::vector<io::SafetensorsEntry> entries;
   for (const std::string& name : models::weight_names(source.config()))
     if (source.has(name)) entries.push_back({name, type, source.tensor(name).shape()});
+  if (merged.unties()) entries.push_back({"lm_head.weight", type, source.tensor("model.embed_tokens.weight").shape()});
   io::SafetensorsWriter writer(folder / "model.safetensors", entries, {{"format", "pt"}});
   for (const auto& e : entries) write_values(writer, merged.f32(e.name), e.type);
   writer.finish();

@@ -52,15 +52,14 @@ const std::vector<Row>& table() {
     t.push_back({"disable_gradient_checkpointing", Rule::kTurnsOff, "", {{"training.gradient_checkpointing", "true"}}});
     t.push_back({"use_unsloth_gc", Rule::kTurnsOn, "", {{"training.gradient_checkpointing", "true"}}});
     t.push_back({"lora_target_linear", Rule::kTurnsOn, "", {{"lora.target", "[all-linear]"}}});
+    t.push_back({"pissa_init", Rule::kTurnsOn, "", {{"lora.init", "pissa"}}});
     t.push_back({"use_peft", Rule::kTurnsOff, "", {{"model.adapter", "full"}}});
     t.push_back({"do_train", Rule::kRefusedIfOff, "hone train trains; answers are scored with hone eval"});
     // ---- refused where they are used
     refused({"adapter_name_or_path", "lora_model_dir", "peft_model_id"},
             "an adapter is not trained further: continue its run with --resume, or put it into the weights first (hone export RUN --format safetensors) and train on that folder");
-    refused({"use_dora", "peft_use_dora"}, "DoRA is not offered; use_rslora and loraplus_lr_ratio are");
-    refused({"pissa_init", "pissa_iter", "pissa_convert", "loftq_config", "init_lora_weights"}, "adapters begin as in LoRA: A random, B zero");
+    refused({"loftq_config"}, "the base is quantised as model.quantization says; lora.init names how adapters begin");
     refused({"neftune_noise_alpha", "noisy_embedding_alpha"}, "noise on embeddings (NEFTune) is not offered; lora.dropout and dropout_rate are");
-    refused({"additional_target", "modules_to_save", "lora_modules_to_save"}, "only LoRA layers are trained beside full fine-tuning (model.adapter: full)");
     refused({"lora_layers_to_transform", "layers_to_transform", "layers_pattern", "lora_bias", "bias", "unfrozen_parameters", "peft_layers_to_transform", "relora", "relora_steps"},
             "LoRA is put on the layers that lora.target names, in every block, without biases");
     refused({"new_special_tokens", "add_tokens", "add_special_tokens", "resize_vocab", "tokens", "added_tokens_overrides", "eos_token"}, kAddedTokens);
@@ -80,6 +79,7 @@ const std::vector<Row>& table() {
     // ---- without effect
     ignored({"trust_remote_code", "model_type", "tokenizer_type", "tokenizer_config", "tokenizer_use_fast", "use_fast_tokenizer", "processor_type", "model_revision", "strict", "cache_dir", "hub_model_id", "hf_use_auth_token",
              "device_map", "low_cpu_mem_usage", "offload_folder", "use_cache", "use_cpu", "no_cuda", "local_rank", "debug", "plugins", "full_determinism", "data_seed"});
+    ignored({"pissa_iter", "pissa_convert"}, "the decomposition is made until it stands still, and what is saved fits the base as it was");
     ignored({"do_eval", "eval_strategy", "evaluation_strategy", "eval_on_start", "eval_delay", "evals_per_epoch", "eval_table_size", "eval_max_new_tokens", "eval_sample_packing", "eval_packing", "per_device_eval_batch_size",
              "eval_batch_size", "eval_accumulation_steps", "eval_causal_lm_metrics", "do_causal_lm_eval", "compute_accuracy", "prediction_loss_only", "predict_with_generate", "load_best_model_at_end", "metric_for_best_model",
              "greater_is_better", "do_bench_eval", "max_new_tokens"},

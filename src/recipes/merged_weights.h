@@ -1,4 +1,4 @@
-// A model's weights with the trained change added: W + scale · B·A.
+// A model's weights with the trained change added: W + scale · B·A, with magnitudes (DoRA) m / ‖W + scale · B·A‖ · (W + scale · B·A).
 #pragma once
 
 #include <map>
@@ -15,15 +15,19 @@ class MergedWeights {
 
   /// Whether training changed this weight.
   bool changed(const std::string& weight) const;
+  /// Whether head and embedding, which the base ties, are two now: "lm_head.weight" is then a weight of its own.
+  bool unties() const;
   /// The weight as F32, rows in Hugging Face's order, with the change added.
   Tensor f32(const std::string& weight) const;
 
  private:
   Tensor stored_order(const std::string& weight) const;
+  Tensor base(const std::string& weight) const;
 
   const models::ModelSource& source_;
   std::map<std::string, const nn::Linear*> adapted_;  // by weight name
-  std::map<std::string, Tensor> trained_;             // of full fine-tuning
+  const nn::Embedding* embedding_ = nullptr;          // when it is adapted
+  std::map<std::string, Tensor> trained_;             // whole weights, trained or loaded in place of the base's
 };
 
 }  // namespace hone::recipes

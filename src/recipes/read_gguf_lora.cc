@@ -22,7 +22,8 @@ class Reader {
     const models::ModelConfig& config = source_.config();
     adapter_.base_model = source_.path().string();
     adapter_.alpha = gguf_.real("adapter.lora.alpha");
-    for (const std::string& module : models::lora_targets(config, {})) read(module);
+    for (const std::string& module : models::lora_targets(config, {"all-linear", "lm_head"})) read(module);
+    read_embedding();
     for (const std::string& name : gguf_.tensor_names())
       if (!used_.contains(name)) throw Error(ErrorCode::kUnsupported, where_, fmt::format("tensor {} belongs to no linear layer of this {} model", name, models::name(config.family)), "the adapter was made for another model");
     if (adapter_.pairs.empty()) throw Error(ErrorCode::kInvalidInput, where_, "holds no tensors", "write the adapter again");
@@ -104,6 +105,24 @@ class Reader {
     return true;
   }
 
+  // A (V, R): a token's part is a row.
+  void read_embedding() {
+    const Tensor a = values("token_embd.weight.lora_a"), b = values("token_embd.weight.lora_b");
+    if (!a.defined() && !b.defined()) return;
+    if (!a.defined() || !b.defined() || a.shape().rank() != 2 || b.shape().rank() != 2 || a.size(1) != b.size(1))
+      throw Error(ErrorCode::kInvalidInput, where_, "token_embd.weight: lora_a and lora_b do not fit each other", "write the adapter again");
+    if (source_.config().tied_head)
+      throw Error(ErrorCode::kUnsupported, where_, "adapts the embedding of a model whose head is the embedding; the format cannot say whether the head is meant", "use the adapter of PEFT that it was made from");
+    Tensor turned = Tensor::empty({a.size(1), a.size(0)}, DType::kF32);
+    for (int64_t v = 0; v < a.size(0); ++v)
+      for (int64_t r = 0; r < a.size(1); ++r) turned.data_mutable<float>()[r * a.size(0) + v] = a.data<float>()[v * a.size(1) + r];
+    const Tensor weight = source_.tensor("model.embed_tokens.weight");
+    if (a.size(0) != weight.size(0) || b.size(0) != weight.size(1))
+      throw Error(ErrorCode::kInvalidInput, where_, fmt::format("token_embd.weight: lora_a {} and lora_b {} do not fit {}", a.shape().str(), b.shape().str(), weight.shape().str()), "the adapter was made for another model");
+    if (adapter_.rank == 0) adapter_.rank = a.size(1);
+    adapter_.pairs.push_back({"model.embed_tokens", turned, b, adapter_.alpha != 0 ? adapter_.alpha : static_cast<double>(a.size(1))});
+  }
+
   void read(const std::string& module) {
     const models::ModelConfig& config = source_.config();
     Tensor a, b;
@@ -113,6 +132,7 @@ class Reader {
       return;
     }
     const auto name = models::gguf_name(module + ".weight");
+    if (module == "lm_head" && source_.config().tied_head) return;
     if (!name || (module.ends_with("kv_b_proj") && read_latent(module, *name)) || !both(*name, 0, a, b)) return;
     if (models::has_reordered_rows(config.family, module)) {
       if (b.size(0) % config.head_dim != 0) throw Error(ErrorCode::kInvalidInput, where_, fmt::format("{}: lora_b {} does not fit heads of {}", *name, b.shape().str(), config.head_dim), "the adapter was made for another model");

@@ -91,7 +91,10 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   plan.base_format = weight_formats(model);
   for (const auto& leaf : model.parameters()) plan.trainable_values += leaf->value.elements();
   plan.frozen_values = config.model.adapter == "full" ? 0 : frozen_values(model);
+  for (const auto& leaf : model.parameters())
+    if (config.model.adapter != "full" && !models::is_adapter_leaf(leaf->name)) plan.frozen_values -= leaf->value.elements();
   model.each_linear([&](nn::Linear& linear) { plan.adapted_layers += linear.has_lora(); });
+  plan.adapted_layers += model.head().has_lora() + model.embedding().has_lora();
   plan.steps = steps.steps;
   plan.exact_steps = steps.exact;
   plan.data = loader.report();
@@ -127,7 +130,9 @@ TrainPlan make_plan(const Config& config, const ModelFiles& files, models::Causa
   question.checkpointing = config.training.gradient_checkpointing;
   plan.memory = train::plan_memory(model, question);
   // What is there already and stays: everything resident but weights, parameters (without gradients) and moments.
-  const uint64_t values = config.model.adapter == "full" ? 0 : plan.memory.parameters / 2;
+  uint64_t values = 0;
+  for (const auto& leaf : model.parameters())
+    if (models::is_adapter_leaf(leaf->name)) values += leaf->value.bytes();
   const uint64_t counted = plan.memory.weights + values + plan.memory.optimizer, resident = train::resident_memory();
   question.program_bytes = resident > counted ? resident - counted : 0;
   question.program_bytes += loader.cache_bytes_to_come();

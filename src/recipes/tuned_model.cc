@@ -29,7 +29,15 @@ models::LoadOptions load_options(const Config& config) {
 models::LoraOptions lora_options(const Config& config) {
   models::LoraOptions options;
   options.rank = config.lora.r;
-  options.alpha = static_cast<float>(config.lora.alpha);
+  options.alpha = config.lora.alpha;
+  options.rank_pattern = config.lora.rank_pattern;
+  options.alpha_pattern = config.lora.alpha_pattern;
+  options.dora = config.lora.dora;
+  options.whole = config.lora.modules_to_save;
+  options.start = config.lora.init == "gaussian" ? models::LoraStart::kGaussian
+                  : config.lora.init == "pissa"  ? models::LoraStart::kPissa
+                  : config.lora.init == "olora"  ? models::LoraStart::kOlora
+                                                 : models::LoraStart::kZero;
   options.dropout = static_cast<float>(config.lora.dropout);
   options.rank_stabilized = config.lora.rslora;
   options.targets = config.lora.target;
@@ -40,6 +48,7 @@ models::LoraOptions lora_options(const Config& config) {
 models::CausalLm load_trainable(const Config& config, const models::ModelSource& source) {
   models::LoadOptions options = load_options(config);
   options.max_positions = config.data.cutoff_length;
+  if (!options.train_all) options.whole = config.lora.modules_to_save;
   models::CausalLm model = models::CausalLm::load(source, options);
   model.dropout = static_cast<float>(config.dropout_rate);
   if (!options.train_all) models::add_lora(model, lora_options(config));
@@ -64,6 +73,17 @@ optim::AdamW optimizer_of(const Config& config, const train::Parameters& paramet
                                         static_cast<float>(config.optimizer.eps)});
 }
 
+namespace {
+
+models::CausalLm load_adapted(const models::ModelSource& source, models::LoadOptions options, const io::LoraAdapter& adapter, const std::string& where) {
+  options.replaced = models::replaced_weights(source, adapter, where);
+  models::CausalLm model = models::CausalLm::load(source, options);
+  models::attach_adapter(model, adapter, where, /*trainable=*/false);
+  return model;
+}
+
+}  // namespace
+
 models::CausalLm load_tuned(const models::ModelSource& source, models::LoadOptions options, const fs::path& tuned) {
   if (tuned.empty()) {
     options.train_all = false;
@@ -73,9 +93,7 @@ models::CausalLm load_tuned(const models::ModelSource& source, models::LoadOptio
     throw Error(ErrorCode::kNotFound, tuned.string(), "does not exist", "name a run's folder, or the folder of an adapter");
   if (!fs::exists(tuned / kFullWeights)) {
     options.train_all = false;
-    models::CausalLm model = models::CausalLm::load(source, options);
-    models::attach_adapter(model, io::read_peft(tuned), tuned.string(), /*trainable=*/false);
-    return model;
+    return load_adapted(source, options, io::read_peft(tuned), tuned.string());
   }
   options.train_all = true;
   models::CausalLm model = models::CausalLm::load(source, options);

@@ -103,7 +103,10 @@ uint64_t kept_by_lora(models::CausalLm& model, int64_t tokens, int64_t size) {
     int64_t rows = tokens;
     if (c.moe && linear.name.find(".experts.") != std::string::npos) rows = tokens * c.moe->top_k / c.moe->n_routed_experts + 1;
     bytes += Storage::block_bytes(static_cast<size_t>(rows * linear.lora_a.size(0) * size));
+    if (linear.magnitude.defined()) bytes += Storage::block_bytes(static_cast<size_t>(rows * linear.weight.size(0) * size));  // before its lengths
   });
+  if (model.head().has_lora()) bytes += Storage::block_bytes(static_cast<size_t>(tokens * model.head().lora_a.size(0) * size));
+  if (model.embedding().has_lora()) bytes += Storage::block_bytes(static_cast<size_t>(tokens * model.embedding().lora_a.size(1) * size));
   return bytes;
 }
 
@@ -115,11 +118,16 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
   MemoryPlan plan;
   plan.mapped = model.mapped_weight_bytes();
   plan.weights = model.owned_weight_bytes();
-  const bool full = plan.mapped == 0 && plan.weights > 0 && !model.parameters().empty() && !model.parameters().front()->name.ends_with("lora_A.weight");
   for (const auto& leaf : model.parameters()) {
-    plan.parameters += (full ? 1 : 2) * leaf->value.bytes();  // in full fine-tuning the values are the weights counted above
+    plan.parameters += (models::is_adapter_leaf(leaf->name) ? 2 : 1) * leaf->value.bytes();  // values that are weights are counted above
     plan.optimizer += 2 * leaf->value.bytes();
   }
+  const auto beside = [&](const nn::Linear& linear) {  // weights without what an adapter took over, and lengths of rows
+    if (linear.start_a.defined()) plan.weights += linear.weight.value().bytes() + linear.start_a.bytes() + linear.start_b.bytes();
+    if (linear.row_squares.defined()) plan.weights += linear.row_squares.bytes();
+  };
+  model.each_linear(beside);
+  beside(model.head());
 
   uint64_t blocks = 0, largest = 0;
   for (int64_t layer = 0; layer < c.layers; ++layer) {
@@ -142,6 +150,9 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
   for (int part = 0; part < 3; ++part) gradients.activation(feed);
   const uint64_t loss = head.bytes() + Storage::block_bytes(static_cast<size_t>(model.logit_bytes(labelled))) +
                         2 * (Storage::block_bytes(static_cast<size_t>(labelled * c.hidden_size * size)) + Storage::block_bytes(static_cast<size_t>(labelled * c.hidden_size * 4)));
+  // A head that is trained, itself or by an adapter, sums its gradient apart before it is added.
+  uint64_t head_gradient = model.head().weight.leaf() ? static_cast<uint64_t>(c.vocab_size * c.hidden_size * 4) : 0;
+  if (model.head().has_lora()) head_gradient += static_cast<uint64_t>(c.vocab_size * model.head().lora_a.size(0) * 4);
   const uint64_t backward = gradients.bytes() + (question.checkpointing ? recomputed : 0);
   // Kernels keep a packed copy of the largest left side of a product they saw and of one layer's keys, a quarter rounded up, and
   // stripes per thread. Query heads that share keys sum their gradients apart, in F32.
@@ -150,7 +161,7 @@ MemoryPlan plan_memory(models::CausalLm& model, const MemoryQuestion& question) 
   const int64_t key = c.mla ? c.mla->qk_nope_head_dim + c.mla->qk_rope_head_dim : c.head_dim, value = c.mla ? c.mla->v_head_dim : c.head_dim;
   const int64_t sums = c.heads > c.kv_heads ? c.heads * (key + value) * 4 : 0, packed_keys = c.kv_heads * (2 * key + value) * size;
   const auto attention = static_cast<uint64_t>(tokens * (packed_keys + sums) * 5 / 4);
-  plan.working = std::max(loss, backward) + packed + attention + kPerThread * static_cast<uint64_t>(ThreadPool::global().size());
+  plan.working = std::max(loss + head_gradient, backward) + packed + attention + kPerThread * static_cast<uint64_t>(ThreadPool::global().size());
   plan.program = question.program_bytes + kProgramGrowth;
   return plan;
 }

@@ -286,6 +286,26 @@ TEST(OpGradient, linear_cross_entropy) {
        }}, {0});
 }
 
+// A head with a low-rank change, whole (trained itself) and frozen.
+TEST(OpGradient, linear_cross_entropy_with_an_update) {
+  const int64_t cols = 6, vocab = 13, rank = 3;
+  const std::vector<int32_t> labels{4, kIgnoreLabel, 0, 12, kIgnoreLabel};
+  run({{{{5, cols}}, {{vocab, cols}}, {{5, rank}}, {{vocab, rank}}},
+       [=](auto& v) { return linear_cross_entropy(v[0], v[1], ints(labels), 0.25f, {v[2], v[3], 0.7f}).loss; },
+       [=](auto& v) {
+         const Array z = product(v[0], false, v[1], true, 5, cols, vocab), more = product(v[2], false, v[3], true, 5, rank, vocab);
+         double loss = 0;
+         for (int64_t t = 0; t < 5; ++t) {
+           if (labels[at(t)] == kIgnoreLabel) continue;
+           const auto score = [&](int64_t c) { return z[at(t * vocab + c)] + double{0.7f} * more[at(t * vocab + c)]; };
+           double sum = 0;
+           for (int64_t c = 0; c < vocab; ++c) sum += std::exp(score(c));
+           loss += std::log(sum) - score(labels[at(t)]);
+         }
+         return Array{0.25 * loss};
+       }}, {0, 2});
+}
+
 TEST(OpGradient, split_columns) {
   run({{{{3, 2 * 5}}},
        [](auto& v) {
