@@ -14,7 +14,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kLastSecond{1};  // for what is interrupted to end
+constexpr std::chrono::seconds kGrace{1};  // for what is interrupted to end
 constexpr size_t kMaxAnswer = 64 << 10;  // bytes; nobody reads it
 
 }  // namespace
@@ -110,7 +110,7 @@ void Webhook::close() {
   impl_->closing = true;
   impl_->end = Clock::now() + impl_->options.patience_at_end;
   impl_->wake.notify_one();
-  const bool ended = impl_->over.wait_until(lock, impl_->end + kLastSecond, [this] { return impl_->ended; });
+  const bool ended = impl_->over.wait_until(lock, impl_->end + kGrace, [this] { return impl_->ended; });
   if (!ended) impl_->fail("no answer when the run ended");
   lock.unlock();
   if (ended) impl_->thread.join();
