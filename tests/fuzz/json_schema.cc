@@ -4,7 +4,7 @@
 
 #include "base/rng.h"
 #include "fuzz/target.h"
-#include "serve/models/json_filter.h"
+#include "serve/schema/json_filter.h"
 
 namespace hone::fuzz {
 namespace {
@@ -48,7 +48,8 @@ void run_json_schema(const uint8_t* data, size_t size) {
 
 const Registered registered_json_schema({"json_schema", run_json_schema, 800,
                              {"\"type\"", "\"object\"", "\"array\"", "\"string\"", "\"number\"", "\"integer\"", "\"boolean\"", "\"null\"", "\"properties\"", "\"required\"", "\"additionalProperties\"", "\"items\"", "\"minItems\"", "\"maxItems\"",
-                              "\"enum\"", "\"const\"", "\"anyOf\"", "\"oneOf\"", "\"$ref\"", "\"#\"", "\"#/$defs/a\"", "\"#/properties/a\"", "\"$defs\"", "\"definitions\"", "{}", "[]", "true", "false", "{\"$ref\":\"#\"}", "\"~0~1\"", "\"#/%7E\""},
+                              "\"enum\"", "\"const\"", "\"anyOf\"", "\"oneOf\"", "\"$ref\"", "\"#\"", "\"#/$defs/a\"", "\"#/properties/a\"", "\"$defs\"", "\"definitions\"", "\"allOf\"", "\"prefixItems\"", "\"uniqueItems\"", "\"pattern\"", "\"format\"", "\"date\"", "\"minLength\"", "\"maxLength\"", "\"minimum\"", "\"exclusiveMaximum\"", "\"multipleOf\"", "\"patternProperties\"",
+                              "\"propertyNames\"", "\"minProperties\"", "\"maxProperties\"", "\"nullable\"", "\"^[a-z]{2,5}$\"", "\"(?!a)b|c*\"", "0.5", "1e9", "{}", "[]", "true", "false", "{\"$ref\":\"#\"}", "\"~0~1\"", "\"#/%7E\""},
                              {}});
 
 }  // namespace

@@ -172,7 +172,7 @@ def refusals(server):
            {"prompt": "x"}, {"model": 5}, {"model": "tiny", "prompt": 5}, {"model": "tiny", "prompt": "x", "stream": "yes"},
            {"model": "tiny", "prompt": "x", "suffix": "y"}, {"model": "tiny", "prompt": "x", "images": ["aGk="]}, {"model": "tiny", "prompt": "x", "template": "{{ range .Messages }}{{ end }}"}, {"model": "tiny", "prompt": "x", "template": "{{ if .System }}"},
            {"model": "tiny", "prompt": "x", "context": [1, -1]}, {"model": "tiny", "prompt": "x", "context": [100000]}, {"model": "tiny", "prompt": "x" * 3000},
-           {"model": "tiny", "prompt": "x", "format": {"type": "object", "pattern": "x"}}, {"model": "tiny", "prompt": "x", "format": "xml"}]
+           {"model": "tiny", "prompt": "x", "format": {"type": "object", "not": {}}}, {"model": "tiny", "prompt": "x", "format": "xml"}]
     options = {"temperature": (-1, "warm", 1e9), "top_k": (1.5, -7), "top_p": (2, -0.1), "min_p": (1.01,), "num_predict": (-3, 1e30, "5"), "seed": (2 ** 70, "x"), "num_ctx": (-1,),
                "repeat_penalty": (0, -1), "stop": (5, [5], ["x"] * 100), "mirostat": (1,)}
     bad += [{"model": "tiny", "prompt": "x", "options": {key: value}} for key, values in options.items() for value in values]

@@ -59,8 +59,12 @@ Resident::~Resident() {
 std::shared_ptr<infer::TokenFilter> Resident::json_filter(const Json& format) const {
   if (format.is_string() && format != "json") throw Error(ErrorCode::kInvalidInput, "format", fmt::format("expected \"json\" or a JSON schema, found {}", dump(format)));
   auto schema = format.is_string() ? Schema::any_object() : Schema::parse(format, "format");
+  return std::make_shared<JsonFilter>(token_table(), std::move(schema), files.stop_ids);
+}
+
+std::shared_ptr<const TokenTable> Resident::token_table() const {
   std::call_once(base->tokens_once, [&] { base->tokens = std::make_shared<TokenTable>(base->tokenizer); });
-  return std::make_shared<JsonFilter>(base->tokens, std::move(schema), files.stop_ids);
+  return base->tokens;
 }
 
 // ---- Lease

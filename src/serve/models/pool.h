@@ -14,7 +14,7 @@
 #include "infer/engine.h"
 #include "recipes/model_files.h"
 #include "serve/models/catalog.h"
-#include "serve/models/json_filter.h"
+#include "serve/schema/json_filter.h"
 
 namespace hone::serve {
 
@@ -53,6 +53,8 @@ struct Resident {
   int64_t context() const { return engine().model().max_positions(); }
   /// Holds answers to JSON: `format` is "json" or a schema. Throws what Schema::parse throws.
   std::shared_ptr<infer::TokenFilter> json_filter(const Json& format) const;
+  /// The bytes of its tokens; made by the first request that needs them.
+  std::shared_ptr<const TokenTable> token_table() const;
   ~Resident();
 };
 
