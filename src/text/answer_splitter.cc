@@ -148,6 +148,7 @@ bool AnswerSplitter::find_call(AnswerPart& part, bool last) {
 
 void AnswerSplitter::go_on(AnswerPart& part, bool last) {
   for (;;) {
+    if (options_.one_call && called_) return pending_.clear();
     if (place_ == Place::kStart || place_ == Place::kAfterThinking) {
       const size_t words = pending_.find_first_not_of(kSpaces);
       if (words == std::string::npos) {
@@ -208,6 +209,8 @@ void AnswerSplitter::go_on(AnswerPart& part, bool last) {
     auto calls = parse_tool_calls(std::string_view(pending_).substr(0, size));
     if (calls.empty()) part.content += spaces_ + pending_.substr(0, size);
     spaces_.clear();
+    if (options_.one_call && calls.size() > 1) calls.erase(calls.begin() + 1, calls.end());
+    called_ = called_ || !calls.empty();
     part.calls.insert(part.calls.end(), std::make_move_iterator(calls.begin()), std::make_move_iterator(calls.end()));
     pending_.erase(0, size);
     place_ = calls.empty() ? Place::kContent : Place::kAfterThinking;

@@ -24,6 +24,7 @@ struct SplitOptions {
   bool thinking = false;      // <think>…</think> is reasoning
   bool inside = false;        // the prompt has opened <think> already
   bool tools = false;         // tool calls are taken out of the content
+  bool one_call = false;      // no more than one: what comes behind it is left out
   std::string lead = {};      // white space that the template writes in front of every answer: not the writer's
 };
 
@@ -50,6 +51,7 @@ class AnswerSplitter {
   Place place_;
   std::string pending_, call_end_, spaces_;  // spaces_: what stood between the content and a call
   bool led_ = false;      // options_.lead was looked for
+  bool called_ = false;
   bool thought_ = false;  // words of reasoning were given out
 };
 

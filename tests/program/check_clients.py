@@ -9,7 +9,7 @@ from hone_program import check, main
 from python_environment import environment
 from serve_program import Server
 
-PACKAGES = ["ollama==0.4.2", "openai==1.59.9", "anthropic==0.49.0", "httpx==0.27.2"]
+PACKAGES = ["ollama==0.4.2", "openai==1.109.1", "anthropic==0.49.0", "httpx==0.27.2"]
 CLIENT = pathlib.Path(__file__).resolve().parents[2] / "clients" / "python"
 # A template that shows tools and earlier calls, for the tiny model that has none.
 TEMPLATE = ("{% if tools %}tools: {{ tools | tojson }}\n{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + (m.content or '') }}"

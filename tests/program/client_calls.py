@@ -2,6 +2,7 @@
 client_calls.py PORT ADDRESS MODEL-OF-100-MB, where ADDRESS is the server's when nobody names one."""
 import asyncio
 import concurrent.futures
+import json
 import os
 import sys
 import time
@@ -116,6 +117,51 @@ def openai_client():
     tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
     with_tools = client.chat.completions.create(model="tools", messages=messages, tools=[tool], temperature=0, max_tokens=4)
     check(with_tools.usage.prompt_tokens > 100, "the template shows the tools")
+    tool["function"]["parameters"] = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1, "maximum": 3}, "b": {"enum": ["x", "y"]}}, "required": ["a", "b"]}
+    other = {"type": "function", "function": {"name": "sub", "parameters": {"type": "object", "properties": {}, "additionalProperties": False}}}
+    for seed, choice in enumerate(["required", {"type": "function", "function": {"name": "add"}}, {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "add"}}]}}]):
+        forced = client.chat.completions.create(model="tools", messages=messages, tools=[tool, other], tool_choice=choice, temperature=1.5, seed=seed, max_tokens=300).choices[0]
+        call = forced.message.tool_calls[0].function
+        arguments = json.loads(call.arguments)
+        check(forced.finish_reason == "tool_calls" and len(forced.message.tool_calls) == 1 and (call.name == "sub" and not arguments and choice == "required" or call.name == "add" and arguments["a"] in (1, 2, 3) and arguments["b"] in ("x", "y")), f"{choice}: {forced}")
+    fails(openai.BadRequestError, lambda: client.chat.completions.create(model="tools", messages=messages, tools=[tool], tool_choice={"type": "function", "function": {"name": "none"}}))
+    error = fails(openai.BadRequestError, lambda: client.completions.create(model="tiny", prompt="a", suffix="b"))
+    check("suffix" in str(error), f"{error}")
+    responses(client, tool["function"])
+
+
+def responses(client, function):
+    """/v1/responses: whole, streamed, several turns, JSON, calls."""
+    ask = {"model": "tiny", "input": "then this", "temperature": 0, "max_output_tokens": 8}
+    whole = client.responses.create(**ask)
+    chat = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "then this"}], temperature=0, max_tokens=8)
+    check(whole.output_text == chat.choices[0].message.content and whole.usage.input_tokens == chat.usage.prompt_tokens and whole.store is False, f"{whole}")
+    check(whole.status == ("incomplete" if chat.choices[0].finish_reason == "length" else "completed"), f"{whole.status}")
+    events = list(client.responses.create(**ask, stream=True))
+    kinds = [event.type for event in events]
+    check([event.sequence_number for event in events] == list(range(len(events))), "sequence numbers")
+    check(kinds[:4] == ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"], f"{kinds}")
+    check(kinds[-4:-1] == ["response.output_text.done", "response.content_part.done", "response.output_item.done"] and kinds[-1] == f"response.{whole.status}", f"{kinds}")
+    check("".join(event.delta for event in events if event.type == "response.output_text.delta") == whole.output_text == events[-1].response.output_text, "a stream")
+    with client.responses.stream(**ask) as stream:
+        check(stream.get_final_response().output_text == whole.output_text if whole.status == "completed" else list(stream), "the client's own reading of a stream")
+    turns = [{"role": "user", "content": [{"type": "input_text", "text": "then this"}]}, {"type": "function_call", "call_id": "c1", "name": "add", "arguments": "{\"a\": 1}"},
+             {"type": "function_call_output", "call_id": "c1", "output": "3"}]
+    tool = dict(function, type="function", strict=True)
+    more = client.responses.create(model="tools", input=turns, tools=[tool], instructions="be brief", max_output_tokens=4, truncation="auto")
+    check(more.usage.input_tokens > 100 and more.tools[0].name == "add", f"{more}")
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1, "maximum": 9}}, "required": ["n"], "additionalProperties": False}
+    held = client.responses.create(model="tiny", input="x", text={"format": {"type": "json_schema", "name": "n", "schema": schema}}, temperature=1.5, max_output_tokens=200, extra_body={"seed": 4})
+    check(1 <= json.loads(held.output_text)["n"] <= 9, f"{held.output_text}")
+    for stream in (False, True):
+        called = client.responses.create(model="tools", input="x", tools=[tool], tool_choice="required", parallel_tool_calls=False, temperature=1.5, max_output_tokens=300, extra_body={"seed": 2}, stream=stream)
+        if stream:
+            seen = list(called)
+            called = seen[-1].response
+            check({"response.function_call_arguments.delta", "response.function_call_arguments.done"} <= {event.type for event in seen}, f"{seen}")
+        check([item.type for item in called.output] == ["function_call"] and json.loads(called.output[0].arguments)["a"] in (1, 2, 3) and called.output[0].name == "add", f"{called}")
+    for wrong in ({"previous_response_id": "resp_1"}, {"background": True}, {"input": [{"type": "item_reference", "id": "x"}]}, {"tools": [{"type": "web_search"}]}, {"input": []}, {"temperature": -1}):
+        fails(openai.BadRequestError, lambda: client.responses.create(**dict(ask, **wrong)))
 
 
 def anthropic_client():
@@ -139,6 +185,9 @@ def anthropic_client():
     more = [*ask["messages"], {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}}]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "3"}]}]
     check(client.messages.create(**dict(ask, model="tools", messages=more, tools=[tool])).usage.input_tokens > 100, "the template shows the tools and their results")
+    for choice in ({"type": "any"}, {"type": "tool", "name": "add"}):
+        forced = client.messages.create(**dict(ask, model="tools", max_tokens=200, temperature=1.5, tools=[dict(tool, input_schema={"type": "object", "properties": {"a": {"const": 7}}, "required": ["a"]})], tool_choice=choice))
+        check(forced.stop_reason == "tool_use" and [(block.type, block.input) for block in forced.content] == [("tool_use", {"a": 7})], f"{choice}: {forced}")
     check(client.messages.create(thinking={"type": "enabled", "budget_tokens": 1024}, **ask).content, "thinking may be asked for")
     error = fails(anthropic.NotFoundError, lambda: client.messages.create(**dict(ask, model="none")))
     check(error.body["error"]["type"] == "not_found_error", f"{error.body}")

@@ -39,7 +39,11 @@ TEST(Messages, ThinkingAndToolChoice) {
   const std::string tools = R"(, "tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": {"type": ")";
   EXPECT_EQ(read_request(request(hi, (tools + R"(auto"})").c_str())).conversation.tools.size(), 1u);
   EXPECT_TRUE(read_request(request(hi, (tools + R"(none"})").c_str())).conversation.tools.is_null());
-  EXPECT_THROW(read_request(request(hi, (tools + R"(any"})").c_str())), Error);
+  const auto any = read_request(request(hi, (tools + R"(any", "disable_parallel_tool_use": true})").c_str()));
+  EXPECT_TRUE(any.calls.required && !any.calls.parallel && any.calls.names.empty());
+  EXPECT_EQ(read_request(request(hi, (tools + R"(tool", "name": "f"})").c_str())).calls.names, std::vector<std::string>{"f"});
+  EXPECT_THROW(read_request(request(hi, (tools + R"(tool", "name": "g"})").c_str())), Error);
+  EXPECT_THROW(read_request(request(hi, R"(, "tool_choice": {"type": "any"})")), Error) << "no tools";
 }
 
 TEST(Messages, WhatIsRefused) {

@@ -118,14 +118,24 @@ Json tools_of(const Fields& fields) {
 }
 
 // tool_choice: "none" hides the tools, "auto" is what happens anyway.
-bool tools_wanted(const Fields& fields) {
-  const Json* choice = fields.object("tool_choice");
-  if (!choice) return true;
-  const Fields inner(*choice, "tool_choice");
+ToolChoice choice_of(const Fields& fields, Json& tools) {
+  ToolChoice choice;
+  const Json* asked = fields.object("tool_choice");
+  if (!asked) return choice;
+  const Fields inner(*asked, "tool_choice");
   const std::string type = type_of(inner);
-  if (type == "auto") return true;
-  if (type == "none") return false;
-  throw Error(ErrorCode::kUnsupported, "tool_choice", "a call cannot be forced", "use auto or none");
+  choice.parallel = !inner.boolean("disable_parallel_tool_use").value_or(false);
+  if (type == "auto") return choice;
+  if (type == "none") {
+    tools = nullptr;
+    return choice;
+  }
+  if (type == "tool") choice.names = {needed(inner, "name")};
+  else if (type != "any") inner.has("type") ? inner.refuse("type", "auto, any, tool or none") : refuse("tool_choice.type", "expected auto, any, tool or none");
+  choice.required = true;
+  choice.parallel = choice.parallel && type == "any";
+  tools = choice.allowed(tools, "tool_choice");
+  return choice;
 }
 
 bool thinking_wanted(const Fields& fields) {
@@ -153,9 +163,10 @@ MessagesRequest read_request(const Json& body) {
   for (size_t i = 0; i < messages->size(); ++i) conversation.add(Fields((*messages)[i], fmt::format("messages[{}]", i)));
   request.conversation.messages = conversation.take();
   if (const std::string system = text_of(fields, "system"); !system.empty()) request.conversation.messages.insert(request.conversation.messages.begin(), Json{{"role", "system"}, {"content", system}});
-  Json tools = tools_of(fields);
-  if (tools_wanted(fields)) request.conversation.tools = std::move(tools);
+  request.conversation.tools = tools_of(fields);
+  request.calls = choice_of(fields, request.conversation.tools);
   request.conversation.think = thinking_wanted(fields);
+  if (request.calls.required && *request.conversation.think) throw Error(ErrorCode::kInvalidInput, "tool_choice", "thinking does not go together with a call that is required", "use auto or none");
   return request;
 }
 

@@ -16,12 +16,13 @@ void messages(Service& service, const Exchange& exchange) {
   const Settings settings = anthropic_settings(model.entry.parameters, Fields(body));
   const int64_t context = context_of(settings, model.context());
   Prompt prompt = chat_prompt(model, request.conversation, context);
+  prompt.split.one_call = !request.calls.parallel;
   infer::Request one;
   one.prompt = std::move(prompt.ids);
   one.options = settings.generate;
   one.options.stop_ids = model.files.stop_ids;
   one.options.max_tokens = room(settings, static_cast<int64_t>(one.prompt.size()), context);
-  one.filter = filter_of(settings, nullptr);
+  one.filter = filter_of(settings, request.calls.required ? call_filter(model, request.conversation.tools, request.calls) : nullptr);
   AnswerShape shape{.id = random_id("msg_"), .model = request.model, .stream = request.stream, .hide_thinking = request.conversation.think == false,
                     .prompt_tokens = static_cast<int64_t>(one.prompt.size()), .stops = {}};
   if (Fields(body).has("stop_sequences")) shape.stops = settings.generate.stop;  // else they are the model's own, which clients do not know

@@ -1,6 +1,7 @@
 #include "serve/ollama/requests.h"
 
 #include "base/error.h"
+#include "serve/models/infill.h"
 #include "text/ollama_template.h"
 
 namespace hone::serve::ollama {
@@ -57,6 +58,12 @@ AnswerRequest read_request(const Json& body, bool chat) {
     if (const Json* messages = fields.array("messages", kMaxMessages))
       for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(data::read_message((*messages)[i], fmt::format("messages[{}]", i)));
     request.conversation.tools = tools_of(fields);
+    request.calls = read_tool_choice(fields, request.conversation.tools);
+    if (request.calls.required) {  // a call comes first, and nothing else
+      if (request.think == true) throw Error(ErrorCode::kUnsupported, "think", "reasoning does not go together with a call that is required", "leave one of them out");
+      request.think = false;
+      request.format = nullptr;
+    }
     request.empty = request.conversation.messages.empty();
     return request;
   }
@@ -64,10 +71,15 @@ AnswerRequest read_request(const Json& body, bool chat) {
   request.system = fields.string("system");
   request.raw = fields.boolean("raw").value_or(false);
   if (const Json* context = fields.find("context")) request.context = token_ids(fields, "context", *context);
-  unsupported(fields, "suffix", "this model does not support insert: it goes on with a text, it does not fill gaps", "leave suffix out");
+  request.suffix = fields.string("suffix").value_or("");
   unsupported(fields, "images", "these models read text only", "leave images out");
   request.turn_template = fields.string("template", size_t{1} << 20).value_or("");
-  request.empty = request.prompt.empty();
+  request.empty = request.prompt.empty() && request.suffix.empty();
+  if (!request.suffix.empty()) {
+    if (!request.turn_template.empty()) throw Error(ErrorCode::kUnsupported, "template", "a gap is filled without a template", "leave suffix or template out");
+    if (request.system && !request.system->empty()) throw Error(ErrorCode::kUnsupported, "system", "a gap is filled without a system message", "leave suffix or system out");
+    if (!request.context.empty()) throw Error(ErrorCode::kUnsupported, "context", "a gap is filled without an earlier conversation", "leave suffix or context out");
+  }
   return request;
 }
 
@@ -75,7 +87,12 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   PreparedAnswer prepared;
   const Settings settings = ollama_settings(model.entry.parameters, request.options);
   const int64_t context = context_of(settings, model.context());
-  if (request.raw) {
+  std::vector<int32_t> stop_ids = model.files.stop_ids;
+  if (!request.suffix.empty()) {
+    Infill gap = infill(model, request.prompt, request.suffix, "suffix");
+    prepared.request.prompt = std::move(gap.prompt);
+    stop_ids = std::move(gap.stop_ids);
+  } else if (request.raw) {
     prepared.request.prompt = raw_prompt(model, request.prompt, /*special=*/true);
   } else if (!request.turn_template.empty()) {
     const text::RenderedPrompt turn = turn_of(request, request.system.value_or(model.entry.system));
@@ -91,6 +108,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
     conversation.think = request.format.is_null() ? request.think : std::optional(false);  // JSON comes first, or after nothing
     Prompt prompt = chat_prompt(model, conversation, context);
     prepared.split = prompt.split;
+    prepared.split.one_call = !request.calls.parallel;
     prepared.request.prompt = std::move(prompt.ids);
   }
   if (!request.context.empty()) {
@@ -105,8 +123,10 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   if (size >= context) throw Error(ErrorCode::kInvalidInput, "prompt", fmt::format("{} tokens leave no room in a context of {}", size, context), "shorten it");
   prepared.request.options = settings.generate;
   prepared.request.options.max_tokens = room(settings, size, context);
-  prepared.request.options.stop_ids = model.files.stop_ids;
-  prepared.request.filter = filter_of(settings, request.format.is_null() ? nullptr : model.json_filter(request.format));
+  prepared.request.options.stop_ids = std::move(stop_ids);
+  prepared.request.filter = filter_of(settings, request.calls.required    ? call_filter(model, request.conversation.tools, request.calls)
+                                                : request.format.is_null() ? nullptr
+                                                                           : model.json_filter(request.format));
   if (request.logprobs) prepared.request.top_logprobs = request.top_logprobs;
   prepared.shape = {.model = request.model, .chat = request.chat, .stream = request.stream, .logprobs = request.logprobs,
                     .hide_thinking = request.think && !*request.think, .prompt = request.chat ? std::vector<int32_t>() : prepared.request.prompt, .started = {}};

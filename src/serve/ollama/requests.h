@@ -2,6 +2,7 @@
 #pragma once
 
 #include "serve/api/settings.h"
+#include "serve/models/call_form.h"
 #include "serve/models/prompt.h"
 #include "serve/ollama/answer.h"
 
@@ -9,10 +10,11 @@ namespace hone::serve::ollama {
 
 struct AnswerRequest {
   bool chat = false, stream = true, raw = false, empty = false;  // empty: no prompt, or no messages
-  std::string model, prompt, turn_template;
+  std::string model, prompt, suffix, turn_template;
   std::optional<std::string> system;
   std::vector<int32_t> context;           // of /api/generate: the tokens of the conversation so far
   ChatRequest conversation;               // of /api/chat
+  ToolChoice calls;                       // the same
   std::optional<bool> think;
   std::optional<double> keep_alive;
   Json options = Json::object(), format;
@@ -20,7 +22,7 @@ struct AnswerRequest {
   int32_t top_logprobs = 0;
 };
 
-/// Throws Error{kInvalidInput} naming the field, Error{kUnsupported} for images and suffixes.
+/// Throws Error{kInvalidInput} naming the field, Error{kUnsupported} for images.
 AnswerRequest read_request(const Json& body, bool chat);
 
 struct PreparedAnswer {

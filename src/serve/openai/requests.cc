@@ -1,5 +1,7 @@
 #include "serve/openai/requests.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace hone::serve::openai {
@@ -9,14 +11,6 @@ constexpr size_t kMaxPrompts = 128;
 constexpr int64_t kMaxChoices = 16;
 
 bool is_ids(const Json& list) { return !list.empty() && list[0].is_number(); }
-
-// tool_choice: "none" hides the tools, "auto" is what happens anyway.
-bool tools_wanted(const Fields& fields) {
-  const Json* choice = fields.find("tool_choice");
-  if (!choice || *choice == "auto") return true;
-  if (*choice == "none") return false;
-  throw Error(ErrorCode::kUnsupported, "tool_choice", "a call cannot be forced", "use auto or none");
-}
 
 Json format_of(const Fields& fields) {
   const Json* format = fields.object("response_format");
@@ -82,10 +76,12 @@ CompletionRequest read_request(const Json& body, bool chat) {
     if (!messages || messages->empty()) throw Error(ErrorCode::kInvalidInput, "messages", "expected at least one message");
     for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(data::read_message((*messages)[i], fmt::format("messages[{}]", i)));
     if (fields.has("functions")) throw Error(ErrorCode::kUnsupported, "functions", "the old form of tools is not understood", "use tools");
-    if (tools_wanted(fields)) request.conversation.tools = tools_of(fields);
+    request.conversation.tools = tools_of(fields);
+    request.calls = read_tool_choice(fields, request.conversation.tools);
     if (const Json* extra = fields.object("chat_template_kwargs")) request.conversation.extra = *extra;
     if (fields.string("reasoning_effort", 32) == "none") request.conversation.think = false;
-    if (!request.format.is_null()) request.conversation.think = false;  // JSON comes first
+    if (!request.format.is_null() || request.calls.required) request.conversation.think = false;  // JSON, or a call, comes first
+    if (request.calls.required) request.format = nullptr;                                            // of the answer's content: there is none
     request.prediction = prediction_of(fields);
     request.logprobs = fields.boolean("logprobs").value_or(false);
     request.top_logprobs = static_cast<int32_t>(fields.integer("top_logprobs", 0, 20).value_or(0));
@@ -96,7 +92,9 @@ CompletionRequest read_request(const Json& body, bool chat) {
   request.echo = fields.boolean("echo").value_or(false);
   if (const auto best = fields.integer("best_of", 1, kMaxChoices); best && *best != request.n)
     throw Error(ErrorCode::kUnsupported, "best_of", "choosing among more answers than are returned is not built in", "give it the value of n");
-  if (!fields.string("suffix").value_or("").empty()) throw Error(ErrorCode::kUnsupported, "suffix", "these models go on with a text, they do not fill gaps", "leave it out");
+  request.suffix = fields.string("suffix").value_or("");
+  if (!request.suffix.empty() && std::any_of(request.prompts.begin(), request.prompts.end(), [](const TextInput& input) { return input.is_ids; }))
+    throw Error(ErrorCode::kUnsupported, "suffix", "goes with a prompt of text, not of tokens");
   if (const auto logprobs = fields.integer("logprobs", 0, 20)) {
     request.logprobs = true;
     request.top_logprobs = static_cast<int32_t>(*logprobs);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "serve/api/settings.h"
+#include "serve/models/call_form.h"
 #include "serve/models/prompt.h"
 #include "serve/openai/group.h"
 
@@ -19,12 +20,14 @@ struct CompletionRequest {
   std::string model;
   ChatRequest conversation;          // of chat
   std::vector<TextInput> prompts;    // of completions
+  std::string suffix;                // the same: what stands behind the answer
   int64_t n = 1;
   bool stream = false, include_usage = false, echo = false, logprobs = false;
   int32_t top_logprobs = 0;
   std::optional<double> keep_alive;
   std::string prediction;            // of chat: what the answer may turn out to be
   Json format;                       // null, "json", or a JSON schema
+  ToolChoice calls;                  // of chat
 };
 
 /// Throws Error{kInvalidInput} naming the field, Error{kUnsupported} for what hone does not do.

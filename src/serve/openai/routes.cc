@@ -6,7 +6,9 @@
 
 #include "serve/api/errors.h"
 #include "serve/models/embedding.h"
+#include "serve/models/infill.h"
 #include "serve/openai/requests.h"
+#include "serve/openai/responses.h"
 
 namespace hone::serve {
 namespace openai {
@@ -21,17 +23,26 @@ struct PreparedPrompt {
   std::vector<int32_t> ids;
   SplitOptions split;
   std::string text;  // for echo
+  std::vector<int32_t> stop_ids;
 };
 
 std::vector<PreparedPrompt> prompts_of(const Resident& model, const CompletionRequest& request, int64_t context) {
   if (request.chat) {
     Prompt prompt = chat_prompt(model, request.conversation, context);
-    return {{std::move(prompt.ids), prompt.split, ""}};
+    prompt.split.one_call = !request.calls.parallel;
+    return {{std::move(prompt.ids), prompt.split, "", model.files.stop_ids}};
   }
   std::vector<PreparedPrompt> prompts;
   for (const TextInput& input : request.prompts) {
     PreparedPrompt prompt;
-    prompt.ids = tokens_of(model, input, /*special=*/true, "prompt");
+    prompt.stop_ids = model.files.stop_ids;
+    if (request.suffix.empty()) {
+      prompt.ids = tokens_of(model, input, /*special=*/true, "prompt");
+    } else {
+      Infill gap = infill(model, input.text, request.suffix, "suffix");
+      prompt.ids = std::move(gap.prompt);
+      prompt.stop_ids = std::move(gap.stop_ids);
+    }
     if (request.echo) prompt.text = input.is_ids ? model.files.tokenizer.decode(prompt.ids) : input.text;
     const auto size = static_cast<int64_t>(prompt.ids.size());
     if (size >= context) throw Error(ErrorCode::kInvalidInput, "prompt", fmt::format("{} tokens leave no room in a context of {}", size, context), "shorten it");
@@ -66,9 +77,11 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
       one.prediction = prediction;
       one.options = settings.generate;
       one.options.sampler.seed += i % n;
-      one.options.stop_ids = model.files.stop_ids;
+      one.options.stop_ids = prompts[i / n].stop_ids;
       one.options.max_tokens = room(settings, static_cast<int64_t>(one.prompt.size()), context);
-      one.filter = filter_of(settings, request.format.is_null() ? nullptr : model.json_filter(request.format));
+      one.filter = filter_of(settings, request.calls.required    ? call_filter(model, request.conversation.tools, request.calls)
+                                       : request.format.is_null() ? nullptr
+                                                                  : model.json_filter(request.format));
       if (request.logprobs) one.top_logprobs = request.top_logprobs;
       one.stop_logprob = request.logprobs && !chat;  // as OpenAI's: whoever scores a text counts on one token more than it has
       one.prompt_logprobs = request.logprobs && request.echo;
@@ -136,6 +149,7 @@ void add_openai_routes(http::Router& router, Service& service) {
   };
   add("POST", "/v1/chat/completions", [](Service& s, const Exchange& exchange) { openai::complete(s, exchange, /*chat=*/true); });
   add("POST", "/v1/completions", [](Service& s, const Exchange& exchange) { openai::complete(s, exchange, /*chat=*/false); });
+  add("POST", "/v1/responses", openai::respond);
   add("POST", "/v1/embeddings", openai::embeddings);
   add("GET", "/v1/models", openai::models);
   add("GET", "/v1/models/*", openai::model);
