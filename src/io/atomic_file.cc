@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/disk.h"
+#include "base/file.h"
 
 namespace hone::io {
 namespace {
@@ -154,14 +155,7 @@ namespace {
 
 class ReadOnly {
  public:
-  explicit ReadOnly(const std::filesystem::path& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (fd_ < 0) refused(path, "open the file", errno);
-    struct stat info {};
-    if (::fstat(fd_, &info) == 0 && S_ISDIR(info.st_mode)) {
-      ::close(fd_);
-      throw Error(ErrorCode::kInvalidInput, path.string(), "is a folder; a file was expected", "name a file inside it");
-    }
-  }
+  explicit ReadOnly(const std::filesystem::path& path) : path_(path), fd_(open_regular(path)) {}
   ~ReadOnly() { ::close(fd_); }
   ReadOnly(const ReadOnly&) = delete;
   ReadOnly& operator=(const ReadOnly&) = delete;

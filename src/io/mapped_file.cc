@@ -1,6 +1,5 @@
 #include "io/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace hone::io {
 namespace {
@@ -55,18 +55,12 @@ const char* mapped_path_at(const void* address) noexcept {
 }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    const int reason = errno;
-    throw Error(reason == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, path.string(),
-                fmt::format("cannot be opened: {}", std::strerror(reason)), "check the path and its permissions");
-  }
+  const int fd = open_regular(path);
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->fd_ = fd;
   struct stat info{};
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
-    throw Error(ErrorCode::kInvalidInput, path.string(), "expected a regular file, found something else",
-                "name the model file itself");
+  if (::fstat(fd, &info) != 0)
+    throw Error(ErrorCode::kIo, path.string(), fmt::format("cannot be inspected: {}", std::strerror(errno)), "check the disk");
   file->path_ = path;
   file->size_ = static_cast<size_t>(info.st_size);
   file->modified_ns_ = modified_ns(info);

@@ -59,7 +59,7 @@ Safetensors Safetensors::open(const std::filesystem::path& path) {
   if (header > kMaxHeader || header > size - 8)
     bad(path, fmt::format("announces a header of {} bytes, but {} follow", header, size - 8));
   const auto* text = reinterpret_cast<const char*>(result.file_->data()) + 8;
-  const nlohmann::json json = parse_json({text, static_cast<size_t>(header)}, path.string() + " (header)");
+  const nlohmann::json json = parse_json({text, static_cast<size_t>(header)}, path.string() + " (header)", RepeatedKeys::kRefused);
   if (!json.is_object()) bad(path, "its header is not a JSON object");
   const uint64_t data_begin = 8 + header, data_bytes = size - data_begin;
 

@@ -145,6 +145,7 @@ Layer ModelStore::add(const WriteLease&, std::string_view media_type, std::strin
 Layer ModelStore::add_file(const WriteLease&, std::string_view media_type, const fs::path& file, const Watch& watch) {
   must_write();
   std::error_code error;
+  ::close(open_regular(file));  // refuses pipes, which would be waited for
   const uint64_t size = fs::file_size(file, error);
   std::ifstream in(file, std::ios::binary);
   if (error || !in) throw Error(ErrorCode::kNotFound, file.string(), "cannot be read", "name a file that exists and may be read");
