@@ -10,8 +10,9 @@ enum class ScheduleKind { kConstant, kLinear, kCosine };
 
 std::string_view name(ScheduleKind kind);
 
-/// Warm-up rises linearly from 0 (step 0 already makes a small step: lr · 1 / warmup), then the rate falls from lr to
-/// lr · min_ratio at `total_steps` by the schedule's curve (linear, or half a cosine: Loshchilov & Hutter, SGDR, 2017).
+/// Warm-up rises linearly: lr · (step + 1) / warmup. transformers has step / warmup, whose first step changes nothing; here no step
+/// is lost, so that a run of one step learns, and the rates of the warm-up are transformers' of the step after. Then both fall alike,
+/// from lr to lr · min_ratio at `total_steps` by the schedule's curve (linear, or half a cosine: Loshchilov & Hutter, SGDR, 2017).
 struct Schedule {
   ScheduleKind kind = ScheduleKind::kCosine;
   int64_t warmup_steps = 0;

@@ -223,7 +223,7 @@ std::vector<Key> make_table() {
   add(number("optimizer.eps", {"adam_epsilon"}, 1e-15, 1, FIELD(optimizer.eps), "added to the root of the second moment"));
   add(number("optimizer.max_grad_norm", {"max_grad_norm"}, 0, 1e9, FIELD(optimizer.max_grad_norm), "clip by global norm; 0: never"));
   add(word("schedule.type", {"lr_scheduler_type", "optimizer.schedule", "scheduler", "lr_scheduler"}, {{"cosine", "cosine"}, {"linear", "linear"}, {"constant", "constant"}, {"constant_with_warmup", "constant"}}, FIELD(schedule.type), "cosine, linear or constant"));
-  add(number("schedule.warmup_ratio", {"warmup_ratio"}, 0, 1, FIELD(schedule.warmup_ratio), "share of the steps in which the rate rises"));
+  add(number("schedule.warmup_ratio", {"warmup_ratio"}, 0, 1, FIELD(schedule.warmup_ratio), "share of the steps in which the rate rises: step i of w has i/w of it, so that the first one learns (transformers: (i − 1)/w)"));
   add(integer("schedule.warmup_steps", {"warmup_steps"}, 0, kMany, FIELD(schedule.warmup_steps), "the same as a number; overrides the ratio"));
   add(number("schedule.min_ratio", {"min_lr_ratio"}, 0, 1, FIELD(schedule.min_ratio), "where the rate ends, as a share of its peak"));
   // ---- quantization, attention, regularisation

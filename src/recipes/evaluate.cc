@@ -57,7 +57,8 @@ double text_perplexity(const Config& config, const models::CausalLm& model, cons
   options.stride = config.eval.stride;
   options.interrupted = interrupted;
   options.bos = ChatEncoder(files).bos();
-  std::vector<int32_t> ids = files.tokenizer.encode(text);
+  // The text of a special token is that token for transformers' tokenizers, and plain text for llama-perplexity.
+  std::vector<int32_t> ids = files.tokenizer.encode(text, {.parse_special = options.method == eval::PerplexityMethod::kSliding});
   if (options.bos && (ids.empty() || ids[0] != *options.bos)) ids.insert(ids.begin(), *options.bos);
   try {
     return eval::perplexity(model, ids, options).value();

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/json_file.h"
 #include "optim/adamw.h"
 #include "optim/schedule.h"
 
@@ -21,6 +22,20 @@ TEST(Schedule, WarmsUpAndFalls) {
   EXPECT_NEAR(s.factor(85), 0.1 + 0.9 * 0.25, 1e-12);
   s.kind = ScheduleKind::kConstant;
   EXPECT_DOUBLE_EQ(s.factor(109), 1);
+}
+
+// transformers' schedules, but for the warm-up, which is one step ahead: see Schedule.
+TEST(Schedule, IsThatOfTransformersWithoutItsIdleStep) {
+  const nlohmann::json golden = read_json(std::filesystem::path(HONE_GOLDEN_DIR) / "schedules" / "expected.json");
+  const auto warmup = golden.at("warmup").get<int64_t>(), steps = golden.at("steps").get<int64_t>();
+  const Schedule schedules[] = {{ScheduleKind::kCosine, warmup, steps, 0}, {ScheduleKind::kCosine, warmup, steps, 0.1}, {ScheduleKind::kLinear, warmup, steps, 0}};
+  const char* names[] = {"cosine", "cosine_min", "linear"};
+  for (size_t s = 0; s < 3; ++s) {
+    const auto expected = golden.at(names[s]).get<std::vector<double>>();
+    for (int64_t i = 0; i <= steps; ++i) EXPECT_NEAR(schedules[s].factor(i), expected[static_cast<size_t>(i < warmup ? i + 1 : i)], 1e-12) << names[s] << " " << i;
+    EXPECT_EQ(expected[0], 0) << "their first step changes nothing";
+    EXPECT_GT(schedules[s].factor(0), 0);
+  }
 }
 
 TEST(AdamW, FirstStepMovesByTheLearningRate) {

@@ -191,6 +191,10 @@ def models(program):
     check(found[0] > 1 and found[1] > 1 and found[0] != found[1], found)
     chunks = json.loads(program.run("eval", config, "--no-answers", "--text", text, "--json", "eval.window=32", "eval.perplexity=chunks"))["text_perplexity"]
     check(chunks > 1, chunks)
+    # Special tokens' text is those tokens for transformers (20 of them), plain text for llama-perplexity: enough for two windows.
+    text.write_text("<|im_start|>" * 20, encoding="utf-8")
+    words = ("eval", config, "--no-answers", "--text", text, "--json", "eval.window=24", "eval.stride=8")
+    check(program.run(*words) != program.run(*words, "eval.perplexity=chunks"), "special words of a text")
     text.write_text("a", encoding="utf-8")
     check("text.txt" in program.run("eval", config, "--no-answers", "--text", text, "eval.perplexity=chunks", expect=2), "a text that is too short is named")
 
