@@ -19,7 +19,7 @@
 namespace hone::apps {
 namespace {
 
-// What a named model's PARAMETER lines say, where the command line says nothing.
+// What the model's files and its PARAMETER lines say, where the command line says nothing.
 void take_parameters(const nlohmann::ordered_json& parameters, const CLI::App& verb, infer::GenerateOptions& options) {
   auto& sampler = options.sampler;
   const auto take = [&](const char* name, const char* option, auto& to) {
@@ -106,7 +106,7 @@ void add_run(CLI::App& app, Action& action) {
       }
       recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template, recipes::TemplateChoice::kStored);
       for (const std::string& note : files.notes) fmt::print(stderr, "note: {}\n", note);
-      if (files.stored) take_parameters(files.stored->parameters, *verb, a->generate);
+      take_parameters(files.parameters(), *verb, a->generate);
       infer::check(a->generate.sampler);
       models::LoadOptions load;
       load.activation = a->f32 ? DType::kF32 : DType::kBF16;

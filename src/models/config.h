@@ -30,7 +30,7 @@ struct RopeConfig {
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
   double beta_fast = 32, beta_slow = 1;        // yarn
   double mscale = 0, mscale_all_dim = 0;       // yarn, as DeepSeek uses it; 0: not given
-  std::optional<double> attention_factor;      // yarn
+  std::optional<double> attention_factor;      // of the rotated queries and keys; unset: the scaling's own
   std::vector<float> freq_divisors;            // GGUF's per-frequency factors (dim / 2); empty: none
 };
 
@@ -85,6 +85,9 @@ ModelConfig config_from_gguf(const io::Gguf& gguf);
 /// Throws Error{kInvalidInput} naming `where` unless the numbers fit each other: heads share keys evenly, rotated sizes are
 /// even, experts form whole groups that can supply top_k. Both readers above call it.
 void check_config(const ModelConfig& config, const std::string& where);
+
+/// What the rotated queries and keys are multiplied by: attention_factor, else 1, but for yarn its temperature.
+double rotation_factor(const RopeConfig& rope);
 
 /// Softmax scale of attention scores: 1/√(query size), times DeepSeek's yarn correction.
 float attention_scale(const ModelConfig& config);

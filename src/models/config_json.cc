@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "models/config.h"
+#include "models/format_keys.h"
 
 namespace hone::models {
 namespace {
@@ -103,6 +104,8 @@ bool is_deepseek(Kind kind) { return kind == Kind::kDeepseekV2 || kind == Kind::
 
 void read_scaling(RopeConfig& r, const JsonKeys& scaling, const JsonKeys& keys, double max_positions) {
   const std::string type = scaling.text("rope_type", scaling.text("type", "default"));
+  if (type != "yarn" && type != "default" && scaling.real("mscale_all_dim", 0, 1e3, 0.0) != 0)
+    scaling.unsupported("mscale_all_dim", fmt::format("with {} scaling", type), "hone computes it with yarn");
   if (type == "default") return;
   // DeepSeek-style configs may leave the factor out of yarn: it is then the ratio of the two lengths.
   const double outer = keys.real("original_max_position_embeddings", 1, kLong, max_positions);
@@ -129,8 +132,6 @@ void read_scaling(RopeConfig& r, const JsonKeys& scaling, const JsonKeys& keys, 
     r.mscale = scaling.real("mscale", 0, 1e3, 0.0);
     r.mscale_all_dim = scaling.real("mscale_all_dim", 0, 1e3, 0.0);
     if (scaling.has("attention_factor")) r.attention_factor = scaling.real("attention_factor", 1e-6, 1e6);
-    if (!scaling.flag("truncate", true))
-      scaling.unsupported("truncate", "false", "hone computes yarn's ramp between whole dimensions");
   } else {
     scaling.unsupported("rope scaling", fmt::format("\"{}\"", type), "hone knows default, linear, llama3 and yarn");
   }
@@ -144,17 +145,7 @@ RopeConfig read_rope(const JsonKeys& keys, Kind kind, int64_t dim, int64_t max_p
   r.theta = keys.real("rope_theta", 1 + 1e-6, 1e12, 10000.0);
   auto scaling = keys.object("rope_scaling");
   if (!scaling) scaling = keys.object("rope_parameters");
-  const auto whole = [](const JsonKeys& k) {
-    if (k.real("partial_rotary_factor", 0, 1, 1.0) != 1)
-      k.unsupported("partial_rotary_factor", "below 1", "hone rotates whole heads in these families");
-  };
-  whole(keys);
   if (!scaling) return r;
-  whole(*scaling);
-  for (const char* nested : {"full_attention", "sliding_attention"})
-    if (scaling->has(nested))
-      scaling->unsupported("rope per layer type", fmt::format("(\"{}\")", nested),
-                           "use a model with one rope for all layers");
   r.theta = scaling->real("rope_theta", 1 + 1e-6, 1e12, r.theta);
   read_scaling(r, *scaling, keys, static_cast<double>(max_positions));
   return r;
@@ -231,9 +222,7 @@ void read_special_tokens(ModelConfig& c, const JsonKeys& keys) {
 ModelConfig config_from_json(const json& document, const std::string& where) {
   const JsonKeys keys(document, where);
   const Kind kind = kind_of(keys);
-  if (keys.has("quantization_config"))
-    keys.unsupported("quantization_config", "(weights stored quantised)",
-                     "use the published F32, F16 or BF16 weights or a GGUF file; hone quantises on load");
+  check_config_keys(document, where);
   if (const std::string act = keys.text("hidden_act", "silu"); act != "silu" && act != "swish")
     keys.unsupported("hidden_act", fmt::format("\"{}\"", act), "hone computes silu");
 

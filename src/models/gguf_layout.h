@@ -36,6 +36,12 @@ void gguf_values(const GgufTensor& tensor, const ModelConfig& config, const std:
 /// The half of kv_b_proj (H · (nope + value), latent) that attn_k_b or attn_v_b holds.
 Tensor latent_half(const Tensor& kv_b, const ModelConfig& config, GgufTensor::Kind kind);
 
+/// Why llama.cpp would not load a file of this model, abort, or pass over a part of it: what its graph of the architecture has no
+/// place for, although GGUF can hold it and hone reads it back. Empty: nothing stands in the way.
+std::vector<std::string> llama_cpp_obstacles(const ModelSource& source);
+/// What llama.cpp computes otherwise, although it reads the file.
+std::vector<std::string> llama_cpp_notes(const ModelConfig& config);
+
 /// general.architecture and everything under "<architecture>." that describes the model. Throws Error{kUnsupported} for rope
 /// settings that GGUF cannot express.
 io::GgufMetadata gguf_architecture(const ModelConfig& config, const std::string& where);

@@ -29,15 +29,15 @@ double yarn_ramp(int64_t i, const RopeConfig& r) {
   return std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
 }
 
-double attention_factor(const RopeConfig& r) {
-  if (r.scaling != RopeScaling::kYarn) return 1;
+}  // namespace
+
+double rotation_factor(const RopeConfig& r) {
   if (r.attention_factor) return *r.attention_factor;
+  if (r.scaling != RopeScaling::kYarn) return 1;
   if (r.mscale > 0 && r.mscale_all_dim > 0)
     return yarn_mscale(r.factor, r.mscale) / yarn_mscale(r.factor, r.mscale_all_dim);
   return yarn_mscale(r.factor, 1);
 }
-
-}  // namespace
 
 double yarn_mscale(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
 
@@ -69,7 +69,7 @@ ops::RopeTable rope_table(const ModelConfig& config, int64_t positions) {
     if (!r.freq_divisors.empty()) f /= static_cast<double>(r.freq_divisors[static_cast<size_t>(i)]);
     frequencies.push_back(static_cast<double>(static_cast<float>(f)));
   }
-  const double factor = attention_factor(r);
+  const double factor = rotation_factor(r);
   ops::RopeTable table{Tensor::empty({positions, half}, DType::kF32), Tensor::empty({positions, half}, DType::kF32), r.interleaved};
   float* cos = table.cos.data_mutable<float>();
   float* sin = table.sin.data_mutable<float>();

@@ -1,10 +1,21 @@
 #include "models/source.h"
 
+#include "models/names.h"
 #include "models/source_gguf.h"
 #include "models/source_hf.h"
 #include "models/weights.h"
 
 namespace hone::models {
+namespace {
+
+// The tensor as its file names it.
+std::string name_in_file(const ModelSource& source, const std::string& weight) {
+  if (!source.gguf()) return weight;
+  if (const auto expert = gguf_expert_stack(weight)) return expert->tensor;
+  return gguf_name(weight).value_or(weight);
+}
+
+}  // namespace
 
 void check_weights(const ModelSource& source) {
   const std::string where = source.path().string();
@@ -18,6 +29,10 @@ void check_weights(const ModelSource& source) {
                   "the model's files are incomplete; download them again");
     if (!found) return;
     const Tensor tensor = source.tensor(weight.name);
+    if (tensor.dtype() == DType::kI32)
+      throw Error(ErrorCode::kUnsupported, where,
+                  fmt::format("weight \"{}\" holds whole numbers ({}), which hone does not compute with", name_in_file(source, weight.name), name(tensor.dtype())),
+                  "convert the model again, as F32, F16, BF16 or in a block format");
     if (tensor.shape() != weight.shape)
       throw Error(ErrorCode::kInvalidInput, where,
                   fmt::format("weight \"{}\": expected {}, found {}", weight.name, weight.shape.str(), tensor.shape().str()),

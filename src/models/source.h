@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/config.h"
+#include "models/generation.h"
 
 namespace hone::models {
 
@@ -29,12 +30,18 @@ class ModelSource {
   virtual void check_unchanged() const = 0;
   /// The files that hold the weights.
   virtual std::vector<std::filesystem::path> weight_files() const = 0;
+  /// How the files say that answers are to be drawn.
+  const Generation& generation() const { return generation_; }
+  /// What the user should know: keys and weights that were passed over.
+  const std::vector<std::string>& notes() const { return notes_; }
   /// Null unless the model is one GGUF file.
   virtual const io::Gguf* gguf() const { return nullptr; }
 
  protected:
   std::filesystem::path path_;
   ModelConfig config_;
+  Generation generation_;
+  std::vector<std::string> notes_;
 };
 
 /// Throws Error{kInvalidInput} naming the first weight that is missing or has another shape than the architecture wants.

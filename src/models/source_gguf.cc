@@ -1,6 +1,11 @@
 #include "models/source_gguf.h"
 
+#include <cstdlib>
+#include <set>
+
+#include "models/format_keys.h"
 #include "models/names.h"
+#include "models/weights.h"
 #include "quant/codec.h"
 
 namespace hone::models {
@@ -54,6 +59,29 @@ std::pair<std::string, std::string> kv_b_parts(std::string_view name) {
 GgufSource::GgufSource(const std::filesystem::path& path) : gguf_(io::Gguf::open(path)) {
   path_ = path;
   config_ = config_from_gguf(gguf_);
+  notes_ = check_gguf_keys(gguf_);
+  generation_ = generation_from_gguf(gguf_);
+  refuse_unknown_tensors();
+}
+
+// A tensor that the architecture has no place for would change the result; llama.cpp refuses such files too.
+void GgufSource::refuse_unknown_tensors() const {
+  std::set<std::string> known = {"rope_freqs.weight"};
+  if (config_.tied_head) known.insert("output.weight");
+  each_weight(config_, [&](const Weight& weight) {
+    if (weight.presence == Presence::kForbidden) return;
+    if (const auto stack = gguf_expert_stack(weight.name)) known.insert(stack->tensor);
+    else if (const auto name = gguf_name(weight.name)) known.insert(*name);
+    const auto [k_b, v_b] = kv_b_parts(weight.name);
+    if (!k_b.empty()) known.insert({k_b, v_b});
+  });
+  for (const std::string& name : gguf_.tensor_names()) {
+    if (known.contains(name)) continue;
+    // Layers that predict further tokens stand after the model's own.
+    if (name.starts_with("blk.") && std::strtoll(name.c_str() + 4, nullptr, 10) >= config_.layers) continue;
+    throw Error(ErrorCode::kUnsupported, path_.string(), fmt::format("tensor \"{}\" has no place in a {} model as hone computes it", name, models::name(config_.family)),
+                "the file holds another architecture under this name");
+  }
 }
 
 bool GgufSource::has(std::string_view name) const {

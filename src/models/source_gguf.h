@@ -16,6 +16,7 @@ class GgufSource : public ModelSource {
   const io::Gguf* gguf() const override { return &gguf_; }
 
  private:
+  void refuse_unknown_tensors() const;
   io::Gguf gguf_;
 };
 

@@ -1,9 +1,13 @@
 #include "models/source_hf.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <set>
 
 #include "base/json_file.h"
+#include "models/format_keys.h"
+#include "models/weights.h"
 
 namespace hone::models {
 namespace {
@@ -51,18 +55,12 @@ std::vector<fs::path> files_with_weights(const fs::path& directory) {
                   : "name a folder with config.json and safetensors, or a .gguf file");
 }
 
-// Chat models list further end tokens there ("eos_token_id": 7 or [7, 9]).
-void add_generation_ends(std::vector<int64_t>& ids, const fs::path& file) {
-  if (!present(file)) return;
-  const nlohmann::json json = read_json(file);
-  const auto eos = json.is_object() ? json.find("eos_token_id") : json.end();
-  if (!json.is_object() || eos == json.end()) return;
-  for (const auto& id : eos->is_array() ? *eos : nlohmann::json::array({*eos})) {
-    if (!id.is_number_integer()) continue;
-    const auto value = id.get<int64_t>();
-    if (value >= 0 && std::find(ids.begin(), ids.end(), value) == ids.end()) ids.push_back(value);
-  }
+bool same_values(const Tensor& a, const Tensor& b) {
+  return a.dtype() == b.dtype() && a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
+
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr const char* kHead = "lm_head.weight";
 
 }  // namespace
 
@@ -72,8 +70,14 @@ HuggingFaceSource::HuggingFaceSource(const fs::path& directory) {
   if (!present(config))
     throw Error(ErrorCode::kNotFound, directory.string(), "config.json is missing",
                 "name a folder with config.json and safetensors, or a .gguf file");
-  config_ = config_from_json(read_json(config), config.string());
-  add_generation_ends(config_.eos_ids, directory / "generation_config.json");
+  const nlohmann::json json = read_json(config);
+  config_ = config_from_json(json, config.string());
+  notes_ = check_config_keys(json, config.string());
+  if (const fs::path file = directory / "generation_config.json"; present(file)) {
+    generation_ = generation_from_json(read_json(file), file.string(), notes_);
+    for (const int64_t id : generation_.eos_ids)
+      if (std::find(config_.eos_ids.begin(), config_.eos_ids.end(), id) == config_.eos_ids.end()) config_.eos_ids.push_back(id);
+  }
   for (const fs::path& file : files_with_weights(directory)) {
     shards_.push_back(io::Safetensors::open(file));
     for (const std::string& name : shards_.back().names())
@@ -81,6 +85,28 @@ HuggingFaceSource::HuggingFaceSource(const fs::path& directory) {
         throw Error(ErrorCode::kInvalidInput, file.string(), fmt::format("weight \"{}\" is in two shards", name),
                     "remove the files that do not belong to this model");
   }
+  // As transformers has it: a head of its own counts, whatever the configuration says, unless it is the embedding once more.
+  if (config_.tied_head && has(kHead) && has(kEmbedding) && !same_values(tensor(kHead), tensor(kEmbedding))) {
+    config_.tied_head = false;
+    notes_.push_back(fmt::format("{}: tie_word_embeddings is true, but {} differs from the embedding: it is kept", config.string(), kHead));
+  }
+  note_unknown_weights();
+}
+
+// Weights without a place are passed over, as transformers does; buffers and layers that predict further tokens go without saying.
+void HuggingFaceSource::note_unknown_weights() {
+  std::set<std::string, std::less<>> known = {kHead};
+  each_weight(config_, [&](const Weight& weight) { known.insert(weight.name); });
+  std::string first;
+  size_t count = 0;
+  for (const auto& [name, shard] : shard_of_) {
+    if (known.contains(name) || name.ends_with("rotary_emb.inv_freq")) continue;
+    constexpr std::string_view kLayers = "model.layers.";
+    if (name.starts_with(kLayers) && std::strtoll(name.c_str() + kLayers.size(), nullptr, 10) >= config_.layers) continue;
+    if (count++ == 0) first = name;
+  }
+  if (count > 0)
+    notes_.push_back(fmt::format("{}: {} weights have no place in this architecture and are passed over, the first \"{}\"", path_.string(), count, first));
 }
 
 Tensor HuggingFaceSource::tensor(std::string_view name) const {

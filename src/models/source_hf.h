@@ -26,6 +26,7 @@ class HuggingFaceSource : public ModelSource {
   }
 
  private:
+  void note_unknown_weights();
   std::vector<io::Safetensors> shards_;
   std::map<std::string, size_t, std::less<>> shard_of_;  // weight → index into shards_
 };

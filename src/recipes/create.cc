@@ -78,6 +78,7 @@ class Creation {
       chat_template_ = config.model.chat_template;
     }
     files_.emplace(open_model(base, chat_template_));
+    notes_.insert(notes_.end(), files_->notes.begin(), files_->notes.end());
     files_->stored = parent_;  // with the adapter that belongs to it
     load_.max_positions = 16;
     load_.base = models::BaseFormat::kAsStored;
@@ -106,7 +107,7 @@ class Creation {
       if (parent_ && !parent_->adapters.empty() && options_.file.adapters.empty()) notes_.push_back(fmt::format("the adapter of {} was merged into the weights", parent_->name.shortest()));
       const Scratch scratch{store_.scratch(lease_)};
       models::CausalLm model = options_.file.adapters.empty() && !full_weights() ? load_tuned(*files_, load_, {}) : load_tuned(*files_->source, load_, full_weights() ? tuned_ : fs::path());
-      write_merged_gguf(scratch.path, *files_, model, type);
+      for (std::string& note : write_merged_gguf(scratch.path, *files_, model, type, GgufReader::kHone)) notes_.push_back(std::move(note));
       options_.watch.check();
       layers_.push_back(store_.take(lease_, media::kModel, scratch.path));
     }
@@ -172,6 +173,8 @@ class Creation {
       if (!words.system) words.system = found.system;
       if (!words.parameters.contains("stop") && found.parameters.contains("stop")) words.parameters["stop"] = found.parameters["stop"];
     }
+    for (const auto& [name, value] : models::parameters_of(files_->source->generation()).items())
+      if (!words.parameters.contains(name)) words.parameters[name] = value;
     const auto add = [&](std::string_view type, const std::string& text) { layers_.push_back(store_.add(lease_, type, text)); };
     if (words.chat_template) add(media::kTemplate, *words.chat_template);
     if (words.system && !words.system->empty()) add(media::kSystem, *words.system);

@@ -119,8 +119,8 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
   models::CausalLm model = load_tuned(files, s.load, s.tuned);
   if (options.format == "safetensors") return {write_merged_safetensors(folder_for(out), files, model, options.type), {}};
   const fs::path file = file_in("model.gguf");
-  write_merged_gguf(file, files, model, options.type.empty() ? "f16" : options.type);
-  return {{file}, {}};
+  auto notes = write_merged_gguf(file, files, model, options.type.empty() ? "f16" : options.type);
+  return {{file}, std::move(notes)};
 }
 
 }  // namespace

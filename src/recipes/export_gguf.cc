@@ -93,6 +93,11 @@ void add_tokenizer(io::GgufMetadata& out, const ModelFiles& files) {
   id("tokenizer.ggml.bos_token_id", bos);
   id("tokenizer.ggml.eos_token_id", eos);
   if (files.end_of_turn >= 0 && files.end_of_turn != eos) id("tokenizer.ggml.eot_token_id", files.end_of_turn);
+  // Where more tokens end an answer than the keys of the format can name.
+  std::vector<int64_t> further;
+  for (const int64_t end : config.eos_ids)
+    if (end != eos && end != files.end_of_turn) further.push_back(end);
+  if (!further.empty()) out.emplace_back("hone.stop_token_ids", further);
   id("tokenizer.ggml.unknown_token_id", v.unk);
   id("tokenizer.ggml.padding_token_id", v.pad);
   out.emplace_back("tokenizer.ggml.add_bos_token", *v.add_bos);
@@ -111,6 +116,7 @@ io::GgufMetadata metadata_of(const ModelFiles& files, const OutputType& type) {
     out = models::gguf_architecture(files.source->config(), files.source->path().string());
     out.emplace_back("general.type", std::string("model"));
     out.emplace_back("general.name", (folder.has_filename() ? folder : folder.parent_path()).filename().string());
+    for (auto& entry : models::generation_metadata(files.source->generation())) out.push_back(std::move(entry));
     add_tokenizer(out, files);
   }
   out.emplace_back("general.file_type", type.file_type);
@@ -154,8 +160,14 @@ bool holds_split_latent(const io::Gguf& gguf) { return gguf.has("blk.0.attn_k_b.
 
 }  // namespace
 
-void write_merged_gguf(const std::filesystem::path& file, const ModelFiles& files, models::CausalLm& model, const std::string& type) {
+std::vector<std::string> write_merged_gguf(const std::filesystem::path& file, const ModelFiles& files, models::CausalLm& model, const std::string& type, GgufReader reader) {
   const models::ModelSource& source = *files.source;
+  std::vector<std::string> notes = models::llama_cpp_notes(source.config());
+  if (!source.gguf())
+    for (const std::string& obstacle : models::llama_cpp_obstacles(source)) {
+      if (reader == GgufReader::kLlamaCpp) throw Error(ErrorCode::kUnsupported, source.path().string(), obstacle, "use --format safetensors");
+      notes.push_back("only hone can run this model, not llama.cpp or Ollama: " + obstacle);
+    }
   const OutputType& wanted = output_type(type);
   const io::GgufMetadata metadata = metadata_of(files, wanted);
   const MergedWeights merged(model, source);
@@ -175,6 +187,7 @@ void write_merged_gguf(const std::filesystem::path& file, const ModelFiles& file
     else write(decoded(t.stored), t.entry.type);
   }
   writer.finish();
+  return notes;
 }
 
 }  // namespace hone::recipes

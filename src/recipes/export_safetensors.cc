@@ -54,11 +54,13 @@ bool belongs_to_model(const fs::path& file) {
   return std::find(endings.begin(), endings.end(), file.extension().string()) != endings.end();
 }
 
-// `head`: of a tied model whose head is one of its own now, which the file takes up.
-void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights& merged, std::optional<DType> type, const std::optional<io::SafetensorsEntry>& head) {
+// `head`: of a tied model whose head is one of its own now, which the file takes up. `tied`: a head in the file is the embedding once
+// more, and stays so.
+void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights& merged, bool tied, std::optional<DType> type, const std::optional<io::SafetensorsEntry>& head) {
   const io::Safetensors file = io::Safetensors::open(from);
   std::vector<io::SafetensorsEntry> entries;
   for (const std::string& name : file.names()) {
+    if (merged.unties() && name == "lm_head.weight") continue;  // the embedding once more, which it is no longer
     const Tensor stored = file.tensor(name);
     entries.push_back({name, plain(stored.dtype()) ? type.value_or(stored.dtype()) : stored.dtype(), stored.shape()});
   }
@@ -70,8 +72,9 @@ void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights&
       continue;
     }
     const Tensor stored = file.tensor(e.name);
-    if (!merged.changed(e.name) && stored.dtype() == e.type) writer.write(stored.raw(), stored.bytes());
-    else write_values(writer, merged.changed(e.name) ? merged.f32(e.name) : decoded_values(stored), e.type);
+    const std::string weight = tied && e.name == "lm_head.weight" ? "model.embed_tokens.weight" : e.name;
+    if (!merged.changed(weight) && stored.dtype() == e.type) writer.write(stored.raw(), stored.bytes());
+    else write_values(writer, merged.changed(weight) ? merged.f32(weight) : decoded_values(stored), e.type);
   }
   writer.finish();
 }
@@ -88,18 +91,20 @@ std::vector<fs::path> copy_folder(const fs::path& folder, const models::ModelSou
       const Tensor embedding = source.tensor("model.embed_tokens.weight");
       head = {"lm_head.weight", type.value_or(embedding.dtype()), embedding.shape()};
     }
-    copy_weights(file, written.back(), merged, type, head);
+    copy_weights(file, written.back(), merged, source.config().tied_head, type, head);
   }
   for (const auto& entry : fs::directory_iterator(source.path())) {
     if (!entry.is_regular_file() || !belongs_to_model(entry.path())) continue;
     written.push_back(folder / entry.path().filename());
-    if (entry.path().filename() == "config.json" && (type || merged.unties())) {
+    // A head of its own beside a configuration that ties it (also models/source_hf.cc) would be dropped by older readers.
+    const bool untied = merged.unties() || !source.config().tied_head;
+    if (entry.path().filename() == "config.json" && (type || untied)) {
       Json config = read_json(entry.path());
       if (type) {
         config.erase("dtype");
         config["torch_dtype"] = torch_name(*type);
       }
-      if (merged.unties()) config["tie_word_embeddings"] = false;
+      if (untied && config.value("tie_word_embeddings", false)) config["tie_word_embeddings"] = false;
       io::write_file(written.back(), config.dump(2) + "\n");
     } else if (entry.path().filename() == "model.safetensors.index.json" && merged.unties()) {
       Json index = read_json(entry.path());
@@ -142,7 +147,7 @@ std::vector<fs::path> make_folder(const fs::path& folder, const ModelFiles& file
   Json config = models::hugging_face_config(source, type);
   if (merged.unties()) config["tie_word_embeddings"] = false;
   write("config.json", dumped(config, where));
-  Json generation = Json::object();
+  Json generation = models::generation_config(source.generation());
   if (source.config().bos_id >= 0) generation["bos_token_id"] = source.config().bos_id;
   if (!files.stop_ids.empty()) generation["eos_token_id"] = files.stop_ids;
   write("generation_config.json", dumped(generation, where));

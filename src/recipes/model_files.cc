@@ -10,19 +10,22 @@
 #include "recipes/modelfile.h"
 #include "store/hub.h"
 #include "text/ollama_template.h"
+#include "text/tokenizer_config.h"
 
 namespace hone::recipes {
 namespace {
 
 namespace fs = std::filesystem;
 
-text::Tokenizer tokenizer_of(const models::ModelSource& source) {
+text::Tokenizer tokenizer_of(const models::ModelSource& source, std::vector<std::string>& notes) {
   if (const io::Gguf* gguf = source.gguf()) return text::Tokenizer::from_gguf(gguf_vocab(*gguf), source.path().string());
   const fs::path file = source.path() / "tokenizer.json";
   if (!fs::exists(file))
     throw Error(ErrorCode::kNotFound, source.path().string(), "holds no tokenizer.json",
                 "copy it from where the model was published; tokenizer.model files are converted by transformers' save_pretrained");
-  return text::Tokenizer::from_file(file);
+  const text::Tokenizer tokenizer = text::Tokenizer::from_file(file);
+  for (std::string& note : text::check_tokenizer_config(source.path() / "tokenizer_config.json", tokenizer)) notes.push_back(std::move(note));
+  return tokenizer;
 }
 
 std::optional<text::ChatTemplate> template_of(const models::ModelSource& source, const std::string& wanted) {
@@ -63,6 +66,12 @@ text::RenderOptions ModelFiles::render_options() const {
   options.bos_token = bos_token;
   options.eos_token = eos_token;
   return options;
+}
+
+nlohmann::ordered_json ModelFiles::parameters() const {
+  nlohmann::ordered_json all = source ? models::parameters_of(source->generation()) : nlohmann::ordered_json::object();
+  if (stored) all.update(stored->parameters);
+  return all;
 }
 
 void ModelFiles::study_template() {
@@ -156,7 +165,8 @@ FoundModel find_model(const std::string& name) {
 ModelFiles open_model(const std::string& base, const std::string& chat_template, TemplateChoice choice) {
   FoundModel found = find_model(base);
   auto source = models::ModelSource::open(found.path);
-  text::Tokenizer tokenizer = tokenizer_of(*source);
+  found.notes.insert(found.notes.end(), source->notes().begin(), source->notes().end());
+  text::Tokenizer tokenizer = tokenizer_of(*source, found.notes);
   ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1, std::move(found.stored), std::move(found.notes)};
   if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
   if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());

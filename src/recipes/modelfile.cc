@@ -106,6 +106,7 @@ store::Modelfile modelfile(const ModelFiles& files) {
   out.chat_template = fmt::format("{}{{{{ if .System }}}}{}{{{{ .System }}}}{}{{{{ end }}}}{{{{ if .Prompt }}}}{}{{{{ .Prompt }}}}{}{{{{ end }}}}{}{{{{ .Response }}}}{}",
                                   files.tokenizer.adds_bos() ? "" : t.begin, t.before_system, t.after_system, t.before_user, t.after_user, t.before_answer, t.after_answer);
   if (!t.default_system.empty()) out.system = t.default_system;
+  if (files.source) out.parameters = models::parameters_of(files.source->generation());
   for (const int32_t id : files.stop_ids) store::set_parameter(out.parameters, "stop", files.tokenizer.token_bytes(id), "stop");
   return out;
 }

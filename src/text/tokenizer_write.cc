@@ -120,6 +120,25 @@ PlainJson post_processor(const GgufVocab& v, bool add_bos, bool add_eos, const P
   return {{"type", "Sequence"}, {"processors", {before, around_text}}};
 }
 
+// llama.cpp finds added tokens in the text as it is, the longest first, and takes no white space around them. HF's looks for those with
+// "normalized" in normalised text, after the others.
+void check_added_tokens(const TokenizerData& d) {
+  for (const AddedToken& token : d.added) {
+    const std::string& name = d.names[static_cast<size_t>(token.id)];
+    if (token.lstrip || token.rstrip || token.single_word)
+      cannot(d, fmt::format("the {} of the token \"{}\"", token.lstrip ? "lstrip" : token.rstrip ? "rstrip" : "single_word", name));
+    if (!token.normalized) continue;
+    if (token.content != name) cannot(d, fmt::format("the token \"{}\", which is looked for as \"{}\" in normalised text", name, token.content));
+    for (const AddedToken& other : d.added) {
+      if (other.normalized || other.content.empty()) continue;
+      bool overlap = token.content.find(other.content) != std::string::npos || other.content.find(token.content) != std::string::npos;
+      for (size_t n = 1; n < std::min(token.content.size(), other.content.size()); ++n)
+        overlap |= token.content.ends_with(std::string_view(other.content).substr(0, n)) || other.content.ends_with(std::string_view(token.content).substr(0, n));
+      if (overlap) cannot(d, fmt::format("tokens that overlap, one of them \"normalized\": \"{}\" and \"{}\"", name, other.content));
+    }
+  }
+}
+
 }  // namespace
 
 GgufVocab Tokenizer::to_gguf(int64_t size) const {
@@ -127,6 +146,7 @@ GgufVocab Tokenizer::to_gguf(int64_t size) const {
   if (size < vocab_size())
     throw Error(ErrorCode::kInvalidInput, d.where, fmt::format("the tokenizer has {} tokens, the model's embedding {}", vocab_size(), size),
                 "tokenizer.json and config.json do not belong together");
+  check_added_tokens(d);
   GgufVocab v;
   v.tokens = d.names;
   v.types.assign(d.names.size(), kNormal);

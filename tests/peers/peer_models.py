@@ -39,6 +39,17 @@ CASES = {
     "deepseek_v3": (dict(DEEPSEEK, model_type="deepseek_v3", q_lora_rank=32, n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=3,
                          topk_method="noaux_tc", n_group=4, topk_group=2, scoring_func="sigmoid", norm_topk_prob=True, routed_scaling_factor=2.5,
                          rope_scaling=dict(YARN, mscale=1.0, mscale_all_dim=1.0)), "deepseek3"),
+    # Factors that GGUF holds in keys of their own.
+    "qwen2_yarn_factor": (dict(DENSE, model_type="qwen2", rope_scaling=dict(YARN, attention_factor=1.3)), "qwen2"),
+    "deepseek_v2_linear": (dict(DEEPSEEK, model_type="deepseek_v2", q_lora_rank=None, n_routed_experts=6, n_shared_experts=2, num_experts_per_tok=3,
+                                topk_method="greedy", n_group=1, topk_group=1, scoring_func="softmax", norm_topk_prob=False, routed_scaling_factor=1.0,
+                                rope_scaling=dict(type="linear", factor=2.0)), "deepseek3"),
+    "deepseek_v3_yarn": (dict(DEEPSEEK, model_type="deepseek_v3", q_lora_rank=32, n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=3,
+                              topk_method="noaux_tc", n_group=4, topk_group=4, scoring_func="sigmoid", norm_topk_prob=True, routed_scaling_factor=2.5,
+                              rope_scaling=dict(YARN, attention_factor=1.2, mscale=1.0, mscale_all_dim=0.5)), "deepseek3"),
+    "deepseek_v3_plain_yarn": (dict(DEEPSEEK, model_type="deepseek_v3", q_lora_rank=32, n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=3,
+                                    topk_method="noaux_tc", n_group=1, topk_group=1, scoring_func="sigmoid", norm_topk_prob=True, routed_scaling_factor=2.5,
+                                    rope_scaling=dict(YARN)), "deepseek3"),
 }
 
 

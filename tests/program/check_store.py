@@ -57,6 +57,28 @@ def layout(program, models):
     check(blobs(models) == [], f"rm leaves {blobs(models)}")
 
 
+def generation_defaults(program, folder):
+    """What generation_config.json says goes with the model: to the store, to GGUF and back, under what a Modelfile says."""
+    (folder / "generation_config.json").write_text(json.dumps({"temperature": 0.25, "top_k": 3, "repetition_penalty": 1.5, "eos_token_id": [257, 65], "num_beams": 4}))
+    process = program.start("run", folder, "the", "--max-tokens", 2, "--json", "--f32")
+    notes = process.communicate()[1]
+    check("num_beams 4 is passed over" in notes, f"what is passed over is said: {notes}")
+    create(program, "own", "FROM folder\nPARAMETER top_k 5\n")
+    check(json.loads(program.run("show", "own", "--json"))["parameters"] | {"stop": 0} == {"top_k": 5, "temperature": 0.25, "repeat_penalty": 1.5, "stop": 0}, "parameters of the store")
+    gguf, back = program.folder / "defaults.gguf", program.folder / "back"
+    program.run("export", folder, "--format", "gguf", "--out", gguf)
+    program.run("export", gguf, "--format", "safetensors", "--out", back)
+    found = json.loads((back / "generation_config.json").read_text())
+    check(found["temperature"] == 0.25 and found["top_k"] == 3 and found["repetition_penalty"] == 1.5 and found["do_sample"] is True and sorted(found["eos_token_id"]) == [65, 257], f"there and back: {found}")
+    # Greedy by the file, and otherwise by the command line.
+    (folder / "generation_config.json").write_text('{"do_sample": false}')
+    plain = [program.run("run", folder, "the", "--max-tokens", 6, "--f32", "--seed", seed) for seed in (1, 2)]
+    check(plain[0] == plain[1] == program.run("run", folder, *RUN), "do_sample false is greedy")
+    check(program.run("run", folder, "the", "--max-tokens", 6, "--f32", "--temperature", 5, "--seed", 1) != plain[0], "the command line counts more")
+    (folder / "generation_config.json").unlink()
+    program.run("rm", "own")
+
+
 def bases(program, models):
     """FROM a file, a folder, a name, a run; ADAPTER a run and a GGUF file: all answer as they do without the store."""
     tiny = program.tiny_model()
@@ -71,6 +93,7 @@ def bases(program, models):
     program.run("export", "plain", "--format", "safetensors", "--type", "f32", "--out", folder)
     create(program, "folder", "FROM folder\n", "--quantize", "f32")
     check(program.run("run", "folder", *RUN) == plain, "FROM a Hugging Face folder")
+    generation_defaults(program, folder)
     create(program, "small", "FROM plain\n", "-q", "q8_0")
     check(json.loads(program.run("show", "small", "--json"))["details"]["quantization_level"] == "Q8_0", "--quantize")
     # A run on a named base.

@@ -51,7 +51,7 @@ class Export : public ::testing::TestWithParam<const char*> {
 TEST_P(Export, FolderToGgufAndBack) {
   const ModelFiles folder = files_of(golden_folder_);
   models::CausalLm model = tuned(folder);
-  write_merged_gguf(work_ / "merged.gguf", folder, model, "f32");
+  write_merged_gguf(work_ / "merged.gguf", folder, model, "f32", GgufReader::kHone);
   EXPECT_LT(error_of(work_ / "merged.gguf"), kTolerance);
 
   const ModelFiles gguf = files_of(work_ / "merged.gguf");
@@ -82,8 +82,8 @@ TEST_P(Export, GgufKeepsItsLayout) {
 TEST_P(Export, GgufLoraIsTheMergedChange) {
   const ModelFiles files = files_of(golden_folder_);
   models::CausalLm plain = models::CausalLm::load(*files.source, exact_), model = tuned(files);
-  write_merged_gguf(work_ / "base.gguf", files, plain, "f32");
-  write_merged_gguf(work_ / "merged.gguf", files, model, "f32");
+  write_merged_gguf(work_ / "base.gguf", files, plain, "f32", GgufReader::kHone);
+  write_merged_gguf(work_ / "merged.gguf", files, model, "f32", GgufReader::kHone);
   const auto notes = write_gguf_lora(work_ / "lora.gguf", io::read_peft(golden_folder_ / "adapter"), *files.source);
   EXPECT_EQ(notes.empty(), !files.source->config().mla);
   const io::Gguf base = io::Gguf::open(work_ / "base.gguf"), merged = io::Gguf::open(work_ / "merged.gguf"), lora = io::Gguf::open(work_ / "lora.gguf");
@@ -118,7 +118,7 @@ TEST_P(Export, GgufLoraIsReadBack) {
   const ModelFiles files = files_of(golden_folder_);
   write_gguf_lora(work_ / "lora.gguf", io::read_peft(golden_folder_ / "adapter"), *files.source);
   models::CausalLm plain = models::CausalLm::load(*files.source, exact_);
-  write_merged_gguf(work_ / "base.gguf", files, plain, "f32");
+  write_merged_gguf(work_ / "base.gguf", files, plain, "f32", GgufReader::kHone);
   for (const fs::path& base : {golden_folder_, work_ / "base.gguf"}) {
     const auto source = models::ModelSource::open(base);
     models::CausalLm model = models::CausalLm::load(*source, exact_);

@@ -44,12 +44,12 @@ class LoraKinds : public ::testing::TestWithParam<const char*> {
 TEST_P(LoraKinds, MergedModelsComputeWhatTheAdapterDoes) {
   const ModelFiles folder = files_at(base_folder_);
   models::CausalLm plain = models::CausalLm::load(*folder.source, exact_);
-  write_merged_gguf(work_ / "base.gguf", folder, plain, "f32");
+  write_merged_gguf(work_ / "base.gguf", folder, plain, "f32", GgufReader::kHone);
   for (const fs::path& base : {base_folder_, work_ / "base.gguf"}) {
     const ModelFiles files = files_at(base);
     models::CausalLm model = load_tuned(*files.source, exact_, folder_ / "adapter");
     EXPECT_LT(error_of(model), 1e-4);
-    write_merged_gguf(work_ / "merged.gguf", files, model, "f32");
+    write_merged_gguf(work_ / "merged.gguf", files, model, "f32", GgufReader::kHone);
     EXPECT_LT(error_of(work_ / "merged.gguf"), 1e-4) << base;
     fs::create_directories(work_ / "folder");
     write_merged_safetensors(work_ / "folder", files, model, "f32");

@@ -111,9 +111,9 @@ ModelEntry describe_model(std::string name, const std::string& base) {
   entry.name = std::move(name);
   entry.base = base;
   entry.files = files.source->path();
+  entry.parameters = files.parameters();
   if (files.stored) {
     entry.system = files.stored->system.value_or("");
-    entry.parameters = files.stored->parameters;
     for (const store::ChatMessage& message : files.stored->messages) entry.messages.push_back({{"role", message.role}, {"content", message.content}});
   }
   describe_files(entry, files.source->weight_files());
