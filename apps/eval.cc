@@ -52,7 +52,7 @@ void print(const eval::Report& report) {
     if (report.models.size() > 1) fmt::print("{}:\n", m.name);
     for (const eval::MetricScore& s : m.scores) {
       const std::string interval = s.interval ? fmt::format("[{}, {}]", figure(s.interval->low, s.best), figure(s.interval->high, s.best)) : "";
-      fmt::print("  {:<20} {:>9}   {:<20} {}\n", s.name, figure(s.value, s.best), interval, s.setting);
+      fmt::print("{}\n", wrapped_line(fmt::format("  {:<20} {:>9}   {:<20} {}", s.name, figure(s.value, s.best), interval, s.setting), 35));
     }
     if (m.correlation) {
       const auto text = [](const std::optional<double>& v) { return v ? fmt::format("{:.3f}", *v) : std::string("-"); };
@@ -65,7 +65,7 @@ void print(const eval::Report& report) {
   }
   if (!report.comparisons.empty()) fmt::print("{} → {}:\n", report.models[0].name, report.models[1].name);
   for (const eval::ScoreComparison& c : report.comparisons)
-    fmt::print("  {:<20} {:>9} → {:<9} {:+.4g}   p {:.4f}\n", c.name, figure(c.first, c.best), figure(c.second, c.best), c.test.difference, c.test.p);
+    fmt::print("{}\n", wrapped_line(fmt::format("  {:<20} {:>9} → {:<9} {:+.4g}   p {:.4f}", c.name, figure(c.first, c.best), figure(c.second, c.best), c.test.difference, c.test.p), 23));
   for (const auto& [name, c] : report.classes) fmt::print("  class {:<14} {} rows: {} → {} right, {} gained, {} lost\n", name, c.rows, c.first_right, c.second_right, c.gained, c.lost);
   for (const eval::HarnessResults& h : report.harness)
     for (const eval::HarnessResult& r : h.results) fmt::print("  {:<30} {:<16} {:>9.4f}\n", r.task, r.metric, r.value);
@@ -79,7 +79,8 @@ void print_figures(const eval::Report& report) {
     std::map<std::string_view, double> figures;
     for (const eval::NamedValue& f : m.figures) figures[f.name] = f.value;
     if (!figures.contains("loss")) continue;
-    fmt::print("{:<{}}   loss {:.4f}   perplexity {:.3f}   token accuracy {:.1f} %\n", m.name, longest, figures["loss"], figures["perplexity"], 100 * figures["token_accuracy"]);
+    fmt::print("{}\n", wrapped_line(fmt::format("{:<{}}   loss {:.4f}   perplexity {:.3f}   token accuracy {:.1f} %", m.name, longest, figures["loss"], figures["perplexity"], 100 * figures["token_accuracy"]),
+                                     static_cast<int64_t>(longest) + 3));
     if (figures.contains("text_perplexity")) fmt::print("{:<{}}   perplexity of the text {:.4f}\n", "", longest, figures["text_perplexity"]);
   }
 }

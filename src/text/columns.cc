@@ -56,8 +56,10 @@ std::vector<Unit> units_of(std::string_view line) {
     }
     const Glyph glyph = first_glyph(line.substr(at));
     const bool wide = glyph.columns > 1;
-    const bool joins = !units.empty() && spaces == 0 && (glyph.clings || (open && !wide));
-    if (joins) units.back() = {{units.back().text.data(), units.back().text.size() + glyph.bytes}, units.back().columns + glyph.columns, units.back().spaces};
+    const bool per_cent = line[at] == '%' && spaces == 1;  // stays with its number
+    const bool joins = !units.empty() && (per_cent || (spaces == 0 && (glyph.clings || (open && !wide))));
+    if (joins)
+      units.back() = {{units.back().text.data(), units.back().text.size() + static_cast<size_t>(spaces) + glyph.bytes}, units.back().columns + spaces + glyph.columns, units.back().spaces};
     else units.push_back({line.substr(at, glyph.bytes), glyph.columns, spaces});
     if (!glyph.clings || !joins) open = !wide;
     spaces = 0;

@@ -22,6 +22,7 @@ TEST(Wrapped, BreaksAtWordsAndHangs) {
   EXPECT_EQ(wrapped("    leading spaces stay", 12, 4), "    leading\n    spaces\n    stay");
   EXPECT_EQ(wrapped("two\nlines of it", 10, 2), "two\n  lines of\n  it");
   EXPECT_EQ(wrapped("", 10, 2), "");
+  EXPECT_EQ(wrapped("accuracy of 48.7 % here", 16, 2), "accuracy of\n  48.7 % here");
 }
 
 TEST(Wrapped, CountsWideCharactersTwiceAndBreaksBesideThem) {
