@@ -161,6 +161,24 @@ TEST(JsonReader, ManyPropertiesAndNamedPlaces) {
   }
 }
 
+TEST(JsonReader, CallsInTheFormOfAModel) {
+  Schema::Calls hermes{.begin = "<tool_call>\n", .next = "\n</tool_call>\n<tool_call>\n", .close = "\n</tool_call>", .any = {}, .most = 2};
+  hermes.any.push_back({R"({"name": "add", "arguments": )", Json::parse(R"({"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]})"), "tools[0]", "}"});
+  hermes.any.push_back({R"({"name": "addle", "arguments": )", nullptr, "tools[1]", "}"});
+  const auto several = Schema::of_calls(hermes);
+  const std::string add = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>", addle = "<tool_call>\n{\"name\": \"addle\", \"arguments\": {}}\n</tool_call>";
+  for (const std::string& good : {add, addle, add + "\n" + addle}) EXPECT_TRUE(whole(*several, good)) << good;
+  EXPECT_EQ(read(*several, add + "\n" + add + "\n").first, 2 * add.size() + 1) << "two at most";
+  for (const char* bad : {"<tool_call>\n ", "<tool_call>\n{\"name\": \"b", "<tool_call>\n{\"name\": \"add\", \"arguments\": [", "<tool_call>\n{\"name\": \"add\", \"arguments\": {}", "I"})
+    EXPECT_EQ(read(*several, bad).first, std::string(bad).size() - 1) << bad;
+  hermes.most = 1;
+  EXPECT_EQ(read(*Schema::of_calls(hermes), add + "\n").first, add.size());
+  Schema::Calls bare{.begin = "", .next = "", .close = "", .any = {{R"({"name": "f", "parameters": )", nullptr, "tools[0]", "}"}}, .most = 16};
+  EXPECT_TRUE(whole(*Schema::of_calls(bare), R"({"name": "f", "parameters": {"x": [1]}})"));
+  Schema::Calls deepseek{.begin = "<B>", .next = "<E>\n<C>", .close = "<E><Z>", .any = {{"f<S>", nullptr, "tools[0]", ""}}, .most = 3};
+  EXPECT_TRUE(whole(*Schema::of_calls(deepseek), "<B>f<S>{}<E>\n<C>f<S>{\"a\":1}<E><Z>"));
+}
+
 TEST(JsonReader, DepthIsLeftForWhatMustStillCome) {
   const auto schema = Schema::parse(Json::parse(R"({"type":"object","required":["end"],"properties":{"end":{"type":"array","minItems":1,"items":{"type":"integer"}},"next":{"$ref":"#"}}})"), "format");
   JsonReader reader(schema->root());
@@ -213,7 +231,7 @@ TEST(JsonFilter, RandomChoicesMakeValidJson) {
   const Json wanted = Json::parse(R"({"type":"object","required":["a","b"],"properties":{"a":{"type":"integer"},"b":{"type":"array","items":{"type":"boolean"}},"c":{"enum":["x","y"]}}})");
   const Json texts = Json::parse(R"({"type":"object","required":["a","b"],"properties":{"a":{"type":"string","pattern":"^t[a-zé\"]{0,5}$"},"b":{"type":"array","items":{"type":"string","maxLength":4},"maxItems":3}}})");
   int finished = 0;
-  for (uint32_t seed = 0; seed < 60; ++seed) {
+  for (uint32_t seed = 0; seed < 30; ++seed) {
     const auto schema = seed % 2 ? Schema::parse(wanted, "format") : seed % 4 ? Schema::any_object() : Schema::parse(texts, "format");
     JsonFilter filter(table, schema, {words.eos()});
     std::string sofar;
@@ -246,7 +264,7 @@ TEST(JsonFilter, RandomChoicesMakeValidJson) {
       for (const Json& item : document.at("b")) ASSERT_TRUE(item.is_boolean()) << bytes;
     }
   }
-  EXPECT_GT(finished, 20);
+  EXPECT_GT(finished, 10);
 }
 
 }  // namespace
