@@ -58,9 +58,9 @@ struct AtomicFile::Impl {
 
 AtomicFile::AtomicFile(std::filesystem::path path) : impl_(std::make_unique<Impl>()) {
   impl_->path = std::move(path);
-  impl_->temporary = impl_->path;
   static std::atomic<uint64_t> count{0};  // threads may write the same file at once
-  impl_->temporary += fmt::format(".partial-{}-{}", ::getpid(), ++count);
+  // Hidden, so that nobody who lists the folder takes it for the file, or a file of the kind, that it will become.
+  impl_->temporary = impl_->path.parent_path() / fmt::format(".{}.partial-{}-{}", impl_->path.filename().string(), ::getpid(), ++count);
   impl_->fd = ::open(impl_->temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (impl_->fd < 0) refused(impl_->path, "create the file", errno);
 }
@@ -132,6 +132,16 @@ std::string AtomicFile::finish(FunctionRef<std::filesystem::path(const std::stri
   }
   sync_folder(folder_of(path));
   return sha256;
+}
+
+bool is_temporary(std::string_view file_name) {
+  constexpr std::string_view kMark = ".partial-";
+  const size_t mark = file_name.rfind(kMark);
+  if (mark == std::string_view::npos || mark == 0) return false;
+  const std::string_view numbers = file_name.substr(mark + kMark.size());
+  const size_t dash = numbers.find('-');
+  const auto digits = [](std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos; };
+  return dash != std::string_view::npos && digits(numbers.substr(0, dash)) && digits(numbers.substr(dash + 1));
 }
 
 std::string write_file(const std::filesystem::path& path, std::string_view content) {

@@ -37,6 +37,10 @@ class AtomicFile {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Whether a file's name is one that AtomicFile leaves behind when its process is killed: ".NAME.partial-PID-N", and
+/// "NAME.partial-PID-N" as older versions wrote it. Such a file is nobody's: whoever knows that no process writes may remove it.
+bool is_temporary(std::string_view file_name);
+
 /// AtomicFile in one call; returns the SHA-256.
 std::string write_file(const std::filesystem::path& path, std::string_view content);
 /// The SHA-256 of a file's content in hexadecimal.

@@ -268,7 +268,7 @@ Pulled pull_from_hub(Library& library, const ModelName& name, bool insecure, con
     store.put(lease, name, to_json(manifest));
   }
   if (name.tag == kDefaultTag) result.notes.push_back(fmt::format("{} was chosen; others: hone pull {}/{}:QUANT", file.name, name.host, name.repository()));
-  store.prune();
+  store.prune().tell(result.notes);
   return result;
 }
 

@@ -137,10 +137,13 @@ void copy_model(Library& library, const ModelName& from, const ModelName& to, co
   const StoredModel model = library.open(from);
   const ModelStore& source = *library.holding(model.name);
   ModelStore& own = library.own();
-  const WriteLease lease = own.lease();
-  if (&source != &own)
-    for (const Layer& layer : model.manifest.blobs()) own.adopt(lease, source, layer, watch);
-  own.put(lease, to, read_file(model.manifest_file));
+  {
+    const WriteLease lease = own.lease();
+    if (&source != &own)
+      for (const Layer& layer : model.manifest.blobs()) own.adopt(lease, source, layer, watch);
+    own.put(lease, to, read_file(model.manifest_file));
+  }
+  own.prune();  // what the name stood for before
 }
 
 void remove_model(Library& library, const ModelName& name) {

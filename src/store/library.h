@@ -64,7 +64,7 @@ class Library {
   std::vector<ModelStore> stores_;
 };
 
-/// Gives the model `from`, wherever it is, the further name `to` in the own store. Throws Error{kNotFound}.
+/// Gives the model `from`, wherever it is, the further name `to` in the own store, and prunes. Throws Error{kNotFound}.
 void copy_model(Library& library, const ModelName& from, const ModelName& to, const Watch& watch);
 /// Takes a name away from the own store; Error{kUnsupported} for a model that only the Ollama store holds.
 void remove_model(Library& library, const ModelName& name);

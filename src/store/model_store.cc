@@ -48,12 +48,26 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, error);
 }
 
+// The name whose manifest lies at HOST/NAMESPACE/MODEL/TAG; nothing for other paths.
+std::optional<ModelName> name_at(const fs::path& relative) {
+  if (std::distance(relative.begin(), relative.end()) != 4) return std::nullopt;
+  auto part = relative.begin();
+  const std::string host = *part++, space = *part++, model = *part++, tag = *part;
+  auto name = try_name(host + "/" + space + "/" + model + ":" + tag);
+  if (name && name->path() != relative) name.reset();
+  return name;
+}
+
 std::string hint_to_pull(const ModelName& name) { return fmt::format("hone pull {} fetches it, hone list shows what is there", name.shortest()); }
 
 }  // namespace
 
 void Watch::check() const {
   if (interrupted && interrupted()) throw Error(ErrorCode::kInterrupted, "store", "interrupted", "run the command again: it goes on where it stopped");
+}
+
+void Pruned::tell(std::vector<std::string>& notes) const {
+  if (damaged) notes.push_back("files that are no longer needed stay: " + skipped);
 }
 
 WriteLease::WriteLease(WriteLease&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -100,11 +114,7 @@ std::vector<ModelName> ModelStore::names() const {
   for (auto it = fs::recursive_directory_iterator(top, fs::directory_options::skip_permission_denied, error); !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
     if (it.depth() > 3) it.disable_recursion_pending();
     if (it.depth() != 3 || !is_file(it->path())) continue;
-    const fs::path relative = it->path().lexically_relative(top);
-    auto part = relative.begin();
-    const std::string host = *part++, space = *part++, model = *part++, tag = *part;
-    const auto name = try_name(host + "/" + space + "/" + model + ":" + tag);
-    if (name && name->path() == relative) found.push_back(*name);
+    if (const auto name = name_at(it->path().lexically_relative(top))) found.push_back(*name);
   }
   std::sort(found.begin(), found.end());
   return found;
@@ -210,29 +220,44 @@ void ModelStore::remove(const ModelName& name) {
   io::sync_folder(folder);
 }
 
-// File names of the blobs that some manifest names. Throws Error for a manifest that cannot be read.
+// File names of the blobs that some manifest names. Throws Error for a manifest that cannot be read: what it named is unknown,
+// and the weights of a model that was made here may be nowhere else. So it says what to do about the file.
 std::set<std::string> ModelStore::used_blobs() const {
   std::set<std::string> used;
   const fs::path top = root_ / "manifests";
-  std::error_code error;
-  if (!fs::is_directory(top, error)) return used;
   for (const auto& entry : fs::recursive_directory_iterator(top)) {
     if (!is_file(entry.path())) continue;
-    const std::string text = read_file(entry.path(), kMaxManifest);
-    // What is no JSON at all, such as a file browser's notes, keeps no blob; a damaged manifest of a model must not lose any.
-    const fs::path relative = entry.path().lexically_relative(top);
-    const bool named = std::distance(relative.begin(), relative.end()) == 4 && try_name(relative.begin()->string() + "/a/" + relative.filename().string());
-    if (!named && !nlohmann::json::accept(text)) continue;
-    for (const Layer& layer : parse_manifest(text, entry.path().string()).blobs()) used.insert(blob_file(layer.digest));
+    const auto name = name_at(entry.path().lexically_relative(top));
+    try {
+      const std::string text = read_file(entry.path(), kMaxManifest);
+      // What is no JSON at all, such as a file browser's notes, keeps no blob; a damaged manifest of a model must not lose any.
+      if (!name && !nlohmann::json::accept(text)) continue;
+      for (const Layer& layer : parse_manifest(text, entry.path().string()).blobs()) used.insert(blob_file(layer.digest));
+    } catch (const Error& error) {
+      const std::string remedy = name ? fmt::format("hone rm {} takes the damaged model away, hone pull or hone create make it anew", name->shortest())
+                                      : fmt::format("move {} out of the store", entry.path().string());
+      throw Error(error.code(), error.where(), error.message(), remedy);
+    }
   }
   return used;
 }
 
-// Only under the exclusive lock: otherwise one of them might be the folder that a new name is just about to go into.
-void ModelStore::remove_empty_folders() const {
-  std::vector<fs::path> folders;
-  for (const auto& entry : fs::recursive_directory_iterator(root_ / "manifests"))
-    if (entry.is_directory() && !entry.is_symlink()) folders.push_back(entry.path());
+// Temporary files of killed processes, and empty folders. Only under the exclusive lock: otherwise a file might be just being
+// written, and a folder the one that a new name is about to go into.
+void ModelStore::sweep_manifests(Pruned& result) const {
+  std::vector<fs::path> folders, left_over;
+  for (const auto& entry : fs::recursive_directory_iterator(root_ / "manifests")) {
+    if (entry.is_symlink()) continue;
+    if (entry.is_directory()) folders.push_back(entry.path());
+    else if (entry.is_regular_file() && io::is_temporary(entry.path().filename().string())) left_over.push_back(entry.path());
+  }
+  for (const fs::path& file : left_over) {
+    std::error_code error;
+    const uint64_t size = fs::file_size(file, error);
+    if (::unlink(file.c_str()) != 0) throw write_error(file, "remove the file", errno);
+    ++result.files;
+    if (!error) result.bytes += size;
+  }
   for (auto it = folders.rbegin(); it != folders.rend(); ++it) ::rmdir(it->c_str());  // refuses what is not empty
 }
 
@@ -249,14 +274,15 @@ Pruned ModelStore::prune() {
     return result;
   }
   const WriteLease held(lock);
+  sweep_manifests(result);
   std::set<std::string> used;
   try {
     used = used_blobs();
   } catch (const Error& damaged) {
-    result.skipped = damaged.where() + ": " + damaged.message();
+    result.skipped = fmt::format("{}: {}; {}", damaged.where(), damaged.message(), damaged.hint());
+    result.damaged = true;
     return result;
   }
-  remove_empty_folders();
   const auto old = fs::file_time_type::clock::now() - std::chrono::hours(24 * 7);
   for (const auto& entry : fs::directory_iterator(root_ / "blobs")) {
     const std::string file = entry.path().filename().string();

@@ -50,7 +50,11 @@ class WriteLease {
 struct Pruned {
   size_t files = 0;
   uint64_t bytes = 0;
-  std::string skipped;  // why nothing was pruned: another process adds a model, or a manifest cannot be read; else empty
+  std::string skipped;   // why no blobs were pruned; else empty
+  bool damaged = false;  // because a manifest, which `skipped` names with the remedy, cannot be read; else another process adds a model
+
+  /// What the user should know, added to `notes`: nothing is pruned until somebody looks after the damaged manifest.
+  void tell(std::vector<std::string>& notes) const;
 };
 
 /// One folder of models. Files are whole or absent; several processes may use it at once. Functions that write throw
@@ -95,13 +99,13 @@ class ModelStore {
   /// Takes a name away; its blobs stay until prune(). Throws Error{kNotFound}.
   void remove(const ModelName& name);
   /// Deletes blobs that no manifest names and what killed processes left behind; unfinished downloads after a week. Does
-  /// nothing while a lease is held or a manifest cannot be read.
+  /// nothing while a lease is held; deletes no blobs while a manifest cannot be read, because it may name them.
   Pruned prune();
 
  private:
   void must_write() const;
   std::set<std::string> used_blobs() const;
-  void remove_empty_folders() const;
+  void sweep_manifests(Pruned& result) const;
   std::filesystem::path folder_inside(const std::filesystem::path& relative) const;
   std::filesystem::path root_;
   bool read_only_;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "io/atomic_file.h"
 
 namespace hone::store {
 namespace {
@@ -14,7 +15,7 @@ bool alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= '
 
 bool valid(NamePart part, std::string_view text) {
   if (text.empty() || text.size() > (part == NamePart::kHost ? 255 : 80)) return false;
-  if (!alphanumeric(text[0]) && text[0] != '_') return false;
+  if ((!alphanumeric(text[0]) && text[0] != '_') || io::is_temporary(text)) return false;
   return std::all_of(text.begin(), text.end(), [&](char c) {
     if (alphanumeric(c) || c == '_' || c == '-') return true;
     if (c == '.') return part != NamePart::kNamespace;

@@ -11,7 +11,8 @@ namespace hone::store {
 inline constexpr std::string_view kDefaultHost = "registry.ollama.ai", kDefaultNamespace = "library", kDefaultTag = "latest", kHubHost = "hf.co";
 
 /// A name with all four parts. Every part starts with a letter, a digit or "_" and goes on with those, "-", and "." (not in
-/// namespaces; hosts also have ":"), so that it is a safe file name; at most 80 bytes each (hosts: 255).
+/// namespaces; hosts also have ":"), so that it is a safe file name; at most 80 bytes each (hosts: 255). No part ends like the
+/// temporary files of io::AtomicFile, so that none of those is taken for a manifest.
 struct ModelName {
   std::string host, space, model, tag;
 

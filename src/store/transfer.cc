@@ -26,7 +26,7 @@ Pulled pull(Library& library, const ModelName& wanted, bool insecure, const Watc
     watch.report({"writing manifest", {}, 0, 0});
     store.put(lease, result.name, bytes);
   }
-  store.prune();  // what the name stood for before
+  store.prune().tell(result.notes);  // what the name stood for before
   return result;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "io/atomic_file.h"
 #include "store/digest.h"
 #include "store/library.h"
 
@@ -78,8 +79,49 @@ TEST_F(StoreTest, PrunesNothingBesideADamagedManifest) {
   std::ofstream(store_.manifest_path(parse_name("b"))) << "{\"config\":";
   store_.remove(parse_name("a"));
   const size_t before = blobs();
-  EXPECT_FALSE(store_.prune().skipped.empty());
+  const Pruned pruned = store_.prune();
+  EXPECT_TRUE(pruned.damaged);
+  EXPECT_NE(pruned.skipped.find(store_.manifest_path(parse_name("b")).string()), std::string::npos) << pruned.skipped;
+  EXPECT_NE(pruned.skipped.find("hone rm b:latest"), std::string::npos) << pruned.skipped;
   EXPECT_EQ(blobs(), before);
+  store_.remove(parse_name("b"));
+  EXPECT_EQ(store_.prune().files, before) << "as the remedy says";
+}
+
+TEST_F(StoreTest, TakesNoTemporaryFileForAManifest) {
+  put("a", "weights", "one");
+  const fs::path folder = store_.manifest_path(parse_name("a")).parent_path();
+  // What a killed process left: a manifest cut off, a whole one, and one under the name that older versions gave it.
+  const std::string whole = read_file(folder / "latest");
+  std::ofstream(folder / ".latest.partial-12-1") << whole.substr(0, 40);
+  std::ofstream(folder / ".v2.partial-12-2") << whole;
+  std::ofstream(folder / "latest.partial-12-3") << whole.substr(0, 40);
+  EXPECT_EQ(store_.names().size(), 1u);
+  EXPECT_EQ(Library({store_}).list().size(), 1u);
+  store_.remove(parse_name("a"));
+  const Pruned pruned = store_.prune();
+  EXPECT_EQ(pruned.skipped, "");
+  EXPECT_EQ(pruned.files, 6u) << "three left-over files, and all blobs";
+  EXPECT_TRUE(fs::is_empty(root_ / "manifests"));
+}
+
+TEST_F(StoreTest, NeverWritesUnderANameOfItsKind) {
+  EXPECT_EQ(try_name("a:latest.partial-12-3"), std::nullopt);
+  EXPECT_NE(try_name("a:v1.partial-results"), std::nullopt);
+  put("a", "weights", "one");
+  const fs::path folder = store_.manifest_path(parse_name("a")).parent_path();
+  io::AtomicFile file(folder / "v2");
+  file.write("half of it");
+  EXPECT_EQ(store_.names().size(), 1u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), fs::directory_iterator()), 2);
+}
+
+TEST_F(StoreTest, RefusesAManifestWithoutLayers) {
+  put("a", "weights", "one");
+  const WriteLease lease = store_.lease();
+  Manifest manifest = store_.manifest(parse_name("a"));
+  manifest.layers.clear();
+  EXPECT_THROW(store_.put(lease, parse_name("b"), to_json(manifest)), Error);
 }
 
 TEST_F(StoreTest, RemovesWhatKilledProcessesLeft) {
