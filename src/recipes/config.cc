@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "base/text_encoding.h"
 #include "io/atomic_file.h"
 #include "recipes/config_keys.h"
@@ -237,6 +238,18 @@ YAML::Node parse_yaml(const std::string& text, const std::string& where) {
   }
 }
 
+// Every setting that names a file or a folder.
+void expand_paths(Config& c, const std::string& where) {
+  const auto expand = [&](const char* key, std::string& path) { path = expanded_path(path, fmt::format("{}: {}", where, key)); };
+  expand("model.base", c.model.base);
+  expand("model.chat_template", c.model.chat_template);
+  for (data::DatasetConfig& file : c.data.datasets) expand("data.datasets", file.path);
+  for (data::DatasetConfig& file : c.data.validation) expand("data.validation", file.path);
+  expand("training.output_dir", c.training.output_dir);
+  expand("panel.keys", c.panel.keys);
+  expand("dataset_dir", c.dataset_dir);
+}
+
 void resolve(Config& c, const std::string& where) {
   const auto need = [&](bool good, const char* key, const std::string& message, const std::string& hint) {
     if (!good) throw Error(ErrorCode::kInvalidInput, fmt::format("{}: {}", where, key), message, hint);
@@ -327,6 +340,7 @@ Config parse_config(const std::string& yaml, const std::string& where, const std
   for (SettingsReader* reader : {&file, &command})
     for (std::string& note : reader->take_notes()) config.notes.push_back(std::move(note));
   read_settings(all, config);
+  expand_paths(config, where);
   for (auto* list : {&config.data.datasets, &config.data.validation}) resolve_dataset_names(*list, config.dataset_dir, config.training.method == "pretrain", where);
   resolve(config, where);
   return config;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "base/text_encoding.h"
 #include "io/atomic_file.h"
 #include "recipes/gguf_vocab.h"
@@ -30,7 +31,8 @@ text::Tokenizer tokenizer_of(const models::ModelSource& source, std::vector<std:
 
 std::optional<text::ChatTemplate> template_of(const models::ModelSource& source, const std::string& wanted) {
   if (!wanted.empty()) {
-    if (fs::exists(wanted)) return text::ChatTemplate::parse(read_text(wanted, 1 << 20), wanted);
+    const std::string path = expanded_path(wanted, "chat template");
+    if (fs::exists(path)) return text::ChatTemplate::parse(read_text(path, 1 << 20), path);
     return text::ChatTemplate::parse(text::chat_template_by_name(wanted), wanted);
   }
   const std::string where = source.path().string() + ": chat template";
@@ -130,7 +132,8 @@ std::vector<int32_t> ModelFiles::encode_text(std::string_view text) const {
   return ids;
 }
 
-FoundModel find_model(const std::string& name) {
+FoundModel find_model(const std::string& given) {
+  const std::string name = expanded_path(given, given);
   if (name.empty())
     throw Error(ErrorCode::kInvalidInput, "model.base", "no model is named", "write model: {base: path/to/model.gguf}");
   std::vector<fs::path> places = {name};
@@ -170,7 +173,11 @@ ModelFiles open_model(const std::string& base, const std::string& chat_template,
   ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1, std::move(found.stored), std::move(found.notes)};
   if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
   if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());
-  if (chat_template.empty() && files.stored && files.stored->chat_template && (choice == TemplateChoice::kStored || !files.chat)) take_stored_template(files);
+  // Beside the name of a renderer, which is Ollama's own code, a TEMPLATE is only what older versions of it would have made of the prompt.
+  const bool rendered = files.stored && !files.stored->facts.renderer.empty();
+  if (chat_template.empty() && files.stored && files.stored->chat_template && (!files.chat || (choice == TemplateChoice::kStored && !rendered))) take_stored_template(files);
+  if (rendered && chat_template.empty())
+    files.notes.push_back(fmt::format("{} is written for Ollama's renderer {}: prompts are made by {}", files.stored->name.shortest(), files.stored->facts.renderer, files.chat ? "the chat template " + files.chat->where() : "no template at all"));
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));
   if (tokenizer.eos() >= 0) files.stop_ids.push_back(tokenizer.eos());
   files.study_template();

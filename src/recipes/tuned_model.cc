@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/path.h"
 #include "io/peft_config.h"
 #include "io/safetensors.h"
 #include "recipes/read_gguf_lora.h"
@@ -136,7 +137,8 @@ std::vector<std::string> tuned_notes(const fs::path& tuned) {
   return !tuned.empty() && fs::exists(config) ? io::read_peft_config(config).notes : std::vector<std::string>();
 }
 
-fs::path tuned_folder(const fs::path& path) {
+fs::path tuned_folder(const fs::path& given) {
+  const fs::path path = expanded_path(given.string(), given.string());
   const bool itself = fs::exists(path / "adapter_config.json") || fs::exists(path / kFullWeights);
   return !itself && fs::exists(path / "best") ? path / "best" : path;
 }

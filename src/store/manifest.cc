@@ -56,6 +56,7 @@ Manifest parse_manifest(std::string_view text, const std::string& where) {
   if (json.contains("manifests")) throw Error(ErrorCode::kUnsupported, where, "is a list of manifests for several platforms, not one model", "name the tag of a model");
   const auto config = json.find("config"), layers = json.find("layers");
   if (config == json.end() || layers == json.end() || !layers->is_array()) malformed(where, "\"config\" or \"layers\" is missing");
+  if (layers->empty()) malformed(where, "it names no layers");
   if (layers->size() > kMaxLayers) malformed(where, fmt::format("{} layers", layers->size()));
   Manifest manifest;
   manifest.config = layer_of(*config, where);
@@ -79,6 +80,8 @@ ModelFacts parse_facts(std::string_view text, const std::string& where) {
   string("model_family", facts.family);
   string("model_type", facts.parameters);
   string("file_type", facts.quantization);
+  string("renderer", facts.renderer);
+  string("parser", facts.parser);
   if (json.is_object() && json.contains("model_families") && json["model_families"].is_array())
     for (const auto& family : json["model_families"])
       if (family.is_string()) facts.families.push_back(family.get<std::string>());
@@ -88,9 +91,11 @@ ModelFacts parse_facts(std::string_view text, const std::string& where) {
 std::string to_json(const ModelFacts& facts, const std::vector<Layer>& layers) {
   Json ids = Json::array();
   for (const Layer& layer : layers) ids.push_back(layer.digest);
-  return Json{{"model_format", facts.format}, {"model_family", facts.family}, {"model_families", facts.families}, {"model_type", facts.parameters},
-              {"file_type", facts.quantization}, {"architecture", "amd64"}, {"os", "linux"}, {"rootfs", {{"type", "layers"}, {"diff_ids", ids}}}}
-      .dump();
+  Json json = {{"model_format", facts.format}, {"model_family", facts.family}, {"model_families", facts.families}, {"model_type", facts.parameters}, {"file_type", facts.quantization}};
+  if (!facts.renderer.empty()) json["renderer"] = facts.renderer;
+  if (!facts.parser.empty()) json["parser"] = facts.parser;
+  json.update(Json{{"architecture", "amd64"}, {"os", "linux"}, {"rootfs", {{"type", "layers"}, {"diff_ids", ids}}}});
+  return json.dump();
 }
 
 std::string human_count(uint64_t count) {

@@ -45,6 +45,7 @@ struct ModelFacts {
   std::vector<std::string> families;
   std::string parameters;    // "134.52M"
   std::string quantization;  // "Q4_1"
+  std::string renderer = {}, parser = {};  // names of Ollama's own code that stands in for the template; empty for most models
 };
 ModelFacts parse_facts(std::string_view json, const std::string& where);
 /// The config blob of a model with these layers.

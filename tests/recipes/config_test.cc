@@ -69,6 +69,16 @@ TEST(WatchSettings, AreCheckedLikeEveryOther) {
   EXPECT_THAT(refused("training: {sample_prompts: {a: b}}"), HasSubstr("a text or a list of texts"));
 }
 
+TEST(Paths, AreExpandedInEverySetting) {
+  ::setenv("HONE_TEST_FOLDER", "/data", 1);
+  const Config c = parsed("model: {base: $HONE_TEST_FOLDER/m, chat_template: '${HONE_TEST_FOLDER}/t'}\ndata: {path: [$HONE_TEST_FOLDER/a, {path: $HONE_TEST_FOLDER/b}], validation: $HONE_TEST_FOLDER/v}\n"
+                          "training.output_dir: $HONE_TEST_FOLDER/o\npanel.keys: $HONE_TEST_FOLDER/k");
+  EXPECT_EQ(fmt::format("{} {} {} {} {} {} {}", c.model.base, c.model.chat_template, c.data.datasets[0].path, c.data.datasets[1].path, c.data.validation[0].path, c.training.output_dir, c.panel.keys),
+            "/data/m /data/t /data/a /data/b /data/v /data/o /data/k");
+  ::unsetenv("HONE_TEST_FOLDER");
+  EXPECT_THAT(refused("data.validation: $HONE_TEST_FOLDER/v"), testing::HasSubstr("test.yaml: data.validation | $HONE_TEST_FOLDER is not set"));
+}
+
 TEST(LearningRate, MayBeFarTooLarge) {
   EXPECT_EQ(parsed("training: {learning_rate: 100}").training.learning_rate, 100);
   EXPECT_EQ(parsed("training: {learning_rate: 1000}").training.learning_rate, 1000);
