@@ -18,6 +18,7 @@
 #include "runs/run_store.h"
 #include "serve/models/store_catalog.h"
 #include "serve/ollama/requests.h"
+#include "store/parameters.h"
 
 namespace hone::apps {
 namespace {
@@ -300,10 +301,10 @@ class Chat {
       if (name == "stop") {
         changed.erase("stop");
         while (!text.empty()) store::set_parameter(changed, name, take_word(text), "/set parameter");
-      } else {
-        store::set_parameter(changed, name, text, "/set parameter");
+      } else if (const std::string note = store::set_parameter(changed, name, text, "/set parameter"); !note.empty()) {
+        fmt::print("{}\n", note);
+        return;
       }
-      serve::ollama_settings(Json(), changed);  // refuses what is out of range
       options_.options = std::move(changed);
       fmt::print("Set parameter '{}' to '{}'\n", name, serve::dump(options_.options[name]));
     } else if (what == "system") {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "store/gguf_facts.h"
 #include "store/library.h"
+#include "store/parameters.h"
 
 namespace hone::apps {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "io/atomic_file.h"
 #include "recipes/export_gguf.h"
 #include "recipes/modelfile.h"
@@ -32,6 +33,7 @@ class Creation {
       : library_(library), store_(library.own()), name_(name), options_(options), lease_(store_.lease()) {}
 
   CreateResult run() {
+    notes_ = options_.file.notes;
     options_.watch.report({fmt::format("reading {}", options_.file.from), {}, 0, 0});
     find_base();
     add_weights();
@@ -48,8 +50,7 @@ class Creation {
 
  private:
   fs::path path_of(const std::string& text) const {
-    fs::path path = text;
-    if (const char* home = std::getenv("HOME"); text.starts_with("~/") && home) path = fs::path(home) / text.substr(2);
+    const fs::path path = expanded_path(text, "Modelfile");
     return path.is_absolute() ? path : options_.folder / path;
   }
 
@@ -208,7 +209,7 @@ class Creation {
 
 CreateResult create_model(store::Library& library, const store::ModelName& name, const CreateOptions& options) {
   CreateResult result = Creation(library, name, options).run();
-  library.own().prune();  // what the name stood for before
+  library.own().prune().tell(result.notes);  // what the name stood for before
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include "recipes/gguf_vocab.h"
 #include "recipes/modelfile.h"
 #include "store/hub.h"
+#include "store/parameters.h"
 #include "text/ollama_template.h"
 #include "text/tokenizer_config.h"
 
@@ -70,10 +71,10 @@ text::RenderOptions ModelFiles::render_options() const {
   return options;
 }
 
-nlohmann::ordered_json ModelFiles::parameters() const {
+nlohmann::ordered_json ModelFiles::parameters(std::vector<std::string>& told) const {
   nlohmann::ordered_json all = source ? models::parameters_of(source->generation()) : nlohmann::ordered_json::object();
-  if (stored) all.update(stored->parameters);
-  return all;
+  if (stored && stored->parameters.is_object()) all.update(stored->parameters);
+  return store::usable_parameters(all, told);
 }
 
 void ModelFiles::study_template() {

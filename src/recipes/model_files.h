@@ -33,8 +33,8 @@ struct ModelFiles {
   /// Whether the chat template shows tools to the model.
   bool shows_tools() const { return chat && chat->source().find("tools") != std::string::npos; }
   /// Defaults of requests, by the names of Modelfile parameters: what the model's files say of generation, and over it the
-  /// parameters of the Modelfile.
-  nlohmann::ordered_json parameters() const;
+  /// parameters of the Modelfile, as far as they are sensible. Adds to `told` which are not, and why.
+  nlohmann::ordered_json parameters(std::vector<std::string>& told) const;
   /// What templates see besides the messages.
   text::RenderOptions render_options() const;
   /// The prompt that opens the assistant's turn after `messages`: through the chat template where there is one, else begin token and the

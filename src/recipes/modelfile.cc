@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "store/parameters.h"
 
 namespace hone::recipes {
 namespace {

@@ -1,4 +1,6 @@
 // What the store reads: manifests, config blobs, Modelfiles, names of models, addresses. What is read can be written and read again.
+#include <algorithm>
+
 #include "base/json_file.h"
 #include "fuzz/target.h"
 #include "store/manifest.h"
@@ -30,7 +32,7 @@ void modelfile(std::string_view text) {
   const store::Modelfile file = store::parse_modelfile(text, "Modelfile");
   const store::Modelfile again = store::parse_modelfile(store::to_text(file), "Modelfile");
   hold(file.from == again.from && file.adapters == again.adapters && file.chat_template == again.chat_template && file.system == again.system && file.licenses == again.licenses && file.parameters == again.parameters &&
-           file.messages.size() == again.messages.size(),
+           std::equal(file.messages.begin(), file.messages.end(), again.messages.begin(), again.messages.end(), [](const auto& a, const auto& b) { return a.role == b.role && a.content == b.content; }),
        "a Modelfile can be written and read again");
 }
 
@@ -48,7 +50,7 @@ void run_store(const uint8_t* data, size_t size) {
 }
 
 const Registered registered_store({"store", run_store, 2000,
-                             {"FROM ", "ADAPTER ", "PARAMETER ", "TEMPLATE ", "SYSTEM ", "MESSAGE ", "LICENSE ", "\"\"\"", "\"", "#", "stop ", "temperature ", "num_ctx ", "mirostat ", "penalize_newline true", "user ", "assistant ", "system ", "\n", "\r\n",
+                             {"FROM ", "ADAPTER ", "PARAMETER ", "TEMPLATE ", "SYSTEM ", "MESSAGE ", "LICENSE ", "SYSTEM= \"", "\\n", "\\\"", "\"\"\"", "\"\"\"\n", "\r", "\xff\xfe", "\xfe\xff", "\"", "#", "stop ", "temperature ", "num_ctx ", "mirostat ", "penalize_newline true", "user ", "assistant ", "system ", "\n", "\r\n",
                               "registry.ollama.ai/", "library/", ":latest", "https://", "http://", "hf.co/", "huggingface.co/", "@", "..", "//", "/", "?", "#x", "[::1]", ":5000", "\"config\"", "\"layers\"", "\"digest\"", "\"mediaType\"", "\"size\"",
                               "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "\"manifests\"", "\"model_families\"", "\"schemaVersion\""},
                              {}});

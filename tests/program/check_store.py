@@ -5,7 +5,11 @@ import hashlib
 import json
 import os
 import pathlib
+import random
+import re
+import signal
 import subprocess
+import textwrap
 import threading
 
 from hone_program import check, main
@@ -42,9 +46,7 @@ def layout(program, models):
     config = json.loads(content["json"] if "json" in content else (models / "blobs" / manifest["config"]["digest"].replace(":", "-")).read_bytes())
     check(config["model_format"] == "gguf" and config["model_family"] == "llama" and config["rootfs"]["diff_ids"] == [layer["digest"] for layer in manifest["layers"]], f"config {config}")
     # The Modelfile that show prints makes the same model again.
-    again = program.run("show", "words", "--modelfile")
-    create(program, "again", again)
-    check((models / "manifests/registry.ollama.ai/library/again/latest").read_bytes() == path.read_bytes(), "show --modelfile is whole")
+    same_again(program, models, "words")
     lines = program.run("list").splitlines()
     check(lines[0].split() == ["NAME", "ID", "SIZE", "MODIFIED"] and lines[1].split()[1] == hashlib.sha256(path.read_bytes()).hexdigest()[:12] and lines[1].endswith("ago"), f"list {lines}")
     shown = program.run("show", "words")
@@ -117,6 +119,7 @@ def bases(program, models):
     check("has an adapter" in program.run("run", "tuned", "--adapter", run, "the", expect=2), "two adapters")
     for words in (("tuned", "--adapter", f"x={run}"), ("--adapter", f"x={run}@tuned"), ("plain", "--adapter", f"a={run}", "--adapter", f"b={run}@a")):
         check("an adapter already" in program.run("serve", *words, "--port", "0", expect=2), f"a second adapter is refused at the start: {words}")
+    documented(program, models, run)
     # Published names behind short ones, and a path that exists wins over a name.
     program.run("cp", "plain", "deepseek-llm:7b")
     process = subprocess.run([program.hone, "run", "deepseek:7b", *map(str, RUN)], env=program.environment, capture_output=True, text=True)
@@ -135,6 +138,41 @@ def bases(program, models):
     # Parameters of the model, and options that win.
     create(program, "short", "FROM plain\nPARAMETER num_predict 1\nPARAMETER temperature 0\n")
     check(len(json.loads(program.run("run", "short", "the", "--json"))["ids"]) == 1 and len(json.loads(program.run("run", "short", "the", "--json", "--max-tokens", 3))["ids"]) == 3, "PARAMETER")
+
+
+def same_again(program, models, name):
+    """What show prints makes the same model again, to the last byte of its manifest."""
+    create(program, "again", program.run("show", name, "--modelfile"))
+    manifests = models / "manifests/registry.ollama.ai/library"
+    check((manifests / "again/latest").read_bytes() == (manifests / name / "latest").read_bytes(), f"{name}: {program.run('show', name, '--modelfile')}")
+    return json.loads(program.run("show", name, "--json"))
+
+
+def documented(program, models, run):
+    """The Modelfiles of the documents, and hard ones: each makes a model, and show prints what makes it again."""
+    documents = pathlib.Path(__file__).parents[2] / "docs"
+    blocks = [textwrap.dedent(block) for page in ("modelfile.md", "store.md") for block in re.findall(r"(?m)(?:^    .*\n|^\n)+", (documents / page).read_text(encoding="utf-8")) if re.search(r"(?m)^    FROM ", block)]
+    check(blocks, "no example in the documents")
+    for block in blocks:
+        create(program, "example", block.replace("./model.gguf", str(program.tiny_model())).replace("runs/triage", str(run)))
+        shown = same_again(program, models, "example")
+        check(len(shown["messages"]) == 2 and shown["messages"][0]["content"] == 'The parcel is "lost".' and shown["parameters"]["temperature"] == 0.2, f"{shown}")
+    hard = {"msgs": ('MESSAGE user Hello "there"\nMESSAGE assistant """"Hi\nyou""""\nMESSAGE user say "x"\n', lambda m: m["messages"][1]["content"] == '"Hi\nyou"' and m["messages"][2]["content"] == 'say "x"'),
+            "comment": ("PARAMETER temperature 0.2        # one line per parameter\n", lambda m: m["parameters"]["temperature"] == 0.2),
+            "mirostat": ("PARAMETER mirostat 2\nREQUIRES 0.14.0\n", lambda m: "mirostat" not in m["parameters"]),
+            "fence": ('SYSTEM= "a\\"\\"\\"\\nb"\nTEMPLATE """{{ .Prompt }} """\nLICENSE " "\n', lambda m: m["system"] == 'a"""\nb' and m["template"] == "{{ .Prompt }} " and m["license"] == [" "]),
+            "crlf": ('SYSTEM """a\r\nb"""\r\nMESSAGE user x\r\n', lambda m: m["system"] == "a\r\nb" and m["messages"][0]["content"] == "x")}
+    modelfile = program.folder / "Modelfile"
+    for name, (text, right) in hard.items():
+        for encoding in ("utf-8", "utf-16", "utf-8-sig"):
+            modelfile.write_bytes(f"FROM {program.tiny_model()}       # a model\n{text}".encode(encoding))
+            program.run("create", "hard", "-f", modelfile)
+            shown = same_again(program, models, "hard")
+            check(right(shown), f"{name} in {encoding}: {shown}")
+    process = subprocess.run([program.hone, "create", "hard", "-f", "-"], input="FROM $HONE_CHECK_FOLDER/tiny-f32.gguf\nPARAMETER mirostat 2\nPARAMETER num_gpu 1\n", env=dict(program.environment, HONE_CHECK_FOLDER=str(program.folder)),
+                             capture_output=True, text=True, timeout=60)
+    check(process.returncode == 0 and "note: mirostat is passed over" in process.stderr and "note: num_gpu has no effect" in process.stderr, process.stderr)
+    program.run("rm", "hard", "again", "example")
 
 
 def ollama(program, models):
@@ -180,8 +218,39 @@ def together(program, models):
     check(not any("partial" in name for name in blobs(models)), "nothing unfinished")
 
 
+def killed(program, models):
+    """kill -9 just before the n-th call of create and cp that writes or renames: no name that nobody gave, and the next change of the store clears what stayed behind."""
+    modelfile = program.folder / "Modelfile-killed"
+    modelfile.write_text(f"FROM {program.tiny_model()}\nSYSTEM killed\n")
+    plain, count_file = dict(program.environment), program.folder / "calls"
+    fault = {"LD_PRELOAD": str(program.build / "tests" / "libhone_fault.so"), "HONE_FAULT_COUNT": str(count_file)}
+    before = blobs(models)
+
+    def run(word, *words):
+        process = subprocess.run([program.hone, *map(str, words)], env=dict(plain, HONE_FAULT=word, **fault), capture_output=True, text=True, timeout=60)
+        return process.returncode, process.stderr
+
+    deaths = left_behind = 0
+    for words in (("create", "killed", "-f", modelfile), ("cp", "plain", "killed")):
+        code, err = run("count:0", *words)
+        check(code == 0, err)
+        calls = int(count_file.read_text())
+        program.run("rm", "killed")
+        for n in sorted(random.sample(range(1, calls + 1), min(calls, 12)) + [calls]):
+            code, err = run(f"kill:{n}", *words)
+            deaths += code == -signal.SIGKILL
+            left_behind += any(".partial-" in path.name for path in models.rglob("*"))
+            for model in json.loads(program.run("list", "--json")):
+                check("partial" not in model["name"] and "damage" not in model, f"{words[0]} killed at call {n}: hone list shows {model}")
+            program.run("cp", "plain", "killed")  # which prunes
+            program.run("rm", "killed")
+            stayed = [str(path) for path in models.rglob("*") if ".partial-" in path.name]
+            check(not stayed and blobs(models) == before, f"{words[0]} killed at call {n}: {stayed or set(blobs(models)) - set(before)} stayed behind")
+    check(deaths > 10 and left_behind > 0, f"{deaths} deaths, {left_behind} of them left something")
+
+
 def damage(program, models):
-    bad = {"FRM x\n": 'did you mean "from"', "SYSTEM x\n": "no FROM", "FROM plain\nPARAMETER temprature 1\n": 'did you mean "temperature"', "FROM plain\nPARAMETER top_k many\n": "whole number",
+    bad = {"FRM x\n": 'did you mean "FROM"', "SYSTEM x\n": "no FROM", "FROM plain\nPARAMETER temprature 1\n": 'did you mean "temperature"', "FROM plain\nPARAMETER top_k many\n": "whole number", "FROM plain\nPARAMETER top_p 7\n": "from 0 to 1", "FROM plain\nPARAMETER typical_p 0.5\n": "not built in", "FROM plain\nFROM plain\n": "second FROM",
            'FROM plain\nSYSTEM """never\n': "never ends", "FROM plain\nMESSAGE wizard hi\n": "wizard", "FROM ./none.gguf\n": "no such file", "FROM nothing-of-this-name\n": "hone pull", "FROM plain\nADAPTER none\n": "does not exist",
            "FROM plain\nADAPTER tiny-f32.gguf\n": "not a LoRA adapter", "FROM\n": "no value", "": "no FROM"}
     for text, words in bad.items():
@@ -198,12 +267,14 @@ def damage(program, models):
     check("cut off" in program.run("run", "plain", "the", expect=2) and "damaged" in program.run("list"), "a blob that is cut")
     (models / "blobs" / digest).write_bytes(data)
     manifest = models / "manifests/registry.ollama.ai/nowhere/x/y"
-    for text in ("", "{", "[]", '{"config": {}, "layers": []}', json.dumps({"config": {"mediaType": "c", "digest": "sha256:../../../etc/passwd", "size": 1}, "layers": []})):
+    for text in ("", "{", "[]", '{"config": {}, "layers": []}', json.dumps({"config": {"mediaType": "c", "digest": "sha256:../../../etc/passwd", "size": 1}, "layers": [{}]}),
+                 json.dumps(dict(json.loads((models / "manifests/registry.ollama.ai/library/plain/latest").read_text()), layers=[]))):
         manifest.write_text(text)
         check("hint:" in program.run("show", "nowhere/x:y", expect=2), text)
         before = blobs(models)
-        program.run("cp", "plain", "twin")
-        program.run("rm", "twin")
+        process = subprocess.run([program.hone, "cp", "plain", "twin"], env=program.environment, capture_output=True, text=True)
+        process = subprocess.run([program.hone, "rm", "twin"], env=program.environment, capture_output=True, text=True)
+        check(process.returncode == 0 and f"{manifest}: " in process.stderr and "hone rm nowhere/x:y" in process.stderr, f"the remedy: {process.stderr}")
         check(blobs(models) == before, "damage prunes nothing")
     program.run("rm", "nowhere/x:y")
     # Links out of the store are not followed for writing.
@@ -226,6 +297,7 @@ def store_check(program):
     bases(program, models)
     ollama(program, models)
     together(program, models)
+    killed(program, models)
     damage(program, models)
 
 

@@ -5,12 +5,14 @@
 #include <random>
 
 #include "base/error.h"
+#include "serve/api/notes.h"
+#include "store/parameters.h"
 
 namespace hone::serve {
 namespace {
 
-constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024, kMaxBiases = 1024;
-constexpr int64_t kMaxTokens = int64_t{1} << 24;
+using store::kMaxStopBytes, store::kMaxStops, store::kMaxTokens;
+constexpr size_t kMaxBiases = 1024;
 
 void take_stops(const Fields& fields, const char* name, std::vector<std::string>& stops) {
   if (!fields.has(name)) return;
@@ -20,11 +22,17 @@ void take_stops(const Fields& fields, const char* name, std::vector<std::string>
     if (stop.size() > kMaxStopBytes) fields.refuse(name, fmt::format("texts of at most {} bytes", kMaxStopBytes));
 }
 
-// A field that would change the answers if it were passed over.
-void only(const Fields& fields, const char* name, double neutral) {
-  const auto value = fields.number(name, -1e9, 1e9);
-  if (value && *value != neutral)
-    throw Error(ErrorCode::kUnsupported, fields.path(name), fmt::format("only {} is possible: this way of sampling is not built in", neutral));
+// What is not read: refused where it would change answers, else told of, as the table of parameters says.
+void look_at_others(const Json& options, const Fields& fields) {
+  for (const auto& [name, value] : options.items()) {
+    const store::Parameter* p = store::find_parameter(name);
+    if (value.is_null() || (p && p->effect == store::ParameterEffect::kRead)) continue;
+    const auto neutral = [&] { return value.is_boolean() ? value.get<bool>() == (p->neutral != 0) : value.is_number() && value.get<double>() == p->neutral; };
+    if (!p) note_once(fmt::format("the option {} of a request is unknown and has no effect ({})", dump(name.substr(0, 40)), store::parameter_hint(name.substr(0, 40))));
+    else if (p->effect == store::ParameterEffect::kPassedOver && !neutral()) note_once(fmt::format("the option {} of a request is passed over, as by Ollama: {}", name, p->meaning));
+    else if (p->effect == store::ParameterEffect::kRefused && !neutral())
+      throw Error(ErrorCode::kUnsupported, fields.path(name.c_str()), fmt::format("only {} is possible: {}", p->neutral, p->meaning));
+  }
 }
 
 void take_penalties(const Fields& fields, PenaltyOptions& penalties) {
@@ -60,15 +68,13 @@ void take_ollama(const Json& options, Settings& settings) {
   const Fields fields(options, "options");
   infer::SamplerOptions& sampler = settings.generate.sampler;
   take_common(fields, sampler);
-  if (const auto value = fields.number("repeat_penalty", 1e-3, 1e3)) sampler.repeat_penalty = static_cast<float>(*value);
+  if (const auto value = fields.number("repeat_penalty", 1e-3, 10)) sampler.repeat_penalty = static_cast<float>(*value);
   if (const auto value = fields.integer("repeat_last_n", -1, INT32_MAX)) sampler.repeat_last_n = *value < 0 ? INT32_MAX : static_cast<int32_t>(*value);
   if (const auto value = fields.integer("num_predict", -2, kMaxTokens)) settings.max_tokens = *value > 0 ? *value : -1;
   if (const auto value = fields.integer("num_ctx", 0, kMaxTokens)) settings.context = *value;
   take_stops(fields, "stop", settings.generate.stop);
-  only(fields, "mirostat", 0);
-  only(fields, "tfs_z", 1);
-  only(fields, "typical_p", 1);
   take_penalties(fields, settings.penalties);
+  look_at_others(options, fields);
 }
 
 }  // namespace
@@ -92,7 +98,7 @@ Settings openai_settings(const Json& defaults, const Fields& request) {
   sampler = {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1, .repeat_last_n = 64, .seed = random_seed()};
   if (defaults.is_object()) take_ollama(defaults, settings);
   take_common(request, sampler);
-  if (const auto value = request.number("repetition_penalty", 1e-3, 1e3)) sampler.repeat_penalty = static_cast<float>(*value);
+  if (const auto value = request.number("repetition_penalty", 1e-3, 10)) sampler.repeat_penalty = static_cast<float>(*value);
   for (const char* name : {"max_tokens", "max_completion_tokens"})
     if (const auto value = request.integer(name, 0, kMaxTokens)) settings.max_tokens = *value;
   take_stops(request, "stop", settings.generate.stop);

@@ -17,8 +17,8 @@ struct Settings {
   int64_t context = 0;      // tokens that prompt and answer may have together; 0: as many as the model takes
 };
 
-/// Ollama's options: `defaults` are the model's own, `options` the request's, which count more. Throws Error{kInvalidInput}, and
-/// Error{kUnsupported} for ways of sampling that hone does not have.
+/// Ollama's options: `defaults` are the model's own, `options` the request's, which count more. Of what store/parameters.h does not
+/// say that it is read, note_once() tells. Throws Error{kInvalidInput}, and Error{kUnsupported} for what would change answers.
 Settings ollama_settings(const Json& defaults, const Json& options);
 /// OpenAI's top-level fields, and top_k, min_p, repetition_penalty besides. Defaults are OpenAI's, then the model's own.
 Settings openai_settings(const Json& defaults, const Fields& request);

@@ -8,11 +8,13 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "io/peft_config.h"
 #include "io/safetensors.h"
 #include "recipes/model_files.h"
 #include "recipes/tuned_model.h"
 #include "recipes/tuned_system.h"
+#include "serve/api/notes.h"
 
 namespace hone::serve {
 namespace {
@@ -111,7 +113,9 @@ ModelEntry describe_model(std::string name, const std::string& base) {
   entry.name = std::move(name);
   entry.base = base;
   entry.files = files.source->path();
-  entry.parameters = files.parameters();
+  std::vector<std::string> notes = files.notes;
+  entry.parameters = files.parameters(notes);
+  for (const std::string& note : notes) note_once(fmt::format("{}: {}", entry.name, note));
   if (files.stored) {
     entry.system = files.stored->system.value_or("");
     for (const store::ChatMessage& message : files.stored->messages) entry.messages.push_back({{"role", message.role}, {"content", message.content}});
@@ -177,7 +181,7 @@ LocalCatalog::LocalCatalog(const std::vector<std::string>& models, const std::ve
     const bool named = equal != std::string::npos && word.find('@', equal) != std::string::npos;
     if (equal == std::string::npos || (entries_.empty() && !named))
       throw Error(ErrorCode::kInvalidInput, "--adapter", fmt::format("expected NAME=DIR beside a model, found {}", word), "write --adapter mine=runs/model");
-    std::string folder = word.substr(equal + 1), base = entries_.empty() ? "" : entries_.front().name;
+    std::string folder = expanded_path(word.substr(equal + 1), "--adapter"), base = entries_.empty() ? "" : entries_.front().name;
     if (const size_t at = folder.rfind('@'); at != std::string::npos && !fs::exists(folder)) {
       base = folder.substr(at + 1);
       folder.resize(at);

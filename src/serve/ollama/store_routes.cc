@@ -8,6 +8,7 @@
 #include "serve/ollama/blob_upload.h"
 #include "serve/ollama/requests.h"
 #include "store/digest.h"
+#include "store/parameters.h"
 #include "store/transfer.h"
 
 namespace hone::serve::ollama {
@@ -114,11 +115,20 @@ void create(StoreWork& work, const Exchange& exchange) {
   if (fields.find("license")) options.file.licenses = fields.strings("license", 64);
   if (const Json* parameters = fields.object("parameters"))
     for (const auto& [key, value] : parameters->items())
-      for (const Json& one : value.is_array() ? value : Json::array({value})) store::set_parameter(options.file.parameters, key, one.is_string() ? one.get<std::string>() : dump(one), "parameters");
+      for (const Json& one : value.is_array() ? value : Json::array({value})) {
+        std::string note = store::set_parameter(options.file.parameters, key, one.is_string() ? one.get<std::string>() : dump(one), "parameters");
+        if (!note.empty()) options.file.notes.push_back(std::move(note));
+      }
   if (const Json* messages = fields.array("messages", 4096))
     for (size_t i = 0; i < messages->size(); ++i) {
-      const Json message = data::read_message((*messages)[i], fmt::format("messages[{}]", i));
-      options.file.messages.push_back({message.value("role", ""), message.value("content", "")});
+      const std::string where = fmt::format("messages[{}]", i);
+      const Json message = data::read_message((*messages)[i], where);
+      const std::string role = message.value("role", "");
+      // What a model's file of messages has no place for would be lost.
+      if (role != "system" && role != "user" && role != "assistant") throw Error(ErrorCode::kUnsupported, where + ".role", fmt::format("a model keeps no examples of the role {}", role), "roles are system, user and assistant");
+      for (const char* key : {"tool_calls", "reasoning_content", "name"})
+        if (message.contains(key)) throw Error(ErrorCode::kUnsupported, where, fmt::format("a model's examples hold role and content, no {}", key), "leave it out");
+      options.file.messages.push_back({role, message.value("content", "")});
     }
   options.quantize = fields.string("quantize", 32).value_or("");
   options.folder = store::ModelStore::default_root();
@@ -126,7 +136,7 @@ void create(StoreWork& work, const Exchange& exchange) {
     recipes::CreateOptions watched = options;
     watched.watch = watch;
     store::Library library;
-    recipes::create_model(library, name, watched);
+    for (const std::string& note : recipes::create_model(library, name, watched).notes) watch.report({"note: " + note, {}, 0, 0});
   });
 }
 
