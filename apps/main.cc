@@ -1,16 +1,20 @@
 // The hone command.
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fcntl.h>
 #include <filesystem>
+#include <iostream>
 #include <new>
 #include <string>
 #include <system_error>
 #include <vector>
 #include <unistd.h>
 
+#include "apps/arguments.h"
 #include "apps/verb.h"
 #include "base/disk.h"
 #include "io/mapped_file.h"
@@ -42,16 +46,35 @@ void on_bus_error(int number, siginfo_t* info, void*) {
 
 void prepare_signals() {
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of write(), not the end
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of writing, too: what was done is kept, and the exit code says so
   struct sigaction action {};
   action.sa_sigaction = on_bus_error;
   action.sa_flags = SA_SIGINFO;
   sigaction(SIGBUS, &action, nullptr);
 }
 
+// A program that was started without its standard streams would give their numbers to the files that it opens, and print into those.
+void hold_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // so that using it stays an error
+}
+
 int report(const Error& error) {
   std::fprintf(stderr, "hone: %s: %s\n", error.where().c_str(), error.message().c_str());
   if (!error.hint().empty()) std::fprintf(stderr, "  hint: %s\n", error.hint().c_str());
   return error.exit_code();
+}
+
+Error output_failed(int reason) {
+  return {ErrorCode::kIo, "standard output", reason == 0 ? "it takes no more" : std::strerror(reason), "send the output somewhere that can take it"};
+}
+
+// What was printed has arrived, or the verb has failed, whatever it says itself.
+int with_output(int code) {
+  errno = 0;
+  std::cout.flush();
+  const bool arrived = std::fflush(stdout) == 0 && !std::ferror(stdout) && std::cout.good();
+  return arrived || code != 0 ? code : report(output_failed(errno));
 }
 
 // What CLI11 says, with the nearest verb or option for a misspelt one.
@@ -95,6 +118,8 @@ bool colours() { return ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") 
 }  // namespace hone::apps
 
 int main(int argc, char** argv) {
+  hone::apps::hold_standard_streams();
+  hone::apps::prepare_signals();
   CLI::App app{"hone: fine-tune language models on your own machine"};
   app.set_version_flag("--version", HONE_VERSION);
   app.require_subcommand(1);
@@ -119,14 +144,14 @@ int main(int argc, char** argv) {
   hone::apps::add_create(app, action);
   hone::apps::add_cp(app, action);
   hone::apps::add_rm(app, action);
+  hone::apps::expand_path_options(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return error.get_exit_code() == 0 ? app.exit(error) : hone::apps::refused(app, error, argc, argv);
+    return error.get_exit_code() == 0 ? hone::apps::with_output(app.exit(error)) : hone::apps::refused(app, error, argc, argv);
   }
-  hone::apps::prepare_signals();
   try {
-    return action();
+    return hone::apps::with_output(action());
   } catch (const hone::Error& error) {
     return hone::apps::report(error);
   } catch (const std::bad_alloc&) {
@@ -134,7 +159,7 @@ int main(int argc, char** argv) {
   } catch (const std::filesystem::filesystem_error& error) {
     return hone::apps::report(hone::write_error(error.path1(), "use it", error.code().value()));
   } catch (const std::system_error& error) {  // what fmt throws when standard output takes no more
-    return hone::apps::report(hone::Error(hone::ErrorCode::kIo, "standard output", error.code().message(), "send the output somewhere that can take it"));
+    return hone::apps::report(hone::apps::output_failed(error.code().value()));
   } catch (const std::exception& error) {
     return hone::apps::report(hone::Error(hone::ErrorCode::kInternal, "hone", error.what(), "this is a bug: please report it with the command that led here"));
   }

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -253,7 +252,6 @@ void add_train(CLI::App& app, Action& action) {
     if (a->panel.find('=') != std::string::npos) a->overrides.push_back(std::exchange(a->panel, {}));  // --panel key=value: a setting, not an address
     action = [a, with_panel] {
       watch_signals();
-      std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of writing: the run is saved first
       a->options.interrupted = interrupted;
       recipes::Config config = recipes::load_config(a->file, a->overrides);
       config.alarms.bands = recipes::parse_bands(a->bands, config.alarms.bands);

@@ -137,6 +137,7 @@ def wait_for(condition, what, seconds=20):
 
 
 def main(function):
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # hone run reads what a pipe brings: not what this program was started with
     program = Program(sys.argv[1])
     try:
         function(program)
