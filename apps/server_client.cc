@@ -35,7 +35,7 @@ nlohmann::ordered_json ServerClient::ask(const std::string& method, const std::s
   const std::string server = address_.url(), text = body.is_null() ? "" : body.dump();
   store::HttpRequest request{.method = method, .url = server + path, .headers = {{"Content-Type", "application/json"}}, .body = text};
   if (const char* key = std::getenv("HONE_API_KEY"); key && *key) request.authorization = std::string("Bearer ") + key;
-  store::HttpClient client({.insecure = true, .interrupted = interrupted});
+  store::HttpClient client({.insecure = true, .proxies = false, .interrupted = interrupted});
   store::HttpResponse response;
   try {
     response = client.send(request);

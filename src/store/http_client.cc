@@ -12,6 +12,8 @@
 #include <cctype>
 #include <variant>
 
+#include "store/proxy.h"
+
 namespace hone::store {
 namespace {
 
@@ -33,7 +35,7 @@ bool equal_names(std::string_view a, std::string_view b) {
 // A connection to one origin. Operations are asynchronous underneath, because only those can be given up.
 class Connection {
  public:
-  Connection(asio::io_context& io, asio::ssl::context& tls, const Url& url) : url_(url) {
+  Connection(asio::io_context& io, asio::ssl::context& tls, const Url& url, std::optional<Proxy> through) : proxy(std::move(through)), url_(url) {
     if (url.tls) stream_.emplace<Tls>(io, tls);
     else stream_.emplace<Plain>(io);
   }
@@ -49,6 +51,10 @@ class Connection {
     else start(std::get<Plain>(stream_));
   }
 
+  // Requests to this proxy name the whole address; TLS goes through a tunnel instead, in which the proxy has no part.
+  const Proxy* asked_proxy() const { return proxy && !url_.tls ? &*proxy : nullptr; }
+
+  const std::optional<Proxy> proxy;
   beast::flat_buffer buffer;  // bytes read ahead
   bool used = false;          // an answer came over it before
 
@@ -74,7 +80,7 @@ struct HttpClient::Impl {
                     "the server's certificate must be valid for this host and signed by an authority this machine trusts (ca-certificates, SSL_CERT_FILE)");
     }
     const bool silent = reason == beast::error::timeout || reason == asio::error::operation_aborted;
-    throw TransientError(hone::ErrorCode::kIo, url.origin(), fmt::format("cannot {}: {}", what, silent ? "no answer within the time limit" : reason.message()),
+    throw TransientError(hone::ErrorCode::kIo, url.origin() + by_proxy_, fmt::format("cannot {}: {}", what, silent ? "no answer within the time limit" : reason.message()),
                          "check the address and the network; what was fetched already is kept");
   }
 
@@ -108,18 +114,22 @@ struct HttpClient::Impl {
   void connect(const Url& url) {
     if (connection && connection->url().same_origin(url)) return;
     connection.reset();
+    auto proxy = options.proxies ? proxy_for(url) : std::nullopt;
+    by_proxy_ = proxy ? fmt::format(" (by the proxy {})", proxy->place()) : "";
+    const std::string host = proxy ? proxy->host : url.host, port = proxy ? proxy->port : url.port;
     asio::ip::tcp::resolver::results_type places;
     ErrorCode_ error = run(options.connect_limit, [&](auto done) {
-      resolver.async_resolve(url.host, url.port, [&places, done](const ErrorCode_& e, const auto& found) {
+      resolver.async_resolve(host, port, [&places, done](const ErrorCode_& e, const auto& found) {
         places = found;
         done(e);
       });
     });
     if (error) failed(url, "find the host", error);
-    connection = std::make_unique<Connection>(io, tls, url);
+    connection = std::make_unique<Connection>(io, tls, url, std::move(proxy));
     error = run(options.connect_limit, [&](auto done) { connection->tcp().async_connect(places, done); });
     if (error) failed(url, "connect", error);
     connection->tcp().socket().set_option(asio::ip::tcp::no_delay(true), error);
+    if (url.tls && connection->proxy) open_tunnel(url);
     if (Tls* secure = connection->tls()) {
       SSL_set_tlsext_host_name(secure->native_handle(), url.host.c_str());
       secure->set_verify_callback(asio::ssl::host_name_verification(url.host));
@@ -128,11 +138,41 @@ struct HttpClient::Impl {
     }
   }
 
+  // Asks the proxy for a way to the host, on which TLS is spoken from then on.
+  void open_tunnel(const Url& url) {
+    const std::string host = url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]", target = host + ":" + url.port;
+    http::request<http::empty_body> request{http::verb::connect, target, 11};
+    request.set(http::field::host, target);
+    request.set(http::field::user_agent, "hone");
+    if (!connection->proxy->authorization.empty()) request.set(http::field::proxy_authorization, connection->proxy->authorization);
+    ErrorCode_ error = run(options.connect_limit, [&](auto done) { http::async_write(connection->tcp(), request, done); });
+    if (error) failed(url, "ask the proxy", error);
+    http::response_parser<http::empty_body> parser;
+    parser.header_limit(64 << 10);
+    parser.skip(true);  // what follows a good answer is the tunnel
+    error = run(options.connect_limit, [&](auto done) { http::async_read_header(connection->tcp(), connection->buffer, parser, done); });
+    if (error) malformed_or_cut(url, "read the proxy's answer", error);
+    const auto status = static_cast<int>(parser.get().result_int());
+    if (status / 100 != 2) refused_by_proxy(url, status);
+    if (connection->buffer.size() > 0) refused_by_proxy(url, 0);  // nobody speaks before the client in TLS
+  }
+
+  [[noreturn]] void refused_by_proxy(const Url& url, int status) {
+    const std::string place = connection->proxy->place(), variable = url.tls ? "HTTPS_PROXY" : "HTTP_PROXY";
+    connection.reset();
+    if (status == 407) throw Error(hone::ErrorCode::kInvalidInput, place, "the proxy wants a name and a password, or other ones", fmt::format("write them into {}: http://NAME:PASSWORD@{}", variable, place));
+    const std::string what = status == 0 ? "the proxy does not let TLS through" : fmt::format("the proxy refuses the way to {}: HTTP {}", url.origin(), status);
+    if (status >= 500) throw TransientError(hone::ErrorCode::kIo, place, what, "check the address, and the proxy's rules");
+    throw Error(hone::ErrorCode::kIo, place, what, fmt::format("check the proxy's rules, or name the host in NO_PROXY ({} and NO_PROXY say what goes through a proxy)", variable));
+  }
+
   http::request<http::span_body<const char>> message(const HttpRequest& request, const Url& url, bool with_credentials) const {
     http::request<http::span_body<const char>> m;
     m.version(11);
     m.method_string(request.method);
-    m.target(url.target);
+    const Proxy* proxy = connection->asked_proxy();
+    m.target(proxy ? url.text() : url.target);
+    if (proxy && !proxy->authorization.empty()) m.set(http::field::proxy_authorization, proxy->authorization);
     const std::string origin = url.origin();
     m.set(http::field::host, origin.substr(origin.find("://") + 3));
     m.set(http::field::user_agent, "hone");
@@ -170,6 +210,7 @@ struct HttpClient::Impl {
     if (error) malformed_or_cut(url, written ? "send the request" : "read the answer", written ? written : error);
     connection->used = true;
     response.status = static_cast<int>(parser.get().result_int());
+    if (response.status == 407 && connection->asked_proxy()) refused_by_proxy(url, response.status);
     for (const auto& field : parser.get()) response.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
     const bool streamed = sink && (response.status == 200 || response.status == 206);
     const std::unique_ptr<char[]> piece(new char[kPiece]);
@@ -228,6 +269,7 @@ struct HttpClient::Impl {
   asio::ssl::context tls;
   asio::ip::tcp::resolver resolver{io};
   std::unique_ptr<Connection> connection;
+  std::string by_proxy_;  // for messages: how the last connection goes
 };
 
 HttpClient::HttpClient(HttpOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

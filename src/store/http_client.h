@@ -45,6 +45,7 @@ struct HttpResponse {
 
 struct HttpOptions {
   bool insecure = false;  // plain http:// may be spoken; certificates of https:// are always checked
+  bool proxies = true;    // go through those that the environment names (store/proxy.h)
   std::chrono::milliseconds connect_limit{15000}, silence_limit{30000};  // silence: no byte for so long
   std::function<bool()> interrupted = {};  // asked several times a second
 };

@@ -15,7 +15,7 @@ import warnings
 
 from hone_program import check, main
 from serve_program import Server
-from small_site import Door, Site
+from small_site import Door, Proxy, Site
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -281,6 +281,39 @@ def certificates(program):
         one.close()
 
 
+def proxies(program, registry):
+    """What the environment names stands between: plain requests name the whole address to it, TLS goes through a tunnel; NO_PROXY and this machine go straight."""
+    basic = "Basic " + base64.b64encode(b"ann:se:cret x").decode()
+    certificate = program.folder / "proxied.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=DNS:models.example", "-keyout", certificate.with_suffix(".key"), "-out", certificate], check=True, capture_output=True)
+    certificate.write_text(certificate.read_text() + certificate.with_suffix(".key").read_text())
+    site, large = Site(certificate), os.urandom(2_500_000)
+    serve(site, [("application/vnd.ollama.image.model", large)])
+    proxy = Proxy({"registry.example": registry.port, "models.example": site.port}, basic)
+    with_key, without = f"http://ann:se%3Acret%20x@{proxy.host}", f"http://{proxy.host}"
+    name = "registry.example:5000/team/proxied:v1"
+    hone(program, "cp", "tiny", name)
+    hone(program, "push", name, "--insecure", HTTP_PROXY=with_key, http_proxy="")
+    copy = program.folder / "proxied"
+    hone(program, "pull", name, "--insecure", models=copy, http_proxy=with_key)
+    whole_blobs(copy)
+    check(all(target.startswith("http://registry.example:5000/v2/team/proxied/") and key == basic for _, target, key in proxy.log) and {method for method, _, _ in proxy.log} >= {"GET", "PUT", "PATCH", "POST"}, f"{proxy.log}")
+    proxy.log.clear()
+    hone(program, "pull", "models.example/team/x", models=program.folder / "tunnelled", HTTPS_PROXY=with_key, SSL_CERT_FILE=str(certificate))
+    whole_blobs(program.folder / "tunnelled")
+    check(proxy.log and set(proxy.log) == {("CONNECT", "models.example:443", basic)}, f"{proxy.log}")
+    check(not any("Proxy-Authorization" in headers for _, _, headers in site.log), "the proxy's password stays with the proxy")
+    for environment, target, words in (({"HTTPS_PROXY": without}, "models.example/team/x", "wants a name and a password"), ({"http_proxy": without}, name, "wants a name and a password"),
+                                       ({"HTTPS_PROXY": with_key}, "elsewhere.example/team/x", "HTTP 403"), ({"HTTPS_PROXY": "socks5://127.0.0.1:1"}, "models.example/team/x", "speaks socks5")):
+        process = subprocess.run([program.hone, "pull", target, *(["--insecure"] if target == name else [])], env=dict(program.environment, HONE_MODELS=str(program.folder / "refused"), **environment), capture_output=True, text=True, timeout=60)
+        check(process.returncode in (1, 2) and words in process.stderr and "hint:" in process.stderr and "cret" not in process.stderr, f"{environment}: {process.stderr}")
+    proxy.log.clear()
+    hone(program, "pull", f"{registry.host}/team/tiny:v1", "--insecure", models=program.folder / "straight", http_proxy=with_key)
+    check(not proxy.log, f"addresses of this machine go straight: {proxy.log}")
+    proxy.close()
+    site.close()
+
+
 def through_a_server(program, registry):
     """Push and pull as a client of hone serve asks for them; the model answers as soon as it is there."""
     name = f"{registry.host}/web/tiny:v1"
@@ -316,6 +349,7 @@ def registry_check(program):
         real_registry(program, registry)
         cuts(program, registry)
         through_a_server(program, registry)
+        proxies(program, registry)
     finally:
         registry.close()
     credentials(program)

@@ -1,10 +1,12 @@
 """A web server on a free port of the loopback interface, for the checks of downloads: files with ranges, redirects, refusals,
-and connections that are cut. And a door in front of another server that cuts connections."""
+and connections that are cut. A door in front of another server that cuts connections. And a proxy."""
+import http.client
 import http.server
 import re
 import socket
 import ssl
 import threading
+import urllib.parse
 
 
 class Site:
@@ -122,3 +124,79 @@ class Door:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+
+class Proxy:
+    """Passes requests on to ports of this machine, by the host's name that they ask for, which only the proxy knows; TLS through CONNECT."""
+
+    def __init__(self, hosts, authorization=None):
+        self.hosts, self.authorization, self.log = hosts, authorization, []  # log: (method, target, Proxy-Authorization)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.host = f"127.0.0.1:{self.server.server_address[1]}"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def _handler(proxy):  # noqa: N805
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def refuse(self, status):
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def allowed(self, name):
+                proxy.log.append((self.command, self.path, self.headers.get("Proxy-Authorization")))
+                if proxy.authorization and self.headers.get("Proxy-Authorization") != proxy.authorization:
+                    return self.refuse(407)
+                return True if name in proxy.hosts else self.refuse(403)
+
+            def do_CONNECT(self):
+                name = self.path.rpartition(":")[0]
+                if not self.allowed(name):
+                    return
+                self.send_response(200)
+                self.end_headers()
+                server = socket.create_connection(("127.0.0.1", proxy.hosts[name]))
+                back = threading.Thread(target=self.pass_on, args=(server, self.connection), daemon=True)
+                back.start()
+                self.pass_on(self.connection, server)
+                back.join()
+                self.close_connection = True
+
+            def pass_on(self, source, sink):
+                try:
+                    while data := source.recv(65536):
+                        sink.sendall(data)
+                    sink.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass
+
+            def passed(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                parts = urllib.parse.urlsplit(self.path)
+                if not self.allowed(parts.hostname):
+                    return
+                headers = {key: value for key, value in self.headers.items() if not key.lower().startswith("proxy-")}
+                connection = http.client.HTTPConnection("127.0.0.1", proxy.hosts[parts.hostname], timeout=20)
+                connection.request(self.command, parts.path + ("?" + parts.query if parts.query else ""), body=body or None, headers=headers)
+                answer = connection.getresponse()
+                data = answer.read()
+                self.send_response(answer.status)
+                for key, value in answer.getheaders():
+                    if key.lower() not in ("connection", "transfer-encoding", "content-length"):
+                        self.send_header(key, value)
+                self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = passed
+        return Handler

@@ -1,10 +1,13 @@
 // Addresses, and what a registry or the hub says: all of it comes from strangers.
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "base/error.h"
 #include "store/digest.h"
 #include "store/hub.h"
 #include "store/manifest.h"
+#include "store/proxy.h"
 #include "store/url.h"
 
 namespace hone::store {
@@ -33,6 +36,44 @@ TEST(Url, References) {
   EXPECT_EQ(resolve(base, "?y").text(), "https://h:1/a/b?y");
   EXPECT_THROW(resolve(base, "/x y"), Error);
   EXPECT_EQ(url_encoded("a b/ü:"), "a%20b%2F%C3%BC%3A");
+}
+
+using Variables = std::map<std::string, std::string>;
+
+// "host:port authorization" of the proxy to an address, "" for none, "refused" for settings that are wrong.
+std::string way_to(const std::string& url, const Variables& variables) {
+  try {
+    const auto proxy = proxy_for(parse_url(url), [&](const char* name) { const auto it = variables.find(name); return it == variables.end() ? "" : it->second; });
+    return proxy ? proxy->place() + (proxy->authorization.empty() ? "" : " " + proxy->authorization) : "";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find("secret"), std::string::npos) << "a password is not told";
+    return "refused";
+  }
+}
+
+TEST(Proxies, ByTheSchemeOfTheAddress) {
+  const Variables both = {{"HTTP_PROXY", "http://plain:1"}, {"https_proxy", "secure:2"}};
+  EXPECT_EQ(way_to("http://example.org", both), "plain:1");
+  EXPECT_EQ(way_to("https://example.org", both), "secure:2");
+  EXPECT_EQ(way_to("https://example.org", {{"HTTP_PROXY", "http://plain:1"}}), "");
+  EXPECT_EQ(way_to("https://example.org", {{"ALL_PROXY", "http://any:3/"}}), "any:3");
+  EXPECT_EQ(way_to("https://example.org", {{"https_proxy", "small:1"}, {"HTTPS_PROXY", "capital:2"}}), "small:1");
+  EXPECT_EQ(way_to("https://example.org", {{"https_proxy", ""}, {"HTTPS_PROXY", "http://[::1]"}}), "[::1]:80");
+  EXPECT_EQ(way_to("http://h", {{"http_proxy", "http://ann:se%3Acret%20x@p:8080"}}), "p:8080 Basic YW5uOnNlOmNyZXQgeA==");
+  EXPECT_EQ(way_to("http://h", {{"http_proxy", "ann@p"}}), "p:80 Basic YW5uOg==");
+  for (const char* bad : {"https://p:1", "socks5://secret@p:1", "http://", "http://secret:secret@", "p:port", "p:1/path", "a b"}) EXPECT_EQ(way_to("http://h", {{"http_proxy", bad}}), "refused") << bad;
+}
+
+TEST(Proxies, NotForWhatIsNear) {
+  const auto without = [](const char* url, const char* list) { return way_to(url, {{"http_proxy", "p:1"}, {"NO_PROXY", list}}).empty(); };
+  for (const char* near : {"http://localhost:5000", "http://127.0.0.1", "http://127.9.9.9", "http://[::1]:80", "http://a.localhost"}) EXPECT_TRUE(without(near, "")) << near;
+  for (const auto& [url, list] : {std::pair{"http://example.org", "*"}, {"http://example.org", "other, Example.org"}, {"http://a.example.org", "example.org"}, {"http://a.example.org", ".example.org"}, {"http://a.example.org", "*.example.org"},
+                                  {"http://example.org", ".example.org"}, {"http://example.org:5000", "example.org:5000"}, {"http://10.1.2.3", "10.0.0.0/8"}, {"http://10.1.2.3", "10.1.2.3"}, {"http://[fd00::1]", "fd00::/8"},
+                                  {"http://[fd00::1]:5", "[fd00::1]:5"}, {"http://[fd00:0::1]", "fd00::1"}})
+    EXPECT_TRUE(without(url, list)) << url << " " << list;
+  for (const auto& [url, list] : {std::pair{"http://example.org", ""}, {"http://example.org", "ample.org"}, {"http://example.org", "a.example.org"}, {"http://example.org:5000", "example.org:80"}, {"http://11.1.2.3", "10.0.0.0/8"},
+                                  {"http://10.1.2.3", "10.0.0.0/x"}, {"http://10.1.2.3", "10.0.0.0/99"}, {"http://example.org", "10.0.0.0/0"}, {"http://example.org", ","}, {"http://example.org", "."}})
+    EXPECT_FALSE(without(url, list)) << url << " " << list;
 }
 
 TEST(Digest, OfTextAndItsForm) {
