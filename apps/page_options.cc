@@ -10,7 +10,7 @@ void add_access_options(CLI::App* verb, serve::http::ServerOptions& server, serv
   verb->add_option("--api-keys", access.key_file, "file with lines \"infer KEY\" and \"admin KEY\", one of which is asked of everybody; browsers ask for it as the password");
   verb->add_flag("--insecure", access.insecure, "listen on other addresses than this machine's without keys");
   verb->add_option("--allow-host", access.hosts, "a further name that requests may be addressed to")->allow_extra_args(false);
-  verb->add_option("--origin", access.origins, "an origin whose web pages may use the server")->allow_extra_args(false);
+  verb->add_option("--origin", access.origins, "an origin whose web pages may use the server; * stands for anything: https://*.example.org")->allow_extra_args(false);
   verb->add_option("--tls-cert", server.tls_certificate, "certificate chain, PEM");
   verb->add_option("--tls-key", server.tls_key, "its key, PEM");
 }

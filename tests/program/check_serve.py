@@ -65,7 +65,8 @@ def ollama(server):
     tuned = server.json("POST", "/api/chat", dict(chat, model="tuned", stream=False, options=dict(GREEDY, num_predict=20)))
     base = server.json("POST", "/api/chat", dict(chat, stream=False, options=dict(GREEDY, num_predict=20)))
     check(tuned["message"]["content"] != base["message"]["content"], "the adapter changes the answers")
-    check(server.json("GET", "/api/version")["version"], "version")
+    versions = server.json("GET", "/api/version")
+    check(tuple(map(int, versions["version"].split("."))) >= (0, 20, 0) and versions["hone"] == server.json("GET", "/health")["version"] == program.run("--version").strip(), f"versions: {versions}")
     vectors = server.json("POST", "/api/embed", {"model": "tiny", "input": ["then", "this", "then"]})["embeddings"]
     check(len(vectors) == 3 and len(vectors[0]) == 64 and vectors[0] == vectors[2] != vectors[1] and abs(sum(x * x for x in vectors[0]) - 1) < 1e-4, "embeddings")
     check(server.json("POST", "/api/embeddings", {"model": "tiny", "prompt": "then"})["embedding"] == vectors[0], "both embedding routes agree")
@@ -174,7 +175,7 @@ def refusals(server):
            {"model": "tiny", "prompt": "x", "context": [1, -1]}, {"model": "tiny", "prompt": "x", "context": [100000]}, {"model": "tiny", "prompt": "x" * 3000},
            {"model": "tiny", "prompt": "x", "format": {"type": "object", "not": {}}}, {"model": "tiny", "prompt": "x", "format": "xml"}]
     options = {"temperature": (-1, "warm", 1e9), "top_k": (1.5, -7), "top_p": (2, -0.1), "min_p": (1.01,), "num_predict": (-3, 1e30, "5"), "seed": (2 ** 70, "x"), "num_ctx": (-1,),
-               "repeat_penalty": (0, -1), "stop": (5, [5], ["x"] * 100), "mirostat": (1,)}
+               "repeat_penalty": (0, -1), "stop": (5, [5], ["x"] * 100), "typical_p": (0.5,)}
     bad += [{"model": "tiny", "prompt": "x", "options": {key: value}} for key, values in options.items() for value in values]
     bad += [{"model": "tiny", "prompt": "x", "keep_alive": value} for value in ("5 parsecs", "", [], "m5")]
     for body in bad:
@@ -396,6 +397,24 @@ def store(program):
         check(ask(server, "words")["prompt_eval_count"] != plain["prompt_eval_count"] and server.json("POST", "/api/show", {"model": "words"})["system"] == "be brief and more", "a replaced model")
         program.run("rm", "words")
         check("not found" in ask_missing(server, "words"), "a removed model")
+        # Parameters that hone has not, and those that anybody may have written into a model that was pulled: told of, never in the way.
+        create("odd", "FROM plain", "PARAMETER mirostat 2", "PARAMETER num_gpu 3", "PARAMETER penalize_newline false")
+        models = pathlib.Path(program.environment["HONE_MODELS"])
+        manifests = models / "manifests/registry.ollama.ai/library"
+        manifest = json.loads((manifests / "odd/latest").read_text())
+        params = json.dumps({"temperature": 0, "num_predict": 6, "repeat_penalty": 1, "top_p": 7, "top_k": "many", "mirostat": 2, "typical_p": 0.3, "wings": {"a": 1}}).encode()
+        layer = next(layer for layer in manifest["layers"] if layer["mediaType"].endswith("params"))
+        layer.update(digest="sha256:" + hashlib.sha256(params).hexdigest(), size=len(params))
+        (models / "blobs" / layer["digest"].replace(":", "-")).write_bytes(params)
+        (manifests / "odder").mkdir()
+        (manifests / "odder/latest").write_text(json.dumps(manifest))
+        for name in ("odd", "odder"):
+            check(ask(server, name)["message"]["content"] == plain["message"]["content"], f"{name} answers as the model it is made from")
+            asked = {"model": name, "max_tokens": 6, "messages": [{"role": "user", "content": "then"}]}
+            check(server.json("POST", "/v1/chat/completions", asked)["choices"] and server.json("POST", "/v1/messages", asked)["content"] is not None, f"{name} in the other dialects")
+        check("wings" in server.json("POST", "/api/show", {"model": "odder"})["parameters"], "what was written is shown")
+        check(program.run("run", "odder", "then") == program.run("run", "odd", "then"), "hone run, too")
+        check(ask(server, "plain", options={"mirostat": 2, "tfs_z": 0.5, "wings": 1})["message"]["content"] == plain["message"]["content"], "options that Ollama passes over")
         server.stop()
 
 
@@ -412,6 +431,12 @@ def store_routes(program):
         check(lines[-1] == {"status": "success"} and {"status": "writing manifest"} in lines, f"{lines}")
         shown = server.json("POST", "/api/show", {"model": "sent"})
         check(shown["system"] == "be brief" and shown["license"] == "mine" and "xyz" in shown["parameters"], f"{shown}")
+        lines = server.lines("/api/create", {"model": "noted", "from": "sent", "parameters": {"mirostat": 1}})
+        check(any(line["status"].startswith("note: mirostat") for line in lines) and lines[-1] == {"status": "success"}, f"{lines}")
+        for bad in ({"parameters": {"top_p": 7}}, {"parameters": {"temprature": 1}}, {"messages": [{"role": "tool", "content": "x"}]},
+                    {"messages": [{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}]}):
+            check(server.json("POST", "/api/create", {"model": "bad", "from": "sent", **bad}, expect=400)["error"], f"{bad}")
+        check(server.ask("DELETE", "/api/delete", {"model": "noted"})[0] == 200, "delete")
         check(server.json("POST", "/api/create", {"model": "child", "from": "sent", "system": "you", "stream": False}) == {"status": "success"}, "create from a name")
         check(server.json("POST", "/api/generate", {"model": "child", "prompt": "then", "stream": False})["eval_count"] <= 5, "it answers")
         check(server.ask("POST", "/api/copy", {"source": "child", "destination": "team/twin:v1"})[0] == 200, "copy")

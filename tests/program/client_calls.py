@@ -255,6 +255,31 @@ def own_client():
     asyncio.run(tasks())
 
 
+def line_ends():
+    """What Unicode calls a line end may stand inside an answer: streams of lines and events come whole to clients that cut there."""
+    said = "a\u2028b\u2029c\x85d\x1ce\x0bf\x0cg😀"
+    schema = {"type": "object", "properties": {"x": {"const": said}}, "required": ["x"]}
+    messages = [{"role": "user", "content": "then"}]
+    options = dict(GREEDY, num_predict=200)
+    client = ollama.Client(URL)
+    for stream in (True, False):
+        answer = client.chat(model="tiny", messages=messages, format=schema, options=options, stream=stream)
+        text = "".join(p["message"]["content"] for p in answer) if stream else answer["message"]["content"]
+        check(json.loads(text) == {"x": said}, f"ollama {stream}: {text!r}")
+    chunks = openai.OpenAI(base_url=URL + "/v1", api_key="x").chat.completions.create(model="tiny", messages=messages, temperature=0, max_tokens=200, stream=True,
+                                                                                      response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    check(json.loads(text) == {"x": said}, f"openai: {text!r}")
+    with Client(URL) as own:
+        text = "".join(piece.text for piece in own.stream("tiny", messages, options=options, format=schema))
+        check(json.loads(text) == {"x": said}, f"hone: {text!r}")
+        check(json.loads(own.generate("tiny", messages, options=options, format=schema).text) == {"x": said}, "hone, in a batch")
+    # A server that escapes nothing, as others are, and pieces of bytes that end anywhere.
+    lines, data = generate._Lines(), json.dumps({"x": said}, ensure_ascii=False).encode() + b"\n{}\n\n[1]"
+    found = [line for at in range(0, len(data), 3) for line in lines.take(data[at:at + 3])] + lines.rest()
+    check([json.loads(line) for line in found] == [{"x": said}, {}, [1]], f"{found}")
+
+
 def addresses():
     """$HONE_HOST and `host` mean what they mean to the server."""
     os.environ.pop("HONE_HOST", None)
@@ -270,6 +295,6 @@ def addresses():
         check(client.generate("tiny", "then", options=GREEDY).text, "$HONE_HOST")
 
 
-for part in (ollama_client, openai_client, anthropic_client, own_client, addresses):
+for part in (ollama_client, openai_client, anthropic_client, own_client, line_ends, addresses):
     part()
     print(part.__name__, flush=True)

@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "serve/api/settings.h"
+#include "serve/api/stream.h"
+#include "serve/fake_exchange.h"
 
 namespace hone::serve {
 namespace {
@@ -74,6 +76,35 @@ TEST(Settings, OllamaOptionsOverTheModelsOwn) {
   EXPECT_EQ(room(settings, 60, 64), 4);
   EXPECT_EQ(room(settings, 70, 64), 0);
   EXPECT_NE(ollama_settings(nullptr, nullptr).generate.sampler.seed, ollama_settings(nullptr, nullptr).generate.sampler.seed);
+}
+
+TEST(Settings, OptionsThatOllamaPassesOver) {
+  const Json options = Json::parse(R"({"mirostat": 2, "mirostat_tau": 5, "tfs_z": 0.5, "penalize_newline": false, "num_gpu": 99, "wings": [], "typical_p": 1, "low_vram": null})");
+  ::testing::internal::CaptureStderr();
+  ollama_settings(nullptr, options);
+  ollama_settings(nullptr, options);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  for (const char* name : {"mirostat ", "tfs_z", "penalize_newline", "wings"}) {
+    EXPECT_NE(said.find(name), std::string::npos) << name << " in " << said;
+    EXPECT_EQ(said.find(name), said.rfind(name)) << "once: " << said;
+  }
+  for (const char* name : {"num_gpu", "mirostat_tau", "typical_p"}) EXPECT_EQ(said.find(name), std::string::npos) << said;
+  EXPECT_THROW(ollama_settings(nullptr, Json{{"typical_p", 0.5}}), Error);
+}
+
+TEST(Fields, LinesHoldNoLineEnds) {
+  const Json json = {{"a\u2028", "b\u2029\u0085\n\r\v\f\x1c\x1d\x1e\u2028"}, {"c", "\u2027\u202a\u0084"}};
+  const std::string line = dump_line(json);
+  for (const char* end : {"\u2028", "\u2029", "\u0085", "\n", "\r", "\v", "\f", "\x1c", "\x1d", "\x1e"}) EXPECT_EQ(line.find(end), std::string::npos) << line;
+  EXPECT_NE(line.find("\u2027"), std::string::npos);
+  EXPECT_EQ(Json::parse(line), json);
+  for (const Stream::Kind kind : {Stream::Kind::kLines, Stream::Kind::kEvents}) {
+    const auto exchange = std::make_shared<FakeExchange>();
+    Stream stream(exchange, kind);
+    stream.send(json);
+    stream.send("event", json);
+    EXPECT_EQ(exchange->stream.find("\u2028"), std::string::npos) << exchange->stream;
+  }
 }
 
 TEST(Settings, OpenAiDefaultsDoNotFilter) {

@@ -47,6 +47,8 @@ TEST(Guard, HostsAndOrigins) {
   EXPECT_EQ(wrong_host(asks("localhost:1"), local), "");
   EXPECT_NE(wrong_host(asks("evil.example"), local), "");
   EXPECT_NE(wrong_host(asks("10.0.0.1"), local), "");
+  for (const char* own : {"0.0.0.0:11434", "0.0.0.0", "[::]:11434", "host.docker.internal:11434", "HOST.containers.internal"}) EXPECT_EQ(wrong_host(asks(own), local), "") << own;
+  for (const char* other : {"0.0.0.0.evil.example", "10.0.0.0", "x.host.docker.internal", "docker.internal"}) EXPECT_NE(wrong_host(asks(other), local), "") << other;
   EXPECT_EQ(wrong_host(asks("10.0.0.1:5"), open), "");
   EXPECT_EQ(wrong_host(asks("BOX"), open), "");
   EXPECT_NE(wrong_host(asks("evil.example"), open), "");
@@ -54,7 +56,16 @@ TEST(Guard, HostsAndOrigins) {
   const auto from = [](const char* origin, const GuardOptions& options, const char* host = "localhost:1") { return origin_allowed(request("GET", "/", {{"host", host}, {"origin", origin}}), options); };
   EXPECT_TRUE(from("http://localhost:3000", local));
   EXPECT_TRUE(from("http://[::1]:3000", local));
-  for (const char* bad : {"null", "", "https://evil.example", "http://localhost.evil", "file://", "http://", "ftp://localhost"}) EXPECT_FALSE(from(bad, local)) << bad;
+  for (const char* bad : {"null", "", "https://evil.example", "http://localhost.evil", "http://", "ftp://localhost", "chrome-extension://x", "https://app", "xapp://y", "app:", "http://app://x"}) EXPECT_FALSE(from(bad, local)) << bad;
+  for (const char* desktop : {"app://obsidian.md", "app://.", "file://", "tauri://localhost", "vscode-webview://0b7k", "vscode-file://vscode-app", "http://0.0.0.0:8080"}) {
+    EXPECT_TRUE(from(desktop, local)) << desktop;
+    EXPECT_FALSE(from(desktop, open, "box")) << desktop << ": a server that others reach allows what it was told to";
+  }
+  const GuardOptions wild{.loopback = false, .keys = true, .hosts = {}, .origins = {"https://*.example.org", "chrome-extension://*", "http://LAN:*"}};
+  for (const char* good : {"https://a.example.org", "https://a.b.example.org", "HTTPS://A.example.ORG", "chrome-extension://abc", "http://lan:3000"}) EXPECT_TRUE(from(good, wild, "box")) << good;
+  for (const char* bad : {"https://example.org", "http://a.example.org", "https://a.example.org.evil", "https://a.example.org:8443", "http://lan", "null"}) EXPECT_FALSE(from(bad, wild, "box")) << bad;
+  const GuardOptions anybody{.loopback = false, .keys = true, .hosts = {}, .origins = {"*"}};
+  EXPECT_TRUE(from("https://anything.example", anybody, "box"));
   EXPECT_FALSE(from("http://localhost:3000", open, "box"));
   EXPECT_TRUE(from("http://box:1", open, "box:1"));
   EXPECT_TRUE(from("https://chat.example", open));

@@ -108,6 +108,36 @@ def _piece(line: Dict[str, Any]) -> Answer:
     return _answer(line)
 
 
+class _Lines:
+    """The lines of a stream of bytes. Only a newline ends one: what Unicode and str.splitlines() call line ends may stand inside JSON."""
+
+    def __init__(self) -> None:
+        self._open = b""
+
+    def take(self, data: bytes) -> List[str]:
+        *whole, self._open = (self._open + data).split(b"\n")
+        return [line.decode("utf-8") for line in whole if line]
+
+    def rest(self) -> List[str]:
+        return self.take(b"\n")
+
+
+def _lines(response: httpx.Response) -> Iterator[str]:
+    lines = _Lines()
+    for data in response.iter_bytes():
+        yield from lines.take(data)
+    yield from lines.rest()
+
+
+async def _alines(response: httpx.Response) -> AsyncIterator[str]:
+    lines = _Lines()
+    async for data in response.aiter_bytes():
+        for line in lines.take(data):
+            yield line
+    for line in lines.rest():
+        yield line
+
+
 class _Batch:
     """Calls that travel as one request, each with the future (of a thread or a task) of whoever waits for it. However the block under
     `with` ends, nobody waits for ever: who has no answer by then gets what went wrong."""
@@ -202,9 +232,8 @@ class Client:
             with self._http.stream("POST", _route(body), json=body) as response:
                 if response.status_code != 200:
                     raise _error(response.status_code, response.read())
-                for text in response.iter_lines():
-                    if text:
-                        yield _piece(json.loads(text))
+                for text in _lines(response):
+                    yield _piece(json.loads(text))
         except httpx.HTTPError as error:
             raise HoneError(str(error) or type(error).__name__) from error
 
@@ -228,7 +257,7 @@ class Client:
             with batch, self._http.stream("POST", "/api/batch", json=batch.body()) as response:
                 if response.status_code != 200:
                     raise _error(response.status_code, response.read())
-                for text in response.iter_lines():
+                for text in _lines(response):
                     batch.take(text)
         finally:
             with self._lock:
@@ -294,9 +323,8 @@ class AsyncClient:
             async with self._http.stream("POST", _route(body), json=body) as response:
                 if response.status_code != 200:
                     raise _error(response.status_code, await response.aread())
-                async for text in response.aiter_lines():
-                    if text:
-                        yield _piece(json.loads(text))
+                async for text in _alines(response):
+                    yield _piece(json.loads(text))
         except httpx.HTTPError as error:
             raise HoneError(str(error) or type(error).__name__) from error
 
@@ -316,7 +344,7 @@ class AsyncClient:
             async with self._http.stream("POST", "/api/batch", json=batch.body()) as response:
                 if response.status_code != 200:
                     raise _error(response.status_code, await response.aread())
-                async for text in response.aiter_lines():
+                async for text in _alines(response):
                     batch.take(text)
 
     async def close(self) -> None:

@@ -49,6 +49,14 @@ Json parse_body(std::string_view body) {
   }
 }
 
+std::string dump_line(const Json& json) {
+  std::string text = dump(json);
+  // Such characters stand inside strings alone, where an escape means the same. The other line ends are below U+0020 and always escaped.
+  for (const auto& [character, escape] : {std::pair{"\xC2\x85", "\\u0085"}, {"\xE2\x80\xA8", "\\u2028"}, {"\xE2\x80\xA9", "\\u2029"}})
+    for (size_t at = text.find(character); at != std::string::npos; at = text.find(character, at + 6)) text.replace(at, std::string_view(character).size(), escape);
+  return text;
+}
+
 std::vector<int32_t> token_ids(const Fields& fields, const char* name, const Json& list) {
   constexpr size_t kMaxIds = size_t{1} << 20;
   if (!list.is_array() || list.size() > kMaxIds) fields.refuse(name, fmt::format("a list of at most {} token ids", kMaxIds));

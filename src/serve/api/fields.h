@@ -20,6 +20,9 @@ Json parse_body(std::string_view body);
 using hone::dump;
 using Fields = JsonFields;
 
+/// dump(), with U+0085, U+2028 and U+2029 escaped: for a stream of lines, which some clients cut wherever Unicode ends a line.
+std::string dump_line(const Json& json);
+
 /// The token ids of a JSON list, at most 2²⁰; `name` is the field that holds it (or lists of it). Throws Error{kInvalidInput}.
 std::vector<int32_t> token_ids(const Fields& fields, const char* name, const Json& list);
 

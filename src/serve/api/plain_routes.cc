@@ -15,7 +15,7 @@ void root(Service&, const Exchange& exchange) {
   exchange->send({200, "text/plain; charset=utf-8", "hone is running", {}});
 }
 
-void health(Service&, const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}})); }
+void health(Service& service, const Exchange& exchange) { exchange->send(json_response({{"status", "ok"}, {"version", service.version}})); }
 
 void metrics(Service& service, const Exchange& exchange) {
   std::string text;

@@ -2,9 +2,9 @@
 
 namespace hone::serve {
 
-bool Stream::send(const Json& json) { return write(kind_ == Kind::kLines ? dump(json) + "\n" : "data: " + dump(json) + "\n\n"); }
+bool Stream::send(const Json& json) { return write(kind_ == Kind::kLines ? dump_line(json) + "\n" : "data: " + dump_line(json) + "\n\n"); }
 
-bool Stream::send(const std::string& event, const Json& json) { return write("event: " + event + "\ndata: " + dump(json) + "\n\n"); }
+bool Stream::send(const std::string& event, const Json& json) { return write("event: " + event + "\ndata: " + dump_line(json) + "\n\n"); }
 
 bool Stream::write(std::string text) {
   if (begun_) return exchange_->write(std::move(text));

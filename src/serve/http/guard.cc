@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -127,13 +128,44 @@ bool is_loopback(std::string_view name) {
   return name == "localhost" || name.ends_with(".localhost") || name == "::1" || (name.starts_with("127.") && is_ip_address(name));
 }
 
+bool is_own_name(std::string_view name) {
+  // "0.0.0.0" and "::" are what clients say whose setting is the server's own ($OLLAMA_HOST); to them it means this machine.
+  if (is_loopback(name) || name == "0.0.0.0" || name == "::") return true;
+  // Names under which containers find their host; none of them can be registered by anybody.
+  if (name == "host.docker.internal" || name == "gateway.docker.internal" || name == "host.containers.internal") return true;
+  static const std::string machine = [] {
+    char text[256] = "";
+    return ::gethostname(text, sizeof(text) - 1) == 0 ? lower(text) : std::string();
+  }();
+  return !machine.empty() && name == machine;
+}
+
+bool matches(std::string_view pattern, std::string_view text) {
+  size_t p = 0, t = 0, star = std::string_view::npos, from = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      from = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p, ++t;
+    } else if (star != std::string_view::npos) {  // the last * takes one more
+      p = star + 1;
+      t = ++from;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
 std::string wrong_host(const Request& request, const GuardOptions& options) {
   const size_t count = request.count("host");
   if (count == 0) return "";  // HTTP/1.0; no browser leaves it out
   if (count > 1) return "more than one Host header";
   const auto name = host_name(request.header("host"));
   if (!name) return "malformed Host header";
-  if (is_loopback(*name) || options.keys) return "";
+  if (is_own_name(*name) || options.keys) return "";
   if (std::find(options.hosts.begin(), options.hosts.end(), *name) != options.hosts.end()) return "";
   if (!options.loopback && is_ip_address(*name)) return "";
   return fmt::format("this server does not answer for the host {}", *name);
@@ -142,14 +174,17 @@ std::string wrong_host(const Request& request, const GuardOptions& options) {
 bool origin_allowed(const Request& request, const GuardOptions& options) {
   const std::string_view origin = request.header("origin");
   if (request.count("origin") != 1) return request.count("origin") == 0;
-  if (std::find(options.origins.begin(), options.origins.end(), origin) != options.origins.end()) return true;
+  const std::string asked = lower(origin);
+  if (std::any_of(options.origins.begin(), options.origins.end(), [&](const std::string& pattern) { return matches(lower(pattern), asked); })) return true;
   const size_t scheme = origin.find("://");
   if (scheme == std::string_view::npos) return false;
   const std::string_view rest = origin.substr(scheme + 3), kind = origin.substr(0, scheme);
+  // Programs of this machine that show pages of their own; no web site has such an origin.
+  if (options.loopback && (kind == "app" || kind == "file" || kind == "tauri" || kind == "vscode-webview" || kind == "vscode-file")) return true;
   if (kind != "http" && kind != "https") return false;
   if (!request.header("host").empty() && lower(rest) == lower(request.header("host"))) return true;
   const auto name = host_name(rest);
-  return name && options.loopback && is_loopback(*name);
+  return name && options.loopback && (is_loopback(*name) || *name == "0.0.0.0");
 }
 
 }  // namespace hone::serve::http

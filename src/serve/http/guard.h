@@ -41,17 +41,24 @@ std::optional<std::string> key_of(const Request& request);
 std::optional<std::string> host_name(std::string_view host);
 bool is_loopback(std::string_view name);    // localhost, *.localhost, 127.…, ::1
 bool is_ip_address(std::string_view name);
+/// Whether a request addressed to this name can only have meant this machine: a loopback name, 0.0.0.0, ::, the machine's own name,
+/// and the names that containers have for their host.
+bool is_own_name(std::string_view name);
+/// Whether `text` is `pattern`, whose "*" stand for anything.
+bool matches(std::string_view pattern, std::string_view text);
 
 struct GuardOptions {
   bool loopback = true;                    // the server listens on this machine only
   bool keys = false;                       // a key is asked of everybody, so a foreign page gains nothing by a name that leads here
   std::vector<std::string> hosts;          // further names that requests may be addressed to
-  std::vector<std::string> origins;        // further origins whose pages may use the server: "https://chat.example.org"
+  std::vector<std::string> origins;        // further origins whose pages may use the server: "https://chat.example.org", "https://*.example.org"
 };
 
 /// Why a request is refused for the host it names, or an empty string. Host must be there once in HTTP/1.1 requests.
 std::string wrong_host(const Request& request, const GuardOptions& options);
-/// Whether the page of an Origin header may use the server: one of this server's own, of this machine, or a listed one.
+/// Whether the page of an Origin header may use the server: one of this server's own, a listed one, or, where the server listens on this
+/// machine only, one of this machine's: http://localhost and pages of desktop programs (app://, file://, tauri://, vscode-webview://,
+/// vscode-file://). Never "null", which any web site can make its pages say.
 bool origin_allowed(const Request& request, const GuardOptions& options);
 
 }  // namespace hone::serve::http

@@ -12,6 +12,10 @@ namespace {
 
 constexpr size_t kMaxInputs = 2048;
 
+// What /api/version says: above every version of Ollama that a client may ask for, because the routes are those of recent ones. hone's own
+// version stands beside it.
+constexpr const char* kOllamaVersion = "0.99.0";
+
 // Names carry their tag, as Ollama's clients expect.
 std::string tagged(const std::string& name) { return name.find(':', name.rfind('/') == std::string::npos ? 0 : name.rfind('/')) == std::string::npos ? name + ":latest" : name; }
 
@@ -130,7 +134,8 @@ Json described(const ModelEntry& entry, bool verbose) {
     modelfile = fmt::format("FROM {}\n", entry.files.string()) + (entry.adapter.empty() ? "" : fmt::format("ADAPTER {}\n", entry.adapter.string()));
   }
   std::string parameters;
-  for (const auto& [name, value] : entry.parameters.items())
+  const Json all = stored ? Json(stored->parameters) : entry.parameters;  // as they were written, whatever hone makes of them
+  for (const auto& [name, value] : all.items())
     for (const Json& one : value.is_array() ? value : Json::array({value})) parameters += fmt::format("{:<30} {}\n", name, dump(one));
   const std::string source = files.chat ? files.chat->source() : "";
   Json capabilities = Json::array({"completion"});
@@ -152,7 +157,7 @@ void add_model_routes(http::Router& router, Service& service) {
   add("GET", "/api/tags", tags);
   add("GET", "/api/ps", ps);
   add("POST", "/api/show", show);
-  add("GET", "/api/version", [](Service& s, const Exchange& exchange) { exchange->send(json_response({{"version", s.version}})); });
+  add("GET", "/api/version", [](Service& s, const Exchange& exchange) { exchange->send(json_response({{"version", kOllamaVersion}, {"hone", s.version}})); });
   add("POST", "/api/embed", [](Service& s, const Exchange& exchange) { embed_texts(s, exchange, /*old=*/false); });
   add("POST", "/api/embeddings", [](Service& s, const Exchange& exchange) { embed_texts(s, exchange, /*old=*/true); });
 }

@@ -3,7 +3,7 @@
 namespace hone::serve::panel {
 namespace {
 
-std::string as_event(const Json& json) { return "data: " + dump(json) + "\n\n"; }
+std::string as_event(const Json& json) { return "data: " + dump_line(json) + "\n\n"; }
 
 }  // namespace
 
