@@ -92,7 +92,7 @@ std::optional<RowIssue> add_system(const RowFormat& format, const Json& row, Jso
 // A prompt and its completion as lists of turns, or one of them as text. Of the prompt nothing is learned.
 std::optional<RowIssue> read_split_chat(const RowFormat& format, const Json& row, Json& messages) {
   const auto part = [&](const char* column, const char* role, Json& turns) -> std::optional<RowIssue> {
-    const std::string& key = format.column(column);
+    const std::string key = format.column(column);
     const auto found = row.find(key);
     if (found != row.end() && found->is_string() && !found->get_ref<const std::string&>().starts_with("[{")) {
       turns = Json::array({read_message(turn(role, found->get<std::string>()), key)});

@@ -51,9 +51,9 @@ constexpr Field kFields[] = {{"Role", "role"}, {"Content", "content"}, {"Thinkin
                              {"Function", "function", true}, {"Name", "name"}, {"Arguments", "arguments", true}, {"Description", "description"}, {"Parameters", "parameters", true}, {"Type", "type"},
                              {"Properties", "properties", true}, {"Required", "required", true}, {"Items", "items", true}, {"Enum", "enum", true}, {"Images", "images"}};
 
-class Translator {
+class OllamaTranslator {
  public:
-  Translator(std::string_view source, const std::string& where) : whole_(source), where_(where) {}
+  OllamaTranslator(std::string_view source, const std::string& where) : whole_(source), where_(where) {}
 
   std::string run() {
     Nodes nodes;
@@ -443,6 +443,6 @@ class Translator {
 
 }  // namespace
 
-std::string jinja_of_ollama(std::string_view source, const std::string& where) { return Translator(source, where).run(); }
+std::string jinja_of_ollama(std::string_view source, const std::string& where) { return OllamaTranslator(source, where).run(); }
 
 }  // namespace hone::text

@@ -8,7 +8,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kTolerance = 1e-4;
+constexpr double kLoraTolerance = 1e-4;
 
 class LoraKind : public ::testing::TestWithParam<const char*> {
  protected:
@@ -41,7 +41,7 @@ class LoraKind : public ::testing::TestWithParam<const char*> {
   void expect_losses(const std::vector<double>& found) const {
     const auto losses = numbers_.at("losses").get<std::vector<double>>();
     ASSERT_EQ(losses.size(), found.size());
-    for (size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(found[i], losses[i], kTolerance * losses[i]) << "after " << i << " steps";
+    for (size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(found[i], losses[i], kLoraTolerance * losses[i]) << "after " << i << " steps";
     EXPECT_LT(losses.back(), 0.9 * losses.front()) << "the steps must matter";
   }
   // The adapter through a folder of PEFT's.
@@ -63,18 +63,18 @@ TEST_P(LoraKind, LogitsAgreeOverBothFormats) {
   const io::LoraAdapter adapter = io::read_peft(folder_ / "adapter");
   for (const From from : {From::kDirectory, From::kGguf}) {
     const CausalLm model = tuned(adapter, from);
-    EXPECT_LT(relative_error(expected_.tensor("logits"), logits(model, base_.all())), kTolerance);
+    EXPECT_LT(relative_error(expected_.tensor("logits"), logits(model, base_.all())), kLoraTolerance);
     EXPECT_GT(relative_error(expected_.tensor("logits"), base_.tensor("base_logits")), 0.03) << "the adapter must matter";
   }
   const CausalLm again = tuned(saved(adapter));
-  EXPECT_LT(relative_error(expected_.tensor("logits"), logits(again, base_.all())), kTolerance) << "written and read";
+  EXPECT_LT(relative_error(expected_.tensor("logits"), logits(again, base_.all())), kLoraTolerance) << "written and read";
 }
 
 TEST_P(LoraKind, LossGradientsAndStepsAgree) {
   const io::LoraAdapter adapter = io::read_peft(folder_ / "adapter");
   if (std::string_view(GetParam()) == "bias") return;  // biases alone are read, not trained
   CausalLm model = trainable(adapter);
-  EXPECT_NEAR(loss_and_gradients(model, base_.all(), base_.scale()), number("loss"), kTolerance * number("loss"));
+  EXPECT_NEAR(loss_and_gradients(model, base_.all(), base_.scale()), number("loss"), kLoraTolerance * number("loss"));
   double largest = 0;
   for (const std::string& name : expected_.names())
     if (name.starts_with("grad.")) largest = std::max(largest, largest_of(expected_.tensor(name)));
@@ -88,7 +88,7 @@ TEST_P(LoraKind, LossGradientsAndStepsAgree) {
       gradient = turned;
     }
     ASSERT_TRUE(expected_.has("grad." + leaf->name)) << leaf->name << " is not trained in PEFT";
-    EXPECT_LT(relative_error(expected_.tensor("grad." + leaf->name), gradient, 1e-3 * largest), kTolerance) << leaf->name;
+    EXPECT_LT(relative_error(expected_.tensor("grad." + leaf->name), gradient, 1e-3 * largest), kLoraTolerance) << leaf->name;
     ++compared;
     leaf->grad = {};
   }
@@ -141,15 +141,15 @@ class LoraBeginning : public LoraKind {
 TEST_P(LoraBeginning, TrainsAsPeftAndIsSavedForTheBaseAsItIs) {
   CausalLm model = CausalLm::load(*source(From::kDirectory), {.activation = DType::kF32, .base = BaseFormat::kF32});
   EXPECT_EQ(add_lora(model, options()), 4);
-  EXPECT_LT(relative_error(base_.tensor("base_logits"), logits(model, base_.all())), kTolerance) << "the start changes nothing";
+  EXPECT_LT(relative_error(base_.tensor("base_logits"), logits(model, base_.all())), kLoraTolerance) << "the start changes nothing";
   expect_losses(train(model, base_, 10));
   EXPECT_LT(relative_error(expected_.tensor("trained_logits"), logits(model, base_.all())), 1e-3);
   const io::LoraAdapter adapter = saved(to_adapter(model, options(), "base"));
   EXPECT_EQ(adapter.rank, 8);
-  EXPECT_LT(relative_error(logits(model, base_.all()), logits(tuned(adapter), base_.all())), kTolerance);
+  EXPECT_LT(relative_error(logits(model, base_.all()), logits(tuned(adapter), base_.all())), kLoraTolerance);
   // What PEFT itself converts to a plain adapter, patterns and doubled rank included.
   const CausalLm converted = tuned(io::read_peft(folder_ / "converted"));
-  EXPECT_LT(relative_error(expected_.tensor("trained_logits"), logits(converted, base_.all())), kTolerance);
+  EXPECT_LT(relative_error(expected_.tensor("trained_logits"), logits(converted, base_.all())), kLoraTolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LoraBeginning, ::testing::Values("pissa", "olora"), [](const auto& kind) { return std::string(kind.param); });
