@@ -73,7 +73,7 @@ std::vector<std::string> unknown_fields(const Json& row, const RowFormat& format
   for (const auto& [key, value] : row.items())
     if (!value.is_null() && !expected(key)) unknown.push_back(key);
   if (format.format != Format::kShareGpt) return unknown;
-  const std::string& list = format.column("conversations");
+  const std::string list = format.column("conversations");
   const auto turns = row.find(list);
   if (turns == row.end() || !turns->is_array()) return unknown;
   for (const Json& turn : *turns) {
