@@ -1,4 +1,5 @@
 // What a model wrote, taken apart in pieces of several sizes: nothing of it is lost, whatever a piece's size.
+#include "base/json_fields.h"
 #include "fuzz/target.h"
 #include "text/answer_splitter.h"
 
