@@ -174,7 +174,8 @@ class Creation {
       if (!words.system) words.system = found.system;
       if (!words.parameters.contains("stop") && found.parameters.contains("stop")) words.parameters["stop"] = found.parameters["stop"];
     }
-    for (const auto& [name, value] : models::parameters_of(files_->source->generation()).items())
+    const nlohmann::ordered_json defaults = models::parameters_of(files_->source->generation());
+    for (const auto& [name, value] : defaults.items())
       if (!words.parameters.contains(name)) words.parameters[name] = value;
     const auto add = [&](std::string_view type, const std::string& text) { layers_.push_back(store_.add(lease_, type, text)); };
     if (words.chat_template) add(media::kTemplate, *words.chat_template);

@@ -15,7 +15,7 @@ THREADS = [5, 1, 2]
 
 def main():
     tests = pathlib.Path(sys.argv[1]).resolve() / "tests"
-    available = [level for level in LEVELS if run(tests / "hone_ops_tests", level, 1, "--gtest_list_tests")[0]]
+    available = [level for level in LEVELS if run(tests / "hone_ops_tests", level, 1, "--gtest_filter=Head.LossAloneIsTheSame")[0]]
     if len(available) < 2:
         sys.exit(f"expected scalar and at least one more instruction set, found {available}")
     for i, level in enumerate(available):

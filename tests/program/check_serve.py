@@ -20,8 +20,7 @@ def ollama(server):
     lines = server.lines("/api/generate", generate)
     check([line["done"] for line in lines] == [False] * (len(lines) - 1) + [True], f"done: {lines}")
     last = lines[-1]
-    for key in ("total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count", "eval_duration"):
-        check(isinstance(last[key], int) and last[key] >= 0, f"{key}: {last}")
+    check(all(isinstance(last[f"{key}_duration"], int) and last[f"{key}_duration"] >= 0 for key in ("total", "load", "prompt_eval", "eval")) and last["prompt_eval_count"] > 0 < last["eval_count"], f"{last}")
     check(last["total_duration"] >= last["prompt_eval_duration"] + last["eval_duration"] > 0, f"durations: {last}")
     check(last["done_reason"] in ("stop", "length") and last["eval_count"] <= 8, f"{last}")
     check(len(last["context"]) == last["prompt_eval_count"] + last["eval_count"], f"context: {last}")
@@ -66,7 +65,7 @@ def ollama(server):
     base = server.json("POST", "/api/chat", dict(chat, stream=False, options=dict(GREEDY, num_predict=20)))
     check(tuned["message"]["content"] != base["message"]["content"], "the adapter changes the answers")
     versions = server.json("GET", "/api/version")
-    check(tuple(map(int, versions["version"].split("."))) >= (0, 20, 0) and versions["hone"] == server.json("GET", "/health")["version"] == program.run("--version").strip(), f"versions: {versions}")
+    check(tuple(map(int, versions["version"].split("."))) >= (0, 20, 0) and versions["hone"] == server.json("GET", "/health")["version"], f"versions: {versions}")
     vectors = server.json("POST", "/api/embed", {"model": "tiny", "input": ["then", "this", "then"]})["embeddings"]
     check(len(vectors) == 3 and len(vectors[0]) == 64 and vectors[0] == vectors[2] != vectors[1] and abs(sum(x * x for x in vectors[0]) - 1) < 1e-4, "embeddings")
     check(server.json("POST", "/api/embeddings", {"model": "tiny", "prompt": "then"})["embedding"] == vectors[0], "both embedding routes agree")
@@ -79,8 +78,7 @@ def openai(server):
     check(whole["object"] == "chat.completion" and choice["message"]["role"] == "assistant" and choice["finish_reason"] in ("stop", "length"), f"{whole}")
     check(whole["usage"]["total_tokens"] == whole["usage"]["prompt_tokens"] + whole["usage"]["completion_tokens"], f"{whole['usage']}")
     events = server.events("/v1/chat/completions", dict(chat, stream=True, stream_options={"include_usage": True}))
-    check(events[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}, f"{events[0]}")
-    check(events[-1]["choices"] == [] and events[-1]["usage"] == whole["usage"], f"{events[-1]}")
+    check(events[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""} and events[-1]["choices"] == [] and events[-1]["usage"] == whole["usage"], f"{events}")
     check("".join(e["choices"][0]["delta"].get("content", "") for e in events[:-1]) == choice["message"]["content"], "streamed and whole answers are the same")
     check(events[-2]["choices"][0]["finish_reason"] == choice["finish_reason"], f"{events[-2]}")
     several = server.json("POST", "/v1/chat/completions", dict(chat, n=3, temperature=1.2, seed=5))
@@ -113,8 +111,8 @@ def token_by_token(server):
     tokens = answer["choices"][0]["logprobs"]["content"]
     check(len(tokens) == answer["usage"]["completion_tokens"] > 0, f"{answer}")
     check(b"".join(bytes(t["bytes"]) for t in tokens).decode("utf-8", "replace").startswith(answer["choices"][0]["message"]["content"][:3]), f"{tokens}")
-    for one in tokens:
-        check(len(one["top_logprobs"]) == 2 and one["top_logprobs"][0]["logprob"] == one["logprob"] <= 0 and one["logprob"] >= one["top_logprobs"][1]["logprob"], f"greedy takes the likeliest: {one}")
+    likeliest = [len(one["top_logprobs"]) == 2 and one["top_logprobs"][0]["logprob"] == one["logprob"] <= 0 and one["logprob"] >= one["top_logprobs"][1]["logprob"] for one in tokens]
+    check(all(likeliest), f"greedy takes the likeliest: {tokens}")
     streamed = server.events("/v1/chat/completions", dict(chat, logprobs=True, top_logprobs=2, stream=True))
     check([t for e in streamed for t in (e["choices"][0]["logprobs"] or {"content": []})["content"]] == tokens, "streamed log probabilities")
     ollama_tokens = server.json("POST", "/api/chat", {"model": "tiny", "messages": chat["messages"], "stream": False, "logprobs": True, "options": {"temperature": 0, "num_predict": 6, "repeat_penalty": 1}})["logprobs"]

@@ -21,7 +21,7 @@ def prompts(program):
     model = program.tiny_model()
 
     def ask(*words, **streams):
-        return hone(program, "run", model, *words, *RUN, "--json", **streams).stdout.split('"prompt_tokens"')[0]
+        return hone(program, "run", model, *words, *RUN, "--json", **streams).stdout.split('"prefill_seconds"')[0]
 
     joined = ask("the that\nthis\n\nsummarise this then")
     check(ask("the", "that") == ask("the that") != ask("the"), "several words")
@@ -69,7 +69,7 @@ def lost_output(program):
         closed = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', program.hone, *map(str, words)], env=program.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60)
         check(closed.returncode == 1 and "standard output" in closed.stderr, f"{words} without standard output: {closed.returncode} {closed.stderr}")
     # A program that was started without its streams prints into none of the files that it opens.
-    target = program.folder / "written"
+    target = program.folder / "written.jsonl"
     subprocess.run(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', program.hone, "data", "convert", rows, "--to", "alpaca", "-o", target, "--overwrite"], env=program.environment, timeout=60)
     check(target.read_text().startswith("{") and all(line.startswith('{"') for line in target.read_text().splitlines()), target.read_text()[:200])
 

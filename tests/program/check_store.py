@@ -142,7 +142,8 @@ def bases(program, models):
 
 def same_again(program, models, name):
     """What show prints makes the same model again, to the last byte of its manifest."""
-    create(program, "again", program.run("show", name, "--modelfile"))
+    shown = subprocess.run([program.hone, "show", name, "--modelfile"], env=program.environment, stdout=subprocess.PIPE, check=True).stdout
+    create(program, "again", shown.decode())  # bytes: text would lose what stands before its line ends
     manifests = models / "manifests/registry.ollama.ai/library"
     check((manifests / "again/latest").read_bytes() == (manifests / name / "latest").read_bytes(), f"{name}: {program.run('show', name, '--modelfile')}")
     return json.loads(program.run("show", name, "--json"))
@@ -274,7 +275,7 @@ def damage(program, models):
         before = blobs(models)
         process = subprocess.run([program.hone, "cp", "plain", "twin"], env=program.environment, capture_output=True, text=True)
         process = subprocess.run([program.hone, "rm", "twin"], env=program.environment, capture_output=True, text=True)
-        check(process.returncode == 0 and f"{manifest}: " in process.stderr and "hone rm nowhere/x:y" in process.stderr, f"the remedy: {process.stderr}")
+        check(process.returncode == 0 and f"{manifest}:" in process.stderr and "hone rm nowhere/x:y" in process.stderr, f"the remedy: {process.stderr}")
         check(blobs(models) == before, "damage prunes nothing")
     program.run("rm", "nowhere/x:y")
     # Links out of the store are not followed for writing.
