@@ -151,6 +151,7 @@ class Reader {
     adapter.alpha = config_.alpha;
     adapter.dropout = config_.dropout;
     adapter.rank_stabilized = config_.rank_stabilized;
+    adapter.start = config_.start;
     adapter.notes = config_.notes;
     for (const std::string& name : weights_.names()) take(name, adapter);
     if (pairs_.empty()) bad(file_, "holds no LoRA matrix");

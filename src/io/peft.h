@@ -20,12 +20,20 @@ struct LoraPair {
   Tensor magnitude = {};  // (N) F32, rows as b's; undefined: a plain adapter
 };
 
+/// The base that the pairs are added to.
+enum class AdapterStart {
+  kBase,   // the base as it is
+  kPissa,  // the base without what PiSSA takes for A and B at the start
+  kOlora,  // the same with OLoRA
+};
+
 struct LoraAdapter {
   std::string base_model;  // where the base model was read from
   int64_t rank = 0;        // of most pairs, and alpha: single ones may have others
   double alpha = 0;
   double dropout = 0;
   bool rank_stabilized = false;
+  AdapterStart start = AdapterStart::kBase;  // others: models::read_adapter
   std::vector<std::string> target_modules;  // suffixes or full names that match exactly the modules of `pairs`, but for
   std::vector<std::string> target_parameters = {};  // those named by their weights: "model.layers.0.mlp.up_proj.weight"
   std::vector<LoraPair> pairs;              // sorted by module

@@ -107,14 +107,16 @@ class Keys {
 };
 
 // True or a word: how A and B began. What matters later is whether the base was changed to make room for them.
-std::string changed_base(const Keys& keys) {
+AdapterStart start_of(const Keys& keys) {
   constexpr const char* key = "init_lora_weights";
   const Json* value = keys.find(key);
-  if (!value || value->is_boolean()) return {};
+  if (!value || value->is_boolean()) return AdapterStart::kBase;
   const std::string found = keys.text(key, "");
   for (const char* base_untouched : {"gaussian", "eva", "orthogonal", "mica", "true", "false"})
-    if (found == base_untouched) return {};
-  keys.unsupported(key, fmt::format("\"{}\" starts from a base that was changed; hone would add the adapter to the base as it is", found),
+    if (found == base_untouched) return AdapterStart::kBase;
+  if (found == "pissa") return AdapterStart::kPissa;
+  if (found == "olora") return AdapterStart::kOlora;
+  keys.unsupported(key, fmt::format("\"{}\" starts from a base that was changed in a way that is not found again", found),
                    "save it as a plain adapter: save_pretrained(path_initial_model_for_weight_conversion=...) in PEFT");
 }
 
@@ -214,7 +216,7 @@ const std::vector<PeftKey>& peft_keys() {
       {"modules_to_save", kRead, "modules that the file holds whole"},
       {"use_dora", kRead, "weight-decomposed adapters, with their magnitudes"},
       {"bias", kRead, "none, all or lora_only: which biases the file replaces"},
-      {"init_lora_weights", kRead, "how training began: only starts that leave the base as it is are read"},
+      {"init_lora_weights", kRead, "how training began: starts that leave the base as it is, pissa and olora, whose start is found again and taken off"},
       {"ensure_weight_tying", kRead, "refused where the embedding or the head is adapted"},
       {"inference_mode", kWithoutEffect, "an adapter is loaded to answer"},
       {"auto_mapping", kWithoutEffect, "the class that PEFT would load"},
@@ -278,7 +280,7 @@ PeftConfig read_peft_config(const std::filesystem::path& path) {
   config.tied = keys.flag("ensure_weight_tying");
   config.bias = keys.text("bias", "none");
   if (config.bias != "none" && config.bias != "all" && config.bias != "lora_only") keys.bad("bias", fmt::format("must be none, all or lora_only, found \"{}\"", config.bias));
-  config.init = changed_base(keys);
+  config.start = start_of(keys);
   config.rank_pattern = keys.patterns("rank_pattern", [&](const Json& value) { return value.is_null() ? int64_t{0} : keys.checked_whole("rank_pattern", value, 1, 65536); });
   config.alpha_pattern = keys.patterns("alpha_pattern", [&](const Json& value) { return value.is_null() ? 0.0 : keys.checked("alpha_pattern", value, -1e9, 1e9); });
   read_targets(keys, config);

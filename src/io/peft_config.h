@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/name_pattern.h"
+#include "io/peft.h"
 
 namespace hone::io {
 
@@ -28,7 +29,7 @@ struct PeftConfig {
   bool rank_stabilized = false;
   bool dora = false;
   std::string bias = "none";  // none, all, lora_only
-  std::string init;           // "pissa", "olora": the adapter belongs to a base that lost this start; empty: to the base as it is
+  AdapterStart start = AdapterStart::kBase;  // init_lora_weights
   bool tied = false;          // ensure_weight_tying
   ModuleChoice target, exclude;
   bool all_linear = false;    // target_modules is "all-linear", or not said

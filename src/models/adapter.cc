@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/thread_pool.h"
+#include "models/adapter_start.h"
 #include "models/names.h"
 #include "ops/magnitude.h"
 
@@ -38,23 +39,6 @@ Tensor transpose(const Tensor& m) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < cols; ++c) out.data_mutable<float>()[c * rows + r] = m.data<float>()[r * cols + c];
   return out;
-}
-
-// What was learned since the start, on the base as it is: s·(B·A − B₀·A₀) as one pair of twice the rank.
-io::LoraPair difference(io::LoraPair pair, const Tensor& start_a, const Tensor& start_b, bool rank_stabilized) {
-  const int64_t r = pair.a.size(0), in = pair.a.size(1), out = pair.b.size(0);
-  Tensor a = Tensor::empty({2 * r, in}, DType::kF32), b = Tensor::empty({out, 2 * r}, DType::kF32);
-  std::copy_n(pair.a.data<float>(), r * in, a.data_mutable<float>());
-  std::copy_n(start_a.data<float>(), r * in, a.data_mutable<float>() + r * in);
-  for (int64_t n = 0; n < out; ++n)
-    for (int64_t k = 0; k < r; ++k) {
-      b.data_mutable<float>()[n * 2 * r + k] = pair.b.data<float>()[n * r + k];
-      b.data_mutable<float>()[n * 2 * r + r + k] = -start_b.data<float>()[n * r + k];
-    }
-  pair.a = a;
-  pair.b = b;
-  pair.alpha *= rank_stabilized ? std::sqrt(2.0) : 2.0;  // the same scale at the doubled rank
-  return pair;
 }
 
 constexpr std::string_view kEmbedding = "model.embed_tokens", kHead = "lm_head";
@@ -101,7 +85,7 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
     if (!linear.has_lora()) return;
     io::LoraPair pair{linear.name, linear.lora_a.value().clone(), in_order(linear.name, linear.lora_b.value()), options.alpha_of(linear.name)};
     if (linear.magnitude.defined()) pair.magnitude = in_order(linear.name, linear.magnitude.value());
-    if (linear.start_a.defined()) pair = difference(std::move(pair), linear.start_a, in_order(linear.name, linear.start_b), options.rank_stabilized);
+    if (linear.start_a.defined()) pair = since_start(std::move(pair), linear.start_a, in_order(linear.name, linear.start_b), options.rank_stabilized);
     doubled |= linear.start_a.defined();
     adapter.pairs.push_back(std::move(pair));
   };

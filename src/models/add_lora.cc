@@ -13,7 +13,7 @@
 namespace hone::models {
 namespace {
 
-constexpr int64_t kMostRank = 4096, kMostPrincipal = 256;
+constexpr int64_t kMostRank = 4096;
 
 template <class Value>
 Value first_match(const std::vector<std::pair<std::string, Value>>& patterns, std::string_view module, Value otherwise, const char* where) {

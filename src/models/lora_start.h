@@ -10,6 +10,9 @@ struct LowRank {
   Tensor a, b;
 };
 
+/// Of principal_part, whose work grows with the square of the rank.
+constexpr int64_t kMostPrincipal = 256;
+
 /// The part of weight (N, K) F32 that its `rank` largest singular values make: B·A = U·Σ·Vᵀ / scale, each side with √(Σ / scale). By
 /// subspace iteration with the Gram matrix's Ritz vectors; deterministic. scale > 0, rank ≤ min(N, K).
 LowRank principal_part(const Tensor& weight, int64_t rank, double scale);

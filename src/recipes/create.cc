@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "io/atomic_file.h"
+#include "models/adapter_start.h"
 #include "recipes/export_gguf.h"
 #include "recipes/modelfile.h"
 #include "recipes/read_gguf_lora.h"
@@ -122,7 +123,7 @@ class Creation {
       if (!fs::exists(folder / "adapter_config.json"))
         throw Error(ErrorCode::kInvalidInput, "ADAPTER " + path.string(), "holds no LoRA adapter (adapter_config.json)", "name a PEFT folder, a run's folder or a GGUF adapter");
       const Scratch scratch{store_.scratch(lease_)};
-      const io::LoraAdapter adapter = io::read_peft(folder);
+      const io::LoraAdapter adapter = models::read_adapter(*files_->source, folder);
       notes_.insert(notes_.end(), adapter.notes.begin(), adapter.notes.end());
       for (std::string& note : write_gguf_lora(scratch.path, adapter, *files_->source)) notes_.push_back(std::move(note));
       layers_.push_back(store_.take(lease_, media::kAdapter, scratch.path));

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "io/atomic_file.h"
+#include "models/adapter_start.h"
 #include "recipes/export_gguf.h"
 #include "recipes/export_safetensors.h"
 #include "recipes/modelfile.h"
@@ -64,10 +65,12 @@ fs::path folder_for(const fs::path& path) {
   return path;
 }
 
-io::LoraAdapter adapter_of(const Sources& s, const std::string& format) {
+io::LoraAdapter adapter_of(const Sources& s, const std::string& format, const models::ModelSource* source) {
   if (s.tuned.empty() || !fs::exists(s.tuned / "adapter_config.json"))
     throw Error(ErrorCode::kUnsupported, s.tuned.empty() ? s.base : s.tuned.string(), fmt::format("holds no LoRA adapter, which {} needs", format), "after full fine-tuning export --format gguf or safetensors");
-  return io::read_peft(s.tuned);
+  io::LoraAdapter adapter = io::read_peft(s.tuned);
+  if (adapter.start == io::AdapterStart::kBase) return adapter;
+  return models::read_adapter(source ? *source : *models::ModelSource::open(find_model(s.base).path), s.tuned);
 }
 
 // An adapter lies beside the Modelfile as GGUF, which Ollama applies to every family; a fully fine-tuned model is its merged file.
@@ -77,7 +80,7 @@ ExportResult export_modelfile(const ExportOptions& options, const Sources& s, co
   std::string from = absolute(find_model(s.base).path), adapter;
   if (!s.tuned.empty() && fs::exists(s.tuned / "adapter_config.json")) {
     result.files.push_back(folder / "adapter.gguf");
-    result.notes = write_gguf_lora(result.files.back(), io::read_peft(s.tuned), *files.source);
+    result.notes = write_gguf_lora(result.files.back(), models::read_adapter(*files.source, s.tuned), *files.source);
     adapter = absolute(result.files.back());
   } else if (!s.tuned.empty()) {
     from = absolute(options.run / "export" / "gguf" / "model.gguf");
@@ -101,7 +104,7 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
     return out;
   };
   if (options.format == "peft") {
-    const io::LoraAdapter adapter = adapter_of(s, options.format);
+    const io::LoraAdapter adapter = adapter_of(s, options.format, nullptr);
     const fs::path folder = folder_for(out);
     io::write_peft(folder, adapter);
     write_run_chat(folder, read_run_chat(s.tuned));
@@ -109,8 +112,8 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
     return {{folder / "adapter_config.json", folder / "adapter_model.safetensors"}, {}};
   }
   if (options.format == "gguf-lora") {
-    const io::LoraAdapter adapter = adapter_of(s, options.format);
     const auto source = models::ModelSource::open(find_model(s.base).path);
+    const io::LoraAdapter adapter = adapter_of(s, options.format, source.get());
     const fs::path file = file_in("adapter.gguf");
     return {{file}, write_gguf_lora(file, adapter, *source)};
   }

@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "io/peft_config.h"
 #include "io/safetensors.h"
+#include "models/adapter_start.h"
 #include "recipes/read_gguf_lora.h"
 
 namespace hone::recipes {
@@ -94,7 +95,7 @@ models::CausalLm load_tuned(const models::ModelSource& source, models::LoadOptio
     throw Error(ErrorCode::kNotFound, tuned.string(), "does not exist", "name a run's folder, or the folder of an adapter");
   if (!fs::exists(tuned / kFullWeights)) {
     options.train_all = false;
-    return load_adapted(source, options, io::read_peft(tuned), tuned.string());
+    return load_adapted(source, options, models::read_adapter(source, tuned), tuned.string());
   }
   options.train_all = true;
   models::CausalLm model = models::CausalLm::load(source, options);
