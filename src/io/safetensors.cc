@@ -120,6 +120,11 @@ std::vector<std::string> Safetensors::names() const {
   return names;
 }
 
+bool Safetensors::readable(std::string_view name) const {
+  const auto it = tensors_.find(name);
+  return it != tensors_.end() && element(it->second.type)->type && it->second.shape.size() <= Shape::kMaxRank;
+}
+
 Tensor Safetensors::tensor(std::string_view name) const {
   const auto it = tensors_.find(name);
   if (it == tensors_.end())
@@ -127,7 +132,7 @@ Tensor Safetensors::tensor(std::string_view name) const {
                 "the file belongs to another model, or one of its parts is missing");
   const Info& info = it->second;
   const auto type = element(info.type)->type;
-  if (!type || info.shape.size() > Shape::kMaxRank)
+  if (!readable(name))
     throw Error(ErrorCode::kUnsupported, path().string(),
                 fmt::format("tensor \"{}\" holds {} with {} axes", name, info.type, info.shape.size()),
                 "hone reads F32, F16 and BF16 weights: convert the model first");

@@ -27,6 +27,8 @@ class Safetensors {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool has(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
   std::vector<std::string> names() const;
+  /// Whether hone computes with the tensor's element type and number of axes: tensor() gives it.
+  bool readable(std::string_view name) const;
   /// Borrowed from the mapping (copied when the file leaves it misaligned). Throws Error{kNotFound}, or Error{kUnsupported}
   /// for an element type hone does not compute with.
   Tensor tensor(std::string_view name) const;

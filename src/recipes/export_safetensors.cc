@@ -61,6 +61,7 @@ void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights&
   std::vector<io::SafetensorsEntry> entries;
   for (const std::string& name : file.names()) {
     if (merged.unties() && name == "lm_head.weight") continue;  // the embedding once more, which it is no longer
+    if (!file.readable(name)) continue;  // a buffer without a place in the model, which a note named when it was opened
     const Tensor stored = file.tensor(name);
     entries.push_back({name, plain(stored.dtype()) ? type.value_or(stored.dtype()) : stored.dtype(), stored.shape()});
   }

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "io/safetensors_buffer.h"
 #include "models/golden_model.h"
 #include "recipes/export_gguf.h"
 #include "recipes/export_safetensors.h"
@@ -64,6 +65,17 @@ TEST_P(Export, FolderToGgufAndBack) {
   fs::create_directories(work_ / "folder");
   write_merged_safetensors(work_ / "folder", folder, model, "f32");
   EXPECT_LT(error_of(work_ / "folder"), kTolerance);
+}
+
+TEST_P(Export, ABufferOfAnotherTypeIsNoWeight) {
+  fs::copy(golden_folder_, work_ / "buffered", fs::copy_options::recursive);
+  const fs::path whole = work_ / "buffered" / "model.safetensors";
+  io::testing::add_buffer(fs::exists(whole) ? whole : work_ / "buffered" / "model-00001-of-00003.safetensors", "model.position_ids");
+  const ModelFiles files = files_of(work_ / "buffered");
+  models::CausalLm model = tuned(files);
+  fs::create_directories(work_ / "merged");
+  write_merged_safetensors(work_ / "merged", files, model, "f32");
+  EXPECT_LT(error_of(work_ / "merged"), kTolerance);
 }
 
 TEST_P(Export, GgufKeepsItsLayout) {

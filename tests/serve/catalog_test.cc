@@ -6,7 +6,9 @@
 #include <fstream>
 
 #include "serve/model_files.h"
+#include "io/safetensors_buffer.h"
 #include "recipes/create.h"
+#include "recipes/export_safetensors.h"
 #include "serve/models/store_catalog.h"
 
 namespace hone::serve {
@@ -58,6 +60,17 @@ TEST_F(CatalogTest, NamesOfTheCommandLine) {
     EXPECT_EQ(error.code(), ErrorCode::kNotFound);
     EXPECT_NE(error.hint().find("mine"), std::string::npos);
   }
+}
+
+TEST_F(CatalogTest, AFolderMayHoldBuffersOfAnyType) {
+  const recipes::ModelFiles files = recipes::open_model(file_, "", recipes::TemplateChoice::kStored);
+  models::CausalLm model = models::CausalLm::load(*files.source, {});
+  const fs::path folder = folder_.path() / "buffered";
+  fs::create_directories(folder);
+  recipes::write_merged_safetensors(folder, files, model, "f32");
+  io::testing::add_buffer(folder / "model.safetensors", "model.position_ids");
+  const LocalCatalog catalog({folder.string(), file_}, {}, {});
+  EXPECT_EQ(catalog.resolve("buffered").parameter_count, catalog.resolve("Tiny-model-1").parameter_count);
 }
 
 TEST_F(CatalogTest, WhatCommandLinesMayNotSay) {

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "io/peft_config.h"
-#include "io/safetensors.h"
+#include "models/weights.h"
 #include "recipes/model_files.h"
 #include "recipes/tuned_model.h"
 #include "recipes/tuned_system.h"
@@ -41,10 +41,10 @@ void each_tensor(const models::ModelSource& source, const std::function<void(con
     for (const std::string& name : gguf->tensor_names()) fn(gguf->tensor(name));
     return;
   }
-  for (const fs::path& file : source.weight_files()) {
-    const io::Safetensors weights = io::Safetensors::open(file);
-    for (const std::string& name : weights.names()) fn(weights.tensor(name));
-  }
+  // Beside its weights a folder may hold buffers of any type.
+  models::each_weight(source.config(), [&](const models::Weight& weight) {
+    if (source.has(weight.name)) fn(source.tensor(weight.name));
+  });
 }
 
 int64_t seconds_since_1970(const fs::path& path) {
