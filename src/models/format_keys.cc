@@ -384,6 +384,7 @@ constexpr KnownKey kGguf[] = {
     {"tokenizer.ggml.eos_token_id", kRead, "ends an answer"},
     {"tokenizer.ggml.eot_token_id", kRead, "ends an answer"},
     {"tokenizer.ggml.eom_token_id", kRead, "ends an answer"},
+    {"hone.chat.reasoning", kRead, "how many of the answers that were learned hold reasoning (none, some, all): how the model is asked by default"},
     {"hone.stop_token_ids", kRead, "further tokens that end an answer, which hone export writes"},
     {"tokenizer.ggml.unknown_token_id", kRead, ""},
     {"tokenizer.ggml.padding_token_id", kRead, ""},

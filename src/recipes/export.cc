@@ -80,7 +80,7 @@ ExportResult export_modelfile(const ExportOptions& options, const Sources& s, co
   std::string from = absolute(find_model(s.base).path), adapter;
   if (!s.tuned.empty() && fs::exists(s.tuned / "adapter_config.json")) {
     result.files.push_back(folder / "adapter.gguf");
-    result.notes = write_gguf_lora(result.files.back(), models::read_adapter(*files.source, s.tuned), *files.source);
+    result.notes = write_gguf_lora(result.files.back(), models::read_adapter(*files.source, s.tuned), *files.source, read_run_chat(s.tuned));
     adapter = absolute(result.files.back());
   } else if (!s.tuned.empty()) {
     from = absolute(options.run / "export" / "gguf" / "model.gguf");
@@ -115,9 +115,10 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
     const auto source = models::ModelSource::open(find_model(s.base).path);
     const io::LoraAdapter adapter = adapter_of(s, options.format, source.get());
     const fs::path file = file_in("adapter.gguf");
-    return {{file}, write_gguf_lora(file, adapter, *source)};
+    return {{file}, write_gguf_lora(file, adapter, *source, read_run_chat(s.tuned))};
   }
-  const ModelFiles files = open_model(s.base, s.chat_template);
+  ModelFiles files = open_model(s.base, s.chat_template);
+  take_run_chat(files, read_run_chat(s.tuned));
   if (options.format == "modelfile") return export_modelfile(options, s, files, folder_for(out));
   models::CausalLm model = load_tuned(files, s.load, s.tuned);
   if (options.format == "safetensors") return {write_merged_safetensors(folder_for(out), files, model, options.type), {}};

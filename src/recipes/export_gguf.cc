@@ -1,6 +1,7 @@
 #include "recipes/export_gguf.h"
 
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -8,6 +9,7 @@
 #include "models/rope_table.h"
 #include "quant/codec.h"
 #include "recipes/merged_weights.h"
+#include "recipes/run_chat.h"
 
 namespace hone::recipes {
 namespace {
@@ -107,10 +109,13 @@ void add_tokenizer(io::GgufMetadata& out, const ModelFiles& files) {
 }
 
 io::GgufMetadata metadata_of(const ModelFiles& files, const OutputType& type) {
+  const io::GgufMetadata chat = run_chat_metadata(files.taught);
+  std::set<std::string> taught;
+  for (const auto& [key, value] : chat) taught.insert(key);
   io::GgufMetadata out;
   if (const io::Gguf* gguf = files.source->gguf()) {
     for (const auto& [key, value] : gguf->metadata())
-      if (key != "general.file_type" && key != "general.alignment" && key != "general.quantization_version") out.emplace_back(key, value);
+      if (!taught.contains(key) && key != "general.file_type" && key != "general.alignment" && key != "general.quantization_version") out.emplace_back(key, value);
   } else {
     const std::filesystem::path folder = std::filesystem::absolute(files.source->path()).lexically_normal();
     out = models::gguf_architecture(files.source->config(), files.source->path().string());
@@ -119,6 +124,7 @@ io::GgufMetadata metadata_of(const ModelFiles& files, const OutputType& type) {
     for (auto& entry : models::generation_metadata(files.source->generation())) out.push_back(std::move(entry));
     add_tokenizer(out, files);
   }
+  out.insert(out.end(), chat.begin(), chat.end());
   out.emplace_back("general.file_type", type.file_type);
   out.emplace_back("general.quantization_version", int64_t{2});
   return out;

@@ -8,6 +8,7 @@
 #include "models/gguf_layout.h"
 #include "models/names.h"
 #include "recipes/export_gguf.h"
+#include "recipes/run_chat.h"
 
 namespace hone::recipes {
 namespace {
@@ -107,7 +108,7 @@ io::GgufEntry entry_of(const std::string& name, const std::vector<Tensor>& list,
 
 }  // namespace
 
-std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter, const models::ModelSource& source) {
+std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter, const models::ModelSource& source, const RunChat& taught) {
   const models::ModelConfig& config = source.config();
   const auto refuse = [](const std::string& what) { throw Error(ErrorCode::kUnsupported, "--format gguf-lora", what, "merge it: hone export --format gguf"); };
   if (!adapter.whole.empty()) refuse(fmt::format("GGUF adapters hold low-rank changes only; this one replaces {}", adapter.whole.front().first));
@@ -149,10 +150,11 @@ std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, cons
     entries.push_back(entry_of(name + ".lora_a", stack.a, stack.experts));
     entries.push_back(entry_of(name + ".lora_b", stack.b, stack.experts));
   }
-  const io::GgufMetadata metadata = {{"general.architecture", std::string(models::name(config.family))},
-                                     {"general.type", std::string("adapter")},
-                                     {"adapter.type", std::string("lora")},
-                                     {"adapter.lora.alpha", alpha}};
+  io::GgufMetadata metadata = {{"general.architecture", std::string(models::name(config.family))},
+                               {"general.type", std::string("adapter")},
+                               {"adapter.type", std::string("lora")},
+                               {"adapter.lora.alpha", alpha}};
+  for (auto& entry : run_chat_metadata(taught)) metadata.push_back(std::move(entry));
   io::GgufWriter writer(file, metadata, entries);
   for (const auto& [name, stack] : tensors)
     for (const auto* list : {&stack.a, &stack.b})

@@ -14,6 +14,7 @@
 #include "quant/codec.h"
 #include "recipes/gguf_vocab.h"
 #include "recipes/merged_weights.h"
+#include "recipes/run_chat.h"
 
 namespace hone::recipes {
 namespace {
@@ -172,11 +173,18 @@ std::vector<fs::path> make_folder(const fs::path& folder, const ModelFiles& file
 std::vector<fs::path> write_merged_safetensors(const fs::path& folder, const ModelFiles& files, models::CausalLm& model, const std::string& type) {
   const std::optional<DType> wanted = plain_type(type);
   const MergedWeights merged(model, *files.source);
-  if (files.source->gguf()) return make_folder(folder, files, merged, wanted.value_or(DType::kF16));
+  std::vector<fs::path> written;
+  if (files.source->gguf()) {
+    written = make_folder(folder, files, merged, wanted.value_or(DType::kF16));
+    write_run_chat(folder, files.taught);
+    return written;
+  }
   std::error_code ignored;
   if (fs::equivalent(folder, files.source->path(), ignored))
     throw Error(ErrorCode::kInvalidInput, folder.string(), "is the base model's own folder", "choose another place with --out");
-  return copy_folder(folder, *files.source, merged, wanted);
+  written = copy_folder(folder, *files.source, merged, wanted);
+  write_run_chat(folder, files.taught);
+  return written;
 }
 
 }  // namespace hone::recipes

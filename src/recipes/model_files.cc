@@ -9,6 +9,7 @@
 #include "io/atomic_file.h"
 #include "recipes/gguf_vocab.h"
 #include "recipes/modelfile.h"
+#include "recipes/run_chat.h"
 #include "store/hub.h"
 #include "store/parameters.h"
 #include "text/ollama_template.h"
@@ -182,6 +183,7 @@ ModelFiles open_model(const std::string& base, const std::string& chat_template,
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));
   if (tokenizer.eos() >= 0) files.stop_ids.push_back(tokenizer.eos());
   files.study_template();
+  take_run_chat(files, carried_run_chat(files));
   std::sort(files.stop_ids.begin(), files.stop_ids.end());
   files.stop_ids.erase(std::unique(files.stop_ids.begin(), files.stop_ids.end()), files.stop_ids.end());
   return files;

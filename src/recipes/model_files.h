@@ -14,6 +14,14 @@
 
 namespace hone::recipes {
 
+/// How many of the answers that were learned carry reasoning (<think> … </think>).
+enum class Reasoning { kUnknown, kNone, kSome, kAll };
+
+/// What training taught about how to ask (recipes/run_chat.h).
+struct RunChat {
+  Reasoning reasoning = Reasoning::kUnknown;
+};
+
 struct ModelFiles {
   std::shared_ptr<const models::ModelSource> source;
   text::Tokenizer tokenizer;
@@ -27,6 +35,7 @@ struct ModelFiles {
   bool thinks = false;                            // answers may hold <think> … </think>
   std::string lead = {};                          // white space that the template writes between its generation prompt and an answer
   std::optional<bool> think = {};                 // reasoning wanted where nobody says; nothing: as the template does
+  RunChat taught = {};                            // which `think` follows from
 
   /// Finds out what follows from the chat template: where answers end, how it treats reasoning.
   void study_template();

@@ -10,6 +10,7 @@ namespace hone::recipes {
 namespace {
 
 constexpr const char* kFile = "chat.json";
+constexpr const char* kKey = "hone.chat.reasoning";
 constexpr std::array<const char*, 4> kNames = {"unknown", "none", "some", "all"};
 
 struct TurnCounts {
@@ -26,6 +27,20 @@ TurnCounts turns_of(const data::DataReport& report) {
     counts.rows += dataset.rows - static_cast<int64_t>(dataset.problems.total());
   }
   return counts;
+}
+
+std::optional<RunChat> chat_named(std::string_view word) {
+  for (size_t i = 0; i < kNames.size(); ++i)
+    if (word == kNames[i]) return RunChat{static_cast<Reasoning>(i)};
+  return std::nullopt;
+}
+
+RunChat run_chat_of(const io::Gguf& gguf, const std::string& where) {
+  const auto word = gguf.find_string(kKey);
+  if (!word) return {};
+  const auto chat = chat_named(*word);
+  if (!chat) throw Error(ErrorCode::kInvalidInput, where, fmt::format("{}: expected none, some or all, found \"{}\"", kKey, *word), "export the model again");
+  return *chat;
 }
 
 }  // namespace
@@ -47,13 +62,32 @@ RunChat read_run_chat(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / kFile;
   if (folder.empty() || !std::filesystem::exists(file)) return {};
   const auto json = nlohmann::json::parse(read_file(file, 1 << 20), nullptr, /*allow_exceptions=*/false);
-  for (size_t i = 0; i < kNames.size(); ++i)
-    if (json.is_object() && json.value("reasoning", nlohmann::json()) == kNames[i]) return {static_cast<Reasoning>(i)};
+  // A file of this name that says something else belongs to somebody else.
+  if (!json.is_discarded() && !(json.is_object() && json.contains("reasoning"))) return {};
+  const auto word = json.is_object() ? json["reasoning"] : nlohmann::json();
+  if (const auto chat = chat_named(word.is_string() ? word.get_ref<const std::string&>() : "")) return *chat;
   throw Error(ErrorCode::kInvalidInput, file.string(), "expected {\"reasoning\": \"none\", \"some\" or \"all\"}", "delete the file: it only says how the model is asked by default");
+}
+
+io::GgufMetadata run_chat_metadata(const RunChat& chat) {
+  if (chat.reasoning == Reasoning::kUnknown) return {};
+  return {{kKey, std::string(kNames[static_cast<size_t>(chat.reasoning)])}};
+}
+
+RunChat carried_run_chat(const ModelFiles& files) {
+  RunChat chat;
+  if (files.stored && !files.stored->adapters.empty()) {
+    const std::filesystem::path& adapter = files.stored->adapters.front();
+    chat = run_chat_of(io::Gguf::open(adapter), adapter.string());
+  }
+  if (chat.reasoning != Reasoning::kUnknown) return chat;
+  if (const io::Gguf* gguf = files.source->gguf()) return run_chat_of(*gguf, files.source->path().string());
+  return read_run_chat(files.source->path());
 }
 
 void take_run_chat(ModelFiles& files, const RunChat& chat) {
   if (chat.reasoning == Reasoning::kUnknown) return;
+  files.taught = chat;
   const bool reasons = chat.reasoning != Reasoning::kNone;
   files.thinks = files.thinks || reasons;
   files.think.reset();

@@ -1,4 +1,5 @@
-// What a run taught about how to ask: it lies beside its result and travels with it.
+// What a run taught about how to ask: it lies beside its result (chat.json) and travels with it, in GGUF files as the key
+// hone.chat.reasoning.
 #pragma once
 
 #include <filesystem>
@@ -6,16 +7,10 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "io/gguf_writer.h"
 #include "recipes/model_files.h"
 
 namespace hone::recipes {
-
-/// How many of the answers that were learned carry reasoning (<think> … </think>).
-enum class Reasoning { kUnknown, kNone, kSome, kAll };
-
-struct RunChat {
-  Reasoning reasoning = Reasoning::kUnknown;
-};
 
 /// From the rows seen so far.
 RunChat run_chat_of(const data::DataReport& report);
@@ -24,6 +19,11 @@ RunChat run_chat_of(const data::DataReport& report);
 void write_run_chat(const std::filesystem::path& folder, const RunChat& chat);
 /// Of a result's folder; unknown where there is no such file. Throws Error{kInvalidInput} for one that is damaged.
 RunChat read_run_chat(const std::filesystem::path& folder);
+
+/// The metadata of a GGUF file that says the same; nothing when it is unknown.
+io::GgufMetadata run_chat_metadata(const RunChat& chat);
+/// What the model's files say: those of its weights, and before them those of the adapter that a stored model has.
+RunChat carried_run_chat(const ModelFiles& files);
 
 /// Lets `files` ask as the run taught: reasoning is expected where nobody says otherwise when every answer had some, and not when none had.
 void take_run_chat(ModelFiles& files, const RunChat& chat);
