@@ -89,7 +89,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
   const int64_t context = context_of(settings, model.context());
   std::vector<int32_t> stop_ids = model.files.stop_ids;
   if (!request.suffix.empty()) {
-    Infill gap = infill(model, request.prompt, request.suffix, "suffix");
+    Infill gap = infill(model.files, model.entry.name, request.prompt, request.suffix, "suffix");
     prepared.request.prompt = std::move(gap.prompt);
     stop_ids = std::move(gap.stop_ids);
   } else if (request.raw) {

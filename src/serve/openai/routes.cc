@@ -39,7 +39,7 @@ std::vector<PreparedPrompt> prompts_of(const Resident& model, const CompletionRe
     if (request.suffix.empty()) {
       prompt.ids = tokens_of(model, input, /*special=*/true, "prompt");
     } else {
-      Infill gap = infill(model, input.text, request.suffix, "suffix");
+      Infill gap = infill(model.files, model.entry.name, input.text, request.suffix, "suffix");
       prompt.ids = std::move(gap.prompt);
       prompt.stop_ids = std::move(gap.stop_ids);
     }
