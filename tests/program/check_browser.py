@@ -112,9 +112,16 @@ def panel(program, browser):
         page.click("#language")
         page.click("#pause")
         wait_for(page, lambda: figure(page, "State") == "running", "it goes on")
+        held = []  # the answer to "stop" comes after the news that the run has ended
+        page.route("**/api/stop", lambda route: held.append((route, route.fetch())))
         page.click("#stop")
         run.stop(expect=130, signal_number=None)
         wait_for(page, lambda: "has ended" in page.inner_text("#notice"), "the page says that the run has ended")
+        wait_for(page, lambda: held, "the answer to stop is held back")
+        for route, answer in held:
+            route.fulfill(response=answer)
+        page.wait_for_timeout(200)
+        check("has ended" in page.inner_text("#notice"), f"the run's last word stays: {page.inner_text('#notice')}")
         check(len(program.losses(folder)) > len(lines), "and steps were made meanwhile")
 
     with Verb(program, "train", program.config("wild.yaml", training__output_dir=program.folder / "wild", training__epochs=5000, training__learning_rate=10), "--panel", "0") as run:

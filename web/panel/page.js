@@ -3,6 +3,7 @@ const token = new URLSearchParams(location.hash.slice(1)).get("token");
 
 const empty = () => ({ run: {}, steps: 0, limit: 0, room: false, settings: null, alarms: [], events: [], x: [], loss: [], smoothed: [], grad: [], rate: [], speed: [], memory: [], vx: [], validation: [], wx: [], volatility: [], mx: [], bytes: [], left: null, factor: 1 });
 let data = empty(), other = null, live = false, stream = null, sequence = 0, waiting = null, listed = [];
+let over = false;  // the run that is followed has ended
 
 // ---- from the server to columns
 
@@ -48,6 +49,7 @@ function take_event(e) {
   else if (e.event === "alarms") data.alarms = e.alarms;
   else if (e.event === "end") {
     stream.close();
+    over = true;
     if (e.status) data.run.status = e.status;
     notice(word("ended")(status()));
     $("control").hidden = true;
@@ -263,8 +265,14 @@ $("compare").onchange = guarded(async () => {
 $("whole").onclick = () => charts.forEach(c => c.zoom(null));
 document.addEventListener("spoken", label);
 async function control(what, body) {
-  const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token }, body: body && JSON.stringify(body) });
-  notice(answer.ok ? word("taken") : word("refused") + (await answer.json()).error);
+  let said;
+  try {
+    const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token }, body: body && JSON.stringify(body) });
+    said = answer.ok ? word("taken") : word("refused") + (await answer.json()).error;
+  } catch (error) {
+    said = String(error.message || error);
+  }
+  if (!over) notice(said);  // that the run has ended may be told before the answer to "stop" is here
 }
 $("stop").onclick = guarded(async () => { if (confirm(word("sure"))) await control("stop"); });
 $("change-rate").onclick = guarded(async () => {
