@@ -13,7 +13,10 @@ case "${1:-}" in
     programs=(base autograd ops infer serve)
     targets=("${programs[@]/#/hone_}")
     scripts/build.sh threads "${targets[@]/%/_tests}"
-    for program in "${programs[@]}"; do HONE_THREADS=4 TSAN_OPTIONS=halt_on_error=1 "build-threads/tests/hone_${program}_tests" --gtest_brief=1; done
+    # As many threads as processors: where there are more, those that wait keep those that work from their processor.
+    threads=$(nproc)
+    [ "$threads" -ge 2 ] || threads=2
+    for program in "${programs[@]}"; do HONE_THREADS=$threads TSAN_OPTIONS=halt_on_error=1 "build-threads/tests/hone_${program}_tests" --gtest_brief=1; done
     exit ;;
   *) echo "usage: scripts/test.sh [--sanitize | --threads]" >&2; exit 2 ;;
 esac
