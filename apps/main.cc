@@ -1,4 +1,5 @@
 // The hone command.
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -79,21 +80,27 @@ int with_output(int code) {
 
 // What CLI11 says, with the nearest verb or option for a misspelt one.
 int refused(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-  const std::string first = argc > 1 ? argv[1] : "";
-  std::vector<std::string> known;
-  std::string message = error.what(), word, hint = "hone --help lists the verbs, hone VERB --help its options";
-  const CLI::App* verb = nullptr;
-  for (const CLI::App* sub : app.get_subcommands(nullptr)) {
-    if (sub->get_name() == first) verb = sub;
-    known.push_back(sub->get_name());
+  const CLI::App* verb = &app;
+  std::string called = "hone", message = error.what(), word;
+  std::vector<std::string> verbs;
+  const auto below = [&] {
+    verbs.clear();
+    for (const CLI::App* sub : verb->get_subcommands(nullptr)) verbs.push_back(sub->get_name());
+  };
+  int next = 1;
+  for (below(); next < argc && std::find(verbs.begin(), verbs.end(), argv[next]) != verbs.end(); ++next, below()) {
+    verb = verb->get_subcommand(argv[next]);
+    called += fmt::format(" {}", argv[next]);
   }
-  if (!verb && !first.empty() && first[0] != '-') {
-    word = first;
-    message = fmt::format("there is no verb \"{}\"", first);
-  } else if (verb && dynamic_cast<const CLI::ExtrasError*>(&error)) {
-    known.clear();
+  std::string hint = verbs.empty() ? fmt::format("{} --help lists its options", called) : fmt::format("{0} --help lists its verbs, {0} VERB --help their options", called);
+  std::vector<std::string> known;
+  if (!verbs.empty() && next < argc && argv[next][0] != '-') {
+    word = argv[next];
+    message = fmt::format("{}there is no verb \"{}\"", verb == &app ? "" : called + ": ", word);
+    known = verbs;
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error)) {
     for (const CLI::Option* option : verb->get_options()) known.push_back(option->get_name());
-    for (int i = 2; i < argc && word.empty(); ++i)
+    for (int i = next; i < argc && word.empty(); ++i)
       if (message.find(argv[i]) != std::string::npos && argv[i][0] == '-') word = argv[i];
   }
   if (const std::string near = word.empty() ? "" : nearest(word, known); !near.empty()) hint = fmt::format("did you mean \"{}\"?", near);
