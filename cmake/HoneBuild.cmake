@@ -19,7 +19,8 @@ if(HONE_UNITY)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 10)
 endif()
 
-# Paths below the checkout are relative to ccache, so that every checkout of a machine shares what was compiled once.
+# Paths below the checkout are relative to ccache, so that the checkouts of a machine share what was
+# compiled once (not in groups: their files name absolute paths).
 find_program(HONE_CCACHE ccache)
 if(HONE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${HONE_CCACHE})
