@@ -60,6 +60,10 @@ io::LoraAdapter read_adapter(const ModelSource& source, const std::filesystem::p
       throw Error(ErrorCode::kUnsupported, where, fmt::format("{}: {}", pair.module, why),
                   "save it as a plain adapter: save_pretrained(path_initial_model_for_weight_conversion=...) in PEFT");
     };
+    // PEFT saves the head's own weight beside its pair, and that weight has lost the start.
+    if (std::any_of(adapter.whole.begin(), adapter.whole.end(),
+                    [&](const auto& weight) { return weight.first == pair.module + ".weight"; }))
+      continue;
     const double scale = adapter.scale(pair);
     if (pair.module.ends_with("embed_tokens")) refuse("the start of an embedding's adapter is not found again");
     if (pair.magnitude.defined()) refuse("a magnitude (DoRA) and a start in the weight do not go together");

@@ -160,6 +160,21 @@ TEST_P(LoraBeginning, TrainsAsPeftAndIsSavedForTheBaseAsItIs) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LoraBeginning, ::testing::Values("pissa", "olora"), [](const auto& kind) { return std::string(kind.param); });
 
+// PEFT saves an adapted head's own weight beside its pair, without the start: there is nothing to take off it again.
+class HeadBeginning : public LoraKind {};
+
+TEST_P(HeadBeginning, TheSavedWeightHasLostItsStart) {
+  for (const From from : {From::kDirectory, From::kGguf}) {
+    const io::LoraAdapter imported = read_adapter(*source(from), folder_ / "adapter");
+    for (const io::LoraAdapter& adapter : {imported, saved(imported), io::read_peft(folder_ / "converted")})
+      EXPECT_LT(relative_error(expected_.tensor("trained_logits"), logits(tuned(adapter, from), base_.all())),
+                kLoraTolerance);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, HeadBeginning, ::testing::Values("pissa_head", "olora_head"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
 CausalLm small_model() { return CausalLm::load(*ModelSource::open(fs::path(HONE_GOLDEN_DIR) / "models" / "qwen2"), {.activation = DType::kF32}); }
 
 TEST(AddLora, PatternsAndTargetsAreChecked) {

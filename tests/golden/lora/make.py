@@ -35,6 +35,10 @@ CASES = {
     "bias": dict(base="qwen2", config=dict(r=3, lora_alpha=5, target_modules=["q_proj", "v_proj"], bias="all")),
     "pissa": dict(base="llama", start=True, config=dict(r=4, lora_alpha=6, target_modules=["q_proj", "down_proj"], init_lora_weights="pissa")),
     "olora": dict(base="qwen2", start=True, config=dict(r=4, lora_alpha=6, use_rslora=True, target_modules=["q_proj", "down_proj"], init_lora_weights="olora")),
+    "pissa_head": dict(base="qwen2", start=True,
+                       config=dict(r=4, lora_alpha=6, target_modules=["q_proj", "lm_head"], init_lora_weights="pissa")),
+    "olora_head": dict(base="qwen2", start=True,
+                       config=dict(r=4, lora_alpha=6, target_modules=["q_proj", "lm_head"], init_lora_weights="olora")),
 }
 
 
