@@ -92,7 +92,9 @@ int refused(const CLI::App& app, const CLI::ParseError& error, int argc, char** 
     verb = verb->get_subcommand(argv[next]);
     called += fmt::format(" {}", argv[next]);
   }
-  std::string hint = verbs.empty() ? fmt::format("{} --help lists its options", called) : fmt::format("{0} --help lists its verbs, {0} VERB --help their options", called);
+  std::string hint = verbs.empty()
+                         ? fmt::format("{} --help lists its options", called)
+                         : fmt::format("{0} --help lists its verbs, {0} VERB --help their options", called);
   std::vector<std::string> known;
   if (!verbs.empty() && next < argc && argv[next][0] != '-') {
     word = argv[next];

@@ -23,7 +23,8 @@ endif()
 # compiled once (not in groups: their files name absolute paths).
 find_program(HONE_CCACHE ccache)
 if(HONE_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${HONE_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${HONE_CCACHE})
 endif()
 
 find_package(Threads REQUIRED)
@@ -56,8 +57,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 if(HONE_SANITIZE)
   # What ASan shows as well (null) or what is said of types alone (vptr, object-size) doubles the work of the compiler.
-  target_compile_options(hone_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-                                              -fno-sanitize=vptr,null,object-size,nonnull-attribute,returns-nonnull-attribute,return)
+  target_compile_options(hone_flags INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+    -fno-sanitize=vptr,null,object-size,nonnull-attribute,returns-nonnull-attribute,return)
   target_link_options(hone_flags INTERFACE -fsanitize=address,undefined)
 endif()
 if(HONE_SANITIZE_THREADS)
@@ -67,12 +69,14 @@ if(HONE_SANITIZE_THREADS)
   target_link_options(hone_flags INTERFACE -fsanitize=thread)
 endif()
 
-# hone_optimise_little(target…): -O1 in a release, nothing in the presets that are compiled often or under sanitizers; no checks of alignment,
-# which matter where bytes of files are taken for numbers and take a quarter of the compiler's time.
+# hone_optimise_little(target…): -O1 in a release, nothing in the presets that are compiled often or under sanitizers;
+# there no checks of alignment, which matter where bytes of files are taken for numbers and take a quarter of the
+# compiler's time.
 function(hone_optimise_little)
   foreach(target ${ARGN})
-    target_compile_options(${target} PRIVATE $<IF:$<OR:$<BOOL:${HONE_SANITIZE}>,$<BOOL:${HONE_QUICK}>>,-O0,$<$<CONFIG:Release>:-O1>>
-                           $<$<BOOL:${HONE_SANITIZE}>:-fno-sanitize=alignment>)
+    target_compile_options(${target} PRIVATE
+      $<IF:$<OR:$<BOOL:${HONE_SANITIZE}>,$<BOOL:${HONE_QUICK}>>,-O0,$<$<CONFIG:Release>:-O1>>
+      $<$<BOOL:${HONE_SANITIZE}>:-fno-sanitize=alignment>)
   endforeach()
 endfunction()
 

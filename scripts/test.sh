@@ -16,7 +16,8 @@ case "${1:-}" in
     # As many threads as processors: where there are more, those that wait keep those that work from their processor.
     threads=$(nproc)
     [ "$threads" -ge 2 ] || threads=2
-    for program in "${programs[@]}"; do HONE_THREADS=$threads TSAN_OPTIONS=halt_on_error=1 "build-threads/tests/hone_${program}_tests" --gtest_brief=1; done
+    export HONE_THREADS=$threads TSAN_OPTIONS=halt_on_error=1
+    for program in "${programs[@]}"; do "build-threads/tests/hone_${program}_tests" --gtest_brief=1; done
     exit ;;
   *) echo "usage: scripts/test.sh [--sanitize | --threads]" >&2; exit 2 ;;
 esac

@@ -116,7 +116,8 @@ AdapterStart start_of(const Keys& keys) {
     if (found == base_untouched) return AdapterStart::kBase;
   if (found == "pissa") return AdapterStart::kPissa;
   if (found == "olora") return AdapterStart::kOlora;
-  keys.unsupported(key, fmt::format("\"{}\" starts from a base that was changed in a way that is not found again", found),
+  keys.unsupported(key,
+                   fmt::format("\"{}\" starts from a base that was changed in a way that is not found again", found),
                    "save it as a plain adapter: save_pretrained(path_initial_model_for_weight_conversion=...) in PEFT");
 }
 
@@ -216,7 +217,9 @@ const std::vector<PeftKey>& peft_keys() {
       {"modules_to_save", kRead, "modules that the file holds whole"},
       {"use_dora", kRead, "weight-decomposed adapters, with their magnitudes"},
       {"bias", kRead, "none, all or lora_only: which biases the file replaces"},
-      {"init_lora_weights", kRead, "how training began: starts that leave the base as it is, pissa and olora, whose start is found again and taken off"},
+      {"init_lora_weights", kRead,
+       "how training began: starts that leave the base as it is, pissa and olora, whose start is found again and taken "
+       "off"},
       {"ensure_weight_tying", kRead, "refused where the embedding or the head is adapted"},
       {"inference_mode", kWithoutEffect, "an adapter is loaded to answer"},
       {"auto_mapping", kWithoutEffect, "the class that PEFT would load"},

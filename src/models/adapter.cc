@@ -1,11 +1,9 @@
 #include "models/adapter.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <set>
 
-#include "base/thread_pool.h"
 #include "models/adapter_start.h"
 #include "models/names.h"
 #include "ops/magnitude.h"
@@ -85,7 +83,8 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
     if (!linear.has_lora()) return;
     io::LoraPair pair{linear.name, linear.lora_a.value().clone(), in_order(linear.name, linear.lora_b.value()), options.alpha_of(linear.name)};
     if (linear.magnitude.defined()) pair.magnitude = in_order(linear.name, linear.magnitude.value());
-    if (linear.start_a.defined()) pair = since_start(std::move(pair), linear.start_a, in_order(linear.name, linear.start_b), options.rank_stabilized);
+    if (linear.start_a.defined())
+      pair = since_start(std::move(pair), linear.start_a, in_order(linear.name, linear.start_b), options.rank_stabilized);
     doubled |= linear.start_a.defined();
     adapter.pairs.push_back(std::move(pair));
   };
@@ -95,10 +94,7 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
     const std::string module(kEmbedding);
     adapter.pairs.push_back({module, transpose(embedding.lora_a.value()), embedding.lora_b.value().clone(), options.alpha_of(module)});
   }
-  if (doubled) {
-    adapter.rank *= 2;
-    adapter.alpha *= options.rank_stabilized ? std::sqrt(2.0) : 2.0;
-  }
+  if (doubled) double_rank(adapter);
   for (const auto& leaf : model.parameters())
     if (!is_adapter_leaf(leaf->name)) adapter.whole.emplace_back(leaf->name, in_order(leaf->name.substr(0, leaf->name.rfind('.')), leaf->value));
   std::sort(adapter.pairs.begin(), adapter.pairs.end(), [](const auto& x, const auto& y) { return x.module < y.module; });
@@ -115,19 +111,16 @@ std::map<std::string, Tensor> replaced_weights(const ModelSource& source, const 
   std::map<std::string, Tensor> replaced;
   const ModelConfig& config = source.config();
   for (const auto& [name, value] : adapter.whole) {
-    const bool own_head = name == "lm_head.weight" && config.tied_head;
-    const std::string stored_name = own_head && !source.has(name) ? "model.embed_tokens.weight" : name;
-    if (!source.has(stored_name))
+    const std::string weight = stored_name(source, name);
+    if (!source.has(weight))
       throw Error(ErrorCode::kInvalidInput, where, fmt::format("{} is no weight of this {} model", name, models::name(config.family)), "the adapter was made for another model");
-    const Tensor stored = source.tensor(stored_name);
+    const Tensor stored = source.tensor(weight);
     if (stored.shape() != value.shape())
       throw Error(ErrorCode::kInvalidInput, where, fmt::format("{} is {}, the model's {}", name, value.shape().str(), stored.shape().str()),
                   name.find("embed_tokens") != std::string::npos || name == "lm_head.weight" ? "the adapter belongs to a base with another vocabulary: save the base that it was trained on, resized, and name it with --base"
                                                                                             : "the adapter was made for another model");
     Tensor ordered = holds_reordered_rows(config, name.substr(0, name.rfind('.'))) ? reorder_rotary_rows(value, config.head_dim, RowOrder::kToGguf) : value;
-    const Tensor row = stored.shape().rank() == 1 ? stored.reshape({1, stored.elements()}) : stored;
-    Tensor before = Tensor::empty(row.shape(), DType::kF32);
-    ops::kernels_for(before).decode(ops::matrix(row), before.raw_mutable(), DType::kF32, ThreadPool::global());
+    const Tensor before = ops::decoded(stored);
     if (!std::equal(before.data<float>(), before.data<float>() + before.elements(), ordered.data<float>())) replaced.emplace(name, std::move(ordered));
   }
   return replaced;
@@ -136,9 +129,19 @@ std::map<std::string, Tensor> replaced_weights(const ModelSource& source, const 
 namespace {
 
 [[noreturn]] void misfit(const std::string& where, const io::LoraPair& pair, const Shape& weight) {
-  throw Error(ErrorCode::kInvalidInput, where, fmt::format("{}: lora_A {} and lora_B {} do not fit the weight {}", pair.module, pair.a.shape().str(), pair.b.shape().str(), weight.str()),
+  throw Error(ErrorCode::kInvalidInput, where,
+              fmt::format("{}: lora_A {} and lora_B {} do not fit the weight {}", pair.module, pair.a.shape().str(),
+                          pair.b.shape().str(), weight.str()),
               "the adapter was made for another model");
 }
+
+}  // namespace
+
+void check_fit(const std::string& where, const io::LoraPair& pair, const Shape& weight) {
+  if (weight.rank() != 2 || pair.a.size(1) != weight[1] || pair.b.size(0) != weight[0]) misfit(where, pair, weight);
+}
+
+namespace {
 
 // Calls take(layer, pair) for every pair of a linear layer, rows in this model's order; the head is one. Returns how many there are; throws for
 // what does not fit. The embedding's pair is left to the caller.
@@ -152,7 +155,7 @@ int64_t match_adapter(const ModelConfig& config, Each each_linear, const io::Lor
     const auto it = pairs.find(linear.name);
     if (it == pairs.end()) return;
     io::LoraPair pair = *it->second;
-    if (pair.a.size(1) != linear.weight.size(1) || pair.b.size(0) != linear.weight.size(0)) misfit(where, pair, linear.weight.shape());
+    check_fit(where, pair, linear.weight.shape());
     if (holds_reordered_rows(config, linear.name)) {
       pair.b = reorder_rotary_rows(pair.b, config.head_dim, RowOrder::kToGguf);
       if (pair.magnitude.defined()) pair.magnitude = reorder_rotary_rows(pair.magnitude, config.head_dim, RowOrder::kToGguf);

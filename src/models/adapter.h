@@ -18,6 +18,9 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
 /// naming `where` for a weight that the model does not have, or has in another shape.
 std::map<std::string, Tensor> replaced_weights(const ModelSource& source, const io::LoraAdapter& adapter, const std::string& where);
 
+/// Throws Error{kInvalidInput} naming `where` unless the pair changes a linear layer's weight of this shape, (N, K).
+void check_fit(const std::string& where, const io::LoraPair& pair, const Shape& weight);
+
 /// Attaches the pairs of a saved adapter; `trainable` makes its matrices parameters. Throws Error{kInvalidInput} naming `where` when a
 /// module does not exist in this model or has other sizes. Returns how many layers got one.
 int64_t attach_adapter(CausalLm& model, const io::LoraAdapter& adapter, const std::string& where, bool trainable);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/thread_pool.h"
 #include "models/adapter.h"
 #include "models/lora_start.h"
 
@@ -15,19 +14,13 @@ double doubled_alpha(double alpha, bool rank_stabilized) { return alpha * (rank_
 
 // The weight that the pair changes: F32, rows in Hugging Face's order.
 Tensor weight_of(const ModelSource& source, const io::LoraPair& pair, const std::string& where) {
-  const std::string name = pair.module + ".weight";
-  const bool tied = pair.module == "lm_head" && !source.has(name);
-  if (!tied && !source.has(name))
+  const std::string name = stored_name(source, pair.module + ".weight");
+  if (!source.has(name))
     throw Error(ErrorCode::kInvalidInput, where, fmt::format("{} is not a linear layer of this model", pair.module),
                 "the adapter was made for another model");
-  const Tensor stored = source.tensor(tied ? "model.embed_tokens.weight" : name);
-  if (stored.shape().rank() != 2 || stored.size(0) != pair.b.size(0) || stored.size(1) != pair.a.size(1))
-    throw Error(ErrorCode::kInvalidInput, where,
-                fmt::format("{}: lora_A {} and lora_B {} do not fit the weight {}", pair.module, pair.a.shape().str(), pair.b.shape().str(),
-                            stored.shape().str()),
-                "the adapter was made for another model");
-  Tensor weight = Tensor::empty(stored.shape(), DType::kF32);
-  ops::kernels_for(weight).decode(ops::matrix(stored), weight.raw_mutable(), DType::kF32, ThreadPool::global());
+  const Tensor stored = source.tensor(name);
+  check_fit(where, pair, stored.shape());
+  const Tensor weight = ops::decoded(stored);
   if (!holds_reordered_rows(source.config(), pair.module)) return weight;
   return reorder_rotary_rows(weight, source.config().head_dim, RowOrder::kToHuggingFace);
 }
@@ -50,35 +43,39 @@ io::LoraPair since_start(io::LoraPair pair, const Tensor& start_a, const Tensor&
   return pair;
 }
 
-io::LoraAdapter read_adapter(const ModelSource& source, const std::filesystem::path& folder) {
-  io::LoraAdapter adapter = io::read_peft(folder);
+void double_rank(io::LoraAdapter& adapter) {
+  adapter.rank *= 2;
+  adapter.alpha = doubled_alpha(adapter.alpha, adapter.rank_stabilized);
+}
+
+io::LoraAdapter for_whole_base(io::LoraAdapter adapter, const ModelSource& source, const std::string& where) {
   if (adapter.start == io::AdapterStart::kBase) return adapter;
-  const std::string where = folder.string();
-  const bool principal = adapter.start == io::AdapterStart::kPissa;
+  const Part kind = adapter.start == io::AdapterStart::kPissa ? Part::kPrincipal : Part::kOrthonormal;
   for (io::LoraPair& pair : adapter.pairs) {
-    const auto refuse = [&](const std::string& why) {
-      throw Error(ErrorCode::kUnsupported, where, fmt::format("{}: {}", pair.module, why),
-                  "save it as a plain adapter: save_pretrained(path_initial_model_for_weight_conversion=...) in PEFT");
-    };
     // PEFT saves the head's own weight beside its pair, and that weight has lost the start.
     if (std::any_of(adapter.whole.begin(), adapter.whole.end(),
                     [&](const auto& weight) { return weight.first == pair.module + ".weight"; }))
       continue;
-    const double scale = adapter.scale(pair);
+    const auto refuse = [&](const std::string& why) {
+      throw Error(ErrorCode::kUnsupported, where, fmt::format("{}: {}", pair.module, why),
+                  "save it as a plain adapter: save_pretrained(path_initial_model_for_weight_conversion=...) in PEFT");
+    };
     if (pair.module.ends_with("embed_tokens")) refuse("the start of an embedding's adapter is not found again");
     if (pair.magnitude.defined()) refuse("a magnitude (DoRA) and a start in the weight do not go together");
     const Tensor weight = weight_of(source, pair, where);
-    const int64_t r = pair.a.size(0), most = std::min(weight.size(0), weight.size(1));
-    if (r > most) refuse(fmt::format("rank {} is more than the weight {} has", r, weight.shape().str()));
-    if (principal && (r > kMostPrincipal || !(scale > 0)))
-      refuse(fmt::format("the start is found for ranks up to {} and an alpha above 0", kMostPrincipal));
-    const LowRank start = principal ? principal_part(weight, r, scale) : orthonormal_part(weight, r);
+    const int64_t r = pair.a.size(0);
+    const double scale = adapter.scale(pair);
+    if (const std::string why = part_obstacle(weight.shape(), kind, r, scale); !why.empty()) refuse(why);
+    const LowRank start = part_of(weight, kind, r, scale);
     pair = since_start(std::move(pair), start.a, start.b, adapter.rank_stabilized);
   }
-  adapter.rank *= 2;
-  adapter.alpha = doubled_alpha(adapter.alpha, adapter.rank_stabilized);
+  double_rank(adapter);
   adapter.start = io::AdapterStart::kBase;
   return adapter;
+}
+
+io::LoraAdapter read_adapter(const ModelSource& source, const std::filesystem::path& folder) {
+  return for_whole_base(io::read_peft(folder), source, folder.string());
 }
 
 }  // namespace hone::models

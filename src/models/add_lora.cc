@@ -116,12 +116,11 @@ class Adding {
     const DType type = stored.dtype();
     if (linear.weight.leaf() || type == DType::kI8 || stored.nf4_state())
       refuse("lora.init", linear.name, fmt::format("pissa and olora take a part out of the weight, which is held as {}", name(type)));
-    if (r > std::min(stored.size(0), stored.size(1))) refuse("lora.init", linear.name, fmt::format("rank {} is more than the weight {} has", r, stored.shape().str()));
-    const bool principal = options_.start == LoraStart::kPissa;
-    if (principal && (r > kMostPrincipal || !(linear.lora_scale > 0))) refuse("lora.init", linear.name, fmt::format("pissa needs a rank of at most {} and an alpha above 0", kMostPrincipal));
-    Tensor weight = Tensor::empty(stored.shape(), DType::kF32);
-    ops::kernels_for(weight).decode(ops::matrix(stored), weight.raw_mutable(), DType::kF32, ThreadPool::global());
-    const LowRank part = principal ? principal_part(weight, r, linear.lora_scale) : orthonormal_part(weight, r);
+    const Part kind = options_.start == LoraStart::kPissa ? Part::kPrincipal : Part::kOrthonormal;
+    if (const std::string why = part_obstacle(stored.shape(), kind, r, linear.lora_scale); !why.empty())
+      refuse("lora.init", linear.name, why);
+    const Tensor weight = ops::decoded(stored);
+    const LowRank part = part_of(weight, kind, r, linear.lora_scale);
     linear.start_a = part.a;
     linear.start_b = part.b;
     kernels::Gemm g;

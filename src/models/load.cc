@@ -19,10 +19,7 @@ constexpr int64_t kDefaultPositions = 32768;
 bool plain(DType type) { return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16; }
 
 Tensor decoded(const Tensor& weight, DType type) {
-  if (weight.dtype() == type) return weight;
-  Tensor out = Tensor::empty(weight.shape(), type);
-  ops::kernels_for(out).decode(ops::matrix(weight), out.raw_mutable(), type, ThreadPool::global());
-  return out;
+  return weight.dtype() == type ? weight : ops::decoded(weight, type);
 }
 
 Tensor nf4_quantized(const Tensor& weight) {

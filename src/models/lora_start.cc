@@ -11,6 +11,7 @@
 namespace hone::models {
 namespace {
 
+constexpr int64_t kMostPrincipal = 256;
 constexpr int kLeastIterations = 8, kMostIterations = 200, kMostSweeps = 60;
 constexpr double kConverged = 1e-9;  // relative change of the sum of squared singular values that are wanted
 
@@ -158,6 +159,18 @@ LowRank orthonormal_part(const Tensor& weight, int64_t rank) {
   orthonormalize(part.b);
   part.a = product(part.b, true, weight, false);
   return part;
+}
+
+LowRank part_of(const Tensor& weight, Part part, int64_t rank, double scale) {
+  return part == Part::kPrincipal ? principal_part(weight, rank, scale) : orthonormal_part(weight, rank);
+}
+
+std::string part_obstacle(const Shape& weight, Part part, int64_t rank, double scale) {
+  if (rank > std::min(weight[0], weight[1]))
+    return fmt::format("rank {} is more than the weight {} has", rank, weight.str());
+  if (part == Part::kPrincipal && (rank > kMostPrincipal || !(scale > 0)))
+    return fmt::format("pissa needs a rank of at most {} and an alpha above 0", kMostPrincipal);
+  return {};
 }
 
 }  // namespace hone::models

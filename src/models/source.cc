@@ -17,6 +17,11 @@ std::string name_in_file(const ModelSource& source, const std::string& weight) {
 
 }  // namespace
 
+std::string stored_name(const ModelSource& source, const std::string& weight) {
+  const bool tied = weight == "lm_head.weight" && source.config().tied_head && !source.has(weight);
+  return tied ? "model.embed_tokens.weight" : weight;
+}
+
 void check_weights(const ModelSource& source) {
   const std::string where = source.path().string();
   each_weight(source.config(), [&](const Weight& weight) {

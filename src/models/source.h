@@ -44,6 +44,9 @@ class ModelSource {
   std::vector<std::string> notes_;
 };
 
+/// The name that a weight has in `source`: a head that is tied is the embedding.
+std::string stored_name(const ModelSource& source, const std::string& weight);
+
 /// Throws Error{kInvalidInput} naming the first weight that is missing or has another shape than the architecture wants.
 void check_weights(const ModelSource& source);
 

@@ -4,6 +4,12 @@ namespace hone::ops {
 
 thread_local int RowByRow::depth_ = 0;
 
+Tensor decoded(const Tensor& t, DType type) {
+  Tensor out = Tensor::empty(t.shape(), type);
+  kernels_for(out).decode(matrix(t), out.raw_mutable(), type, threads());
+  return out;
+}
+
 void check_activation(const char* op, const Tensor& t, int64_t cols) {
   HONE_CHECK(t.dtype() == DType::kF32 || t.dtype() == DType::kBF16, "{}: activation of type {}", op, name(t.dtype()));
   HONE_CHECK(t.shape().rank() >= 1 && t.shape()[-1] == cols, "{}: expected {} columns, found {}", op, cols,

@@ -52,6 +52,9 @@ inline kernels::Matrix matrix(const Tensor& t) {
   return {t.raw(), t.dtype(), cols ? t.elements() / cols : 0, cols, 0, t.nf4_state(), t.row_scales(), t.in_panels()};
 }
 
+/// The values of any tensor, in a tensor of its own.
+Tensor decoded(const Tensor& t, DType type = DType::kF32);
+
 /// Rows [begin, begin + count) of a weight; `begin` is a multiple of 16, and NF4 has no such rows.
 inline kernels::Matrix rows_of(kernels::Matrix m, int64_t begin, int64_t count) {
   m.data = m.panels ? m.panel_of(begin) : static_cast<const unsigned char*>(m.data) + begin * (m.row_stride ? m.row_stride : row_bytes(m.type, m.cols));

@@ -83,7 +83,7 @@ class Creation {
     files_.emplace(open_model(base, chat_template_));
     notes_.insert(notes_.end(), files_->notes.begin(), files_->notes.end());
     files_->stored = parent_;  // with the adapter that belongs to it
-    take_run_chat(*files_, carried_run_chat(*files_));
+    if (parent_) take_run_chat(*files_, carried_run_chat(*files_));
     if (full_weights()) take_run_chat(*files_, read_run_chat(tuned_));
     load_.max_positions = 16;
     load_.base = models::BaseFormat::kAsStored;
@@ -128,7 +128,8 @@ class Creation {
       const Scratch scratch{store_.scratch(lease_)};
       const io::LoraAdapter adapter = models::read_adapter(*files_->source, folder);
       notes_.insert(notes_.end(), adapter.notes.begin(), adapter.notes.end());
-      for (std::string& note : write_gguf_lora(scratch.path, adapter, *files_->source, read_run_chat(folder))) notes_.push_back(std::move(note));
+      for (std::string& note : write_gguf_lora(scratch.path, adapter, *files_->source, read_run_chat(folder)))
+        notes_.push_back(std::move(note));
       layers_.push_back(store_.take(lease_, media::kAdapter, scratch.path));
       return;
     }

@@ -65,12 +65,13 @@ fs::path folder_for(const fs::path& path) {
   return path;
 }
 
-io::LoraAdapter adapter_of(const Sources& s, const std::string& format, const models::ModelSource* source) {
+io::LoraAdapter adapter_of(const Sources& s, const std::string& format) {
   if (s.tuned.empty() || !fs::exists(s.tuned / "adapter_config.json"))
     throw Error(ErrorCode::kUnsupported, s.tuned.empty() ? s.base : s.tuned.string(), fmt::format("holds no LoRA adapter, which {} needs", format), "after full fine-tuning export --format gguf or safetensors");
   io::LoraAdapter adapter = io::read_peft(s.tuned);
-  if (adapter.start == io::AdapterStart::kBase) return adapter;
-  return models::read_adapter(source ? *source : *models::ModelSource::open(find_model(s.base).path), s.tuned);
+  if (adapter.start == io::AdapterStart::kBase) return adapter;  // goes without its base
+  const auto source = models::ModelSource::open(find_model(s.base).path);
+  return models::for_whole_base(std::move(adapter), *source, s.tuned.string());
 }
 
 // An adapter lies beside the Modelfile as GGUF, which Ollama applies to every family; a fully fine-tuned model is its merged file.
@@ -80,7 +81,8 @@ ExportResult export_modelfile(const ExportOptions& options, const Sources& s, co
   std::string from = absolute(find_model(s.base).path), adapter;
   if (!s.tuned.empty() && fs::exists(s.tuned / "adapter_config.json")) {
     result.files.push_back(folder / "adapter.gguf");
-    result.notes = write_gguf_lora(result.files.back(), models::read_adapter(*files.source, s.tuned), *files.source, read_run_chat(s.tuned));
+    const io::LoraAdapter pairs = models::read_adapter(*files.source, s.tuned);
+    result.notes = write_gguf_lora(result.files.back(), pairs, *files.source, read_run_chat(s.tuned));
     adapter = absolute(result.files.back());
   } else if (!s.tuned.empty()) {
     from = absolute(options.run / "export" / "gguf" / "model.gguf");
@@ -104,7 +106,7 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
     return out;
   };
   if (options.format == "peft") {
-    const io::LoraAdapter adapter = adapter_of(s, options.format, nullptr);
+    const io::LoraAdapter adapter = adapter_of(s, options.format);
     const fs::path folder = folder_for(out);
     io::write_peft(folder, adapter);
     write_run_chat(folder, read_run_chat(s.tuned));
@@ -112,8 +114,8 @@ ExportResult export_format(const ExportOptions& options, const Sources& s) {
     return {{folder / "adapter_config.json", folder / "adapter_model.safetensors"}, {}};
   }
   if (options.format == "gguf-lora") {
+    const io::LoraAdapter adapter = adapter_of(s, options.format);
     const auto source = models::ModelSource::open(find_model(s.base).path);
-    const io::LoraAdapter adapter = adapter_of(s, options.format, source.get());
     const fs::path file = file_in("adapter.gguf");
     return {{file}, write_gguf_lora(file, adapter, *source, read_run_chat(s.tuned))};
   }

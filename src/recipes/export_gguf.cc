@@ -1,7 +1,7 @@
 #include "recipes/export_gguf.h"
 
+#include <algorithm>
 #include <map>
-#include <set>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
@@ -110,12 +110,14 @@ void add_tokenizer(io::GgufMetadata& out, const ModelFiles& files) {
 
 io::GgufMetadata metadata_of(const ModelFiles& files, const OutputType& type) {
   const io::GgufMetadata chat = run_chat_metadata(files.taught);
-  std::set<std::string> taught;
-  for (const auto& [key, value] : chat) taught.insert(key);
+  const auto replaced = [&](const std::string& key) {
+    return key == "general.file_type" || key == "general.alignment" || key == "general.quantization_version" ||
+           std::any_of(chat.begin(), chat.end(), [&](const auto& entry) { return entry.first == key; });
+  };
   io::GgufMetadata out;
   if (const io::Gguf* gguf = files.source->gguf()) {
     for (const auto& [key, value] : gguf->metadata())
-      if (!taught.contains(key) && key != "general.file_type" && key != "general.alignment" && key != "general.quantization_version") out.emplace_back(key, value);
+      if (!replaced(key)) out.emplace_back(key, value);
   } else {
     const std::filesystem::path folder = std::filesystem::absolute(files.source->path()).lexically_normal();
     out = models::gguf_architecture(files.source->config(), files.source->path().string());

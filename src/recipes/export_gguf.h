@@ -13,8 +13,10 @@ namespace hone::recipes {
 
 /// A LoRA adapter that llama.cpp's --lora applies: general.type "adapter", adapter.lora.alpha, and "<weight>.lora_a" (R, K),
 /// "<weight>.lora_b" (N, R) in F32. Experts' adapters are stacked (E, …), zeros for experts without one; kv_b_proj's is split
-/// like the weight unless the base is a GGUF file that holds it whole. `taught` goes along. Returns what the user should know.
-std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter, const models::ModelSource& source, const RunChat& taught = {});
+/// like the weight unless the base is a GGUF file that holds it whole. `taught` goes along. Returns what the user
+/// should know.
+std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter,
+                                         const models::ModelSource& source, const RunChat& taught = {});
 
 /// Who is to read a file: what llama.cpp would not load, or compute otherwise, is refused for it and told of for hone.
 enum class GgufReader { kLlamaCpp, kHone };

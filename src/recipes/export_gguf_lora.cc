@@ -108,7 +108,8 @@ io::GgufEntry entry_of(const std::string& name, const std::vector<Tensor>& list,
 
 }  // namespace
 
-std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter, const models::ModelSource& source, const RunChat& taught) {
+std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, const io::LoraAdapter& adapter,
+                                         const models::ModelSource& source, const RunChat& taught) {
   const models::ModelConfig& config = source.config();
   const auto refuse = [](const std::string& what) { throw Error(ErrorCode::kUnsupported, "--format gguf-lora", what, "merge it: hone export --format gguf"); };
   if (!adapter.whole.empty()) refuse(fmt::format("GGUF adapters hold low-rank changes only; this one replaces {}", adapter.whole.front().first));

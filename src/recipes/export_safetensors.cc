@@ -173,16 +173,12 @@ std::vector<fs::path> make_folder(const fs::path& folder, const ModelFiles& file
 std::vector<fs::path> write_merged_safetensors(const fs::path& folder, const ModelFiles& files, models::CausalLm& model, const std::string& type) {
   const std::optional<DType> wanted = plain_type(type);
   const MergedWeights merged(model, *files.source);
-  std::vector<fs::path> written;
-  if (files.source->gguf()) {
-    written = make_folder(folder, files, merged, wanted.value_or(DType::kF16));
-    write_run_chat(folder, files.taught);
-    return written;
-  }
+  const bool gguf = files.source->gguf() != nullptr;
   std::error_code ignored;
-  if (fs::equivalent(folder, files.source->path(), ignored))
+  if (!gguf && fs::equivalent(folder, files.source->path(), ignored))
     throw Error(ErrorCode::kInvalidInput, folder.string(), "is the base model's own folder", "choose another place with --out");
-  written = copy_folder(folder, *files.source, merged, wanted);
+  std::vector<fs::path> written = gguf ? make_folder(folder, files, merged, wanted.value_or(DType::kF16))
+                                       : copy_folder(folder, *files.source, merged, wanted);
   write_run_chat(folder, files.taught);
   return written;
 }

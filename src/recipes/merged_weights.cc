@@ -70,11 +70,7 @@ Tensor MergedWeights::f32(const std::string& weight) const {
 // Without adapters; a tensor of its own when the weight is adapted.
 Tensor MergedWeights::base(const std::string& weight) const {
   if (const auto it = trained_.find(weight); it != trained_.end()) return adapted_.contains(weight) || embedding_ ? it->second.clone() : it->second;
-  const Tensor stored = source_.tensor(weight == kHead && !source_.has(weight) ? kEmbedding : weight);
-  Tensor values = Tensor::empty(stored.shape(), DType::kF32);
-  const Tensor rows = stored.shape().rank() == 2 ? stored : stored.reshape({1, stored.elements()});
-  ops::kernels_for(values).decode(ops::matrix(rows), values.raw_mutable(), DType::kF32, ThreadPool::global());
-  return values;
+  return ops::decoded(source_.tensor(models::stored_name(source_, weight)));
 }
 
 Tensor MergedWeights::stored_order(const std::string& weight) const {

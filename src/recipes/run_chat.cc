@@ -39,7 +39,9 @@ RunChat run_chat_of(const io::Gguf& gguf, const std::string& where) {
   const auto word = gguf.find_string(kKey);
   if (!word) return {};
   const auto chat = chat_named(*word);
-  if (!chat) throw Error(ErrorCode::kInvalidInput, where, fmt::format("{}: expected none, some or all, found \"{}\"", kKey, *word), "export the model again");
+  if (!chat)
+    throw Error(ErrorCode::kInvalidInput, where,
+                fmt::format("{}: expected none, some or all, found \"{}\"", kKey, *word), "export the model again");
   return *chat;
 }
 

@@ -1,5 +1,5 @@
-// What a run taught about how to ask: it lies beside its result (chat.json) and travels with it, in GGUF files as the key
-// hone.chat.reasoning.
+// What a run taught about how to ask: it lies beside its result (chat.json) and travels with it, in GGUF files as the
+// key hone.chat.reasoning.
 #pragma once
 
 #include <filesystem>

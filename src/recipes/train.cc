@@ -61,7 +61,8 @@ class Training {
     ::malloc_trim(0);  // what reading model and data left behind
     TrainPlan plan = make_plan(config_, files_, model_, loader_, total_);
     if (plan.data.measured) share_system(plan);
-    take_run_chat(files_, run_chat_of(loader_.report()));  // samples are asked for as the result will be, whatever the base was taught
+    // Samples are asked for as the result will be, whatever the base was taught.
+    take_run_chat(files_, run_chat_of(loader_.report()));
     const Samples samples(config_, files_, system_);
     samples_ = &samples;
     if (options_.dry_run) {

@@ -148,11 +148,13 @@ TEST_P(LoraBeginning, TrainsAsPeftAndIsSavedForTheBaseAsItIs) {
   const io::LoraAdapter adapter = saved(to_adapter(model, options(), "base"));
   EXPECT_EQ(adapter.rank, 8);
   EXPECT_LT(relative_error(logits(model, base_.all()), logits(tuned(adapter), base_.all())), kLoraTolerance);
-  // What PEFT saves for the base without the start, and what it converts to a plain adapter, patterns and doubled rank included.
+  // What PEFT saves for the base without the start, and what it converts to a plain adapter, patterns and doubled rank
+  // included.
   for (const From from : {From::kDirectory, From::kGguf}) {
     const io::LoraAdapter imported = read_adapter(*source(from), folder_ / "adapter");
     EXPECT_EQ(imported.rank, 8);
-    EXPECT_LT(relative_error(expected_.tensor("trained_logits"), logits(tuned(saved(imported), from), base_.all())), kLoraTolerance);
+    EXPECT_LT(relative_error(expected_.tensor("trained_logits"), logits(tuned(saved(imported), from), base_.all())),
+              kLoraTolerance);
   }
   const CausalLm converted = tuned(io::read_peft(folder_ / "converted"));
   EXPECT_LT(relative_error(expected_.tensor("trained_logits"), logits(converted, base_.all())), kLoraTolerance);

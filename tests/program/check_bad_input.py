@@ -163,6 +163,9 @@ def catalogue(program):
     yield "adapter_missing", ["run", good_model, "hi", "--adapter", folder / "nowhere"], ["nowhere"]
     yield "sampler_out_of_range", ["run", good_model, "hi", "--top-p", "2"], ["top"]
     yield "unknown_verb", ["trian", "x.yaml"], ["did you mean", "train"]
+    yield "unknown_verb_below", ["data", "shwo"], ["hone data", "did you mean", "show"]
+    yield "flag_misspelt_below", ["data", "show", "--modle", "x"], ["did you mean", "--model"]
+    yield "unknown_flag_below", ["data", "show", "--base", "x"], ["hone data show --help"]
     yield "no_verb", [], ["hone --help"]
     yield "unknown_forced_isa", None, []  # the environment is set by the caller
 

@@ -27,8 +27,9 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "get", "argumen
 
 
 # As that of DeepSeek-V3.1: no reasoning unless it is asked for.
-THINK_WHEN_ASKED = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
-                    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' + ('<think>\n' if thinking else '</think>\n') }}{% endif %}")
+THINK_WHEN_ASKED = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
+                    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' + "
+                    "('<think>\n' if thinking else '</think>\n') }}{% endif %}")
 
 
 def says(role, content, **more):
@@ -198,24 +199,29 @@ def one_template(program, name, text):
 def carried(program):
     """How a run asks goes along into merged files and into models of the store, whole or beside an adapter."""
     base = model_of(program, "think_when_asked", THINK_WHEN_ASKED)
-    for adapter, chats, epochs, rate in (("full", CHATS[:2], 110, "4e-3"), ("full", REASONED, 110, "4e-3"), ("lora", CHATS[:2], 200, "5e-3")):
-        reasons = chats is REASONED
-        name = f"carried-{adapter}{'-reasons' if reasons else ''}"
-        rows, run, merged, folder = (program.folder / f"{name}{ending}" for ending in (".jsonl", "", ".gguf", "-folder"))
+    plain, reasoned = (CHATS[:2], "hi", ("yo dear friend", "")), (REASONED, "why?", ("so", "because"))
+    for name, adapter, (chats, question, wanted), epochs, rate in (
+            ("whole", "full", plain, 110, "4e-3"), ("reasons", "full", reasoned, 110, "4e-3"),
+            ("beside", "lora", plain, 200, "5e-3")):
+        rows, run, merged, folder = (program.folder / (name + ending) for ending in (".jsonl", "", ".gguf", "-folder"))
         rows.write_text("".join(json.dumps(row) + "\n" for row in chats), encoding="utf-8")
         config = program.folder / f"{name}.yaml"
-        config.write_text(f"model: {{base: {base}, adapter: {adapter}}}\ndata: {{datasets: [{rows}], packing: false}}\ntraining: {{epochs: {epochs}, learning_rate: {rate}, "
-                          f"precision: f32, output_dir: {run}, eval_steps: 1000, save_steps: 1000}}\n", encoding="utf-8")
+        config.write_text(
+            f"model: {{base: {base}, adapter: {adapter}}}\n"
+            f"data: {{datasets: [{rows}], packing: false}}\n"
+            f"training: {{epochs: {epochs}, learning_rate: {rate}, precision: f32, output_dir: {run}, "
+            "eval_steps: 1000, save_steps: 1000}\n", encoding="utf-8")
         program.run("train", config)
         check(program.losses(run)[-1] < 0.05, f"{name}: the loss is still {program.losses(run)[-1]}")
-        program.run("export", run, "--format", "gguf", "--type", "f32", "--out", merged)
-        program.run("export", run, "--format", "safetensors", "--type", "f32", "--out", folder)
+        for format, out in (("gguf", merged), ("safetensors", folder)):
+            program.run("export", run, "--format", format, "--type", "f32", "--out", out)
         modelfile = program.folder / "Modelfile"
-        modelfile.write_text(f"FROM {run}\n" if adapter == "full" else f"FROM {base}\nADAPTER {run}\n", encoding="utf-8")
-        program.run("create", name, "-f", modelfile)
-        question, wanted = ("why?", ("so", "because")) if reasons else ("hi", ("yo dear friend", ""))
-        for model in (merged, folder, name):
-            said = json.loads(program.run("run", model, question, "--temperature", "0", "--max-tokens", "40", "--f32", "--json"))
+        source_lines = f"FROM {base}\nADAPTER {run}\n" if adapter == "lora" else f"FROM {run}\n"
+        modelfile.write_text(source_lines, encoding="utf-8")
+        program.run("create", f"carried-{name}", "-f", modelfile)
+        for model in (merged, folder, f"carried-{name}"):
+            words = ("--temperature", "0", "--max-tokens", "40", "--f32", "--json")
+            said = json.loads(program.run("run", model, question, *words))
             check((said["text"], said.get("thinking", "")) == wanted, f"carried, {model}: {said}")
         base = merged  # the adapter's base was taught to reason
 

@@ -70,7 +70,8 @@ TEST_P(Export, FolderToGgufAndBack) {
 TEST_P(Export, ABufferOfAnotherTypeIsNoWeight) {
   fs::copy(golden_folder_, work_ / "buffered", fs::copy_options::recursive);
   const fs::path whole = work_ / "buffered" / "model.safetensors";
-  io::testing::add_buffer(fs::exists(whole) ? whole : work_ / "buffered" / "model-00001-of-00003.safetensors", "model.position_ids");
+  const fs::path shard = work_ / "buffered" / "model-00001-of-00003.safetensors";
+  io::testing::add_buffer(fs::exists(whole) ? whole : shard, "model.position_ids");
   const ModelFiles files = files_of(work_ / "buffered");
   models::CausalLm model = tuned(files);
   fs::create_directories(work_ / "merged");

@@ -267,7 +267,9 @@ document.addEventListener("spoken", label);
 async function control(what, body) {
   let said;
   try {
-    const answer = await fetch("/api/" + what, { method: "POST", headers: { "X-Run-Token": token }, body: body && JSON.stringify(body) });
+    const answer = await fetch("/api/" + what, {
+      method: "POST", headers: { "X-Run-Token": token }, body: body && JSON.stringify(body),
+    });
     said = answer.ok ? word("taken") : word("refused") + (await answer.json()).error;
   } catch (error) {
     said = String(error.message || error);

@@ -13,10 +13,7 @@ namespace {
 Tensor tensor_of(const std::vector<int32_t>& values) { return Tensor::from({static_cast<int64_t>(values.size())}, std::span<const int32_t>(values)); }
 
 Tensor f32(const Tensor& weight) {
-  if (weight.dtype() == DType::kF32) return weight;
-  Tensor out = Tensor::empty(weight.shape(), DType::kF32);
-  ops::kernels_for(out).decode(ops::matrix(weight), out.raw_mutable(), DType::kF32, ThreadPool::global());
-  return out;
+  return weight.dtype() == DType::kF32 ? weight : ops::decoded(weight);
 }
 
 }  // namespace

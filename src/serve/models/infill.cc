@@ -1,6 +1,8 @@
 #include "serve/models/infill.h"
 
 #include <algorithm>
+#include <optional>
+#include <span>
 
 #include "base/error.h"
 
@@ -16,70 +18,80 @@ constexpr Names kFamilies[] = {{"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<�
                                {"<fim_prefix>", "<fim_suffix>", "<fim_middle>"},
                                {"▁<PRE>", "▁<SUF>", "▁<MID>"}};
 // What GGUF files call them, llama.cpp's newer names first.
-constexpr Names kGguf[] = {{"tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.fim_mid_token_id"},
-                           {"tokenizer.ggml.prefix_token_id", "tokenizer.ggml.suffix_token_id", "tokenizer.ggml.middle_token_id"}};
-constexpr const char* kGgufEnds[] = {"tokenizer.ggml.fim_pad_token_id", "tokenizer.ggml.fim_rep_token_id", "tokenizer.ggml.fim_sep_token_id"};
+constexpr Names kKeys[] = {{"fim_pre", "fim_suf", "fim_mid"}, {"prefix", "suffix", "middle"}};
+constexpr const char* kEndKeys[] = {"fim_pad", "fim_rep", "fim_sep"};
+constexpr const char* kEnds[] = {"<|endoftext|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|file_separator|>",
+                                 "<fim_pad>", "<file_sep>", "<repo_name>", "▁<EOT>", "<｜end▁of▁sentence｜>"};
 
 struct Marks {
   int32_t prefix, suffix, middle;
-  bool pieces = false;  // of SentencePiece: the text behind has no space of its own
 };
 
-std::optional<int32_t> named_token(const recipes::ModelFiles& files, const char* key) {
-  const auto id = files.source->gguf()->find_int(key);
+// The token that a GGUF file names by this key.
+std::optional<int32_t> token_of_key(const recipes::ModelFiles& files, const char* key) {
+  const io::Gguf* gguf = files.source->gguf();
+  const auto id = gguf ? gguf->find_int(fmt::format("tokenizer.ggml.{}_token_id", key)) : std::nullopt;
   if (!id || *id < 0 || *id >= files.source->config().vocab_size) return std::nullopt;
   return static_cast<int32_t>(*id);
 }
 
-std::optional<Marks> marks_of(const recipes::ModelFiles& files) {
-  if (files.source->gguf())
-    for (const Names& keys : kGguf) {
-      const auto prefix = named_token(files, keys.prefix), suffix = named_token(files, keys.suffix), middle = named_token(files, keys.middle);
-      if (prefix && suffix && middle) return Marks{*prefix, *suffix, *middle, files.tokenizer.token_bytes(*prefix).starts_with("▁")};
-    }
-  for (const Names& names : kFamilies) {
-    const auto token = [&](const char* name) { return files.tokenizer.token_id(name); };
+// The first row of names whose tokens are all there.
+template <class Find>
+std::optional<Marks> first_complete(std::span<const Names> rows, Find token) {
+  for (const Names& names : rows) {
     const auto prefix = token(names.prefix), suffix = token(names.suffix), middle = token(names.middle);
-    if (prefix && suffix && middle) return Marks{*prefix, *suffix, *middle, std::string_view(names.prefix).starts_with("▁")};
+    if (prefix && suffix && middle) return Marks{*prefix, *suffix, *middle};
   }
   return std::nullopt;
 }
 
-constexpr const char* kEnds[] = {"<|endoftext|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|file_separator|>", "<fim_pad>", "<file_sep>", "<repo_name>", "▁<EOT>", "<｜end▁of▁sentence｜>"};
+std::optional<Marks> marks_of(const recipes::ModelFiles& files) {
+  const auto named = first_complete(kKeys, [&](const char* key) { return token_of_key(files, key); });
+  return named ? named : first_complete(kFamilies, [&](const char* name) { return files.tokenizer.token_id(name); });
+}
 
-// Behind another token, where SentencePiece's space in front of a text has no place: encoded behind a line feed, which is taken off.
+std::vector<int32_t> encode_plain(const text::Tokenizer& tokenizer, std::string_view text) {
+  return tokenizer.encode(text, {.add_special = false, .parse_special = false});
+}
+
+// Behind another token, where SentencePiece's space in front of a text has no place: encoded behind a line feed, which
+// is taken off.
 std::vector<int32_t> encode_behind(const text::Tokenizer& tokenizer, std::string_view text) {
-  const text::EncodeOptions plain{.add_special = false, .parse_special = false};
-  const std::vector<int32_t> alone = tokenizer.encode("\n", plain), whole = tokenizer.encode("\n" + std::string(text), plain);
-  if (!alone.empty() && whole.size() >= alone.size() && std::equal(alone.begin(), alone.end(), whole.begin())) return {whole.begin() + static_cast<std::ptrdiff_t>(alone.size()), whole.end()};
-  return tokenizer.encode(text, plain);
+  const std::vector<int32_t> alone = encode_plain(tokenizer, "\n");
+  const std::vector<int32_t> whole = encode_plain(tokenizer, "\n" + std::string(text));
+  if (alone.empty() || whole.size() < alone.size() || !std::equal(alone.begin(), alone.end(), whole.begin()))
+    return encode_plain(tokenizer, text);
+  return {whole.begin() + static_cast<std::ptrdiff_t>(alone.size()), whole.end()};
 }
 
 }  // namespace
 
-Infill infill(const recipes::ModelFiles& files, const std::string& name, std::string_view prefix, std::string_view suffix, const std::string& where) {
+Infill infill(const recipes::ModelFiles& files, const std::string& name, std::string_view prefix,
+              std::string_view suffix, const std::string& where) {
   const text::Tokenizer& tokenizer = files.tokenizer;
   const auto marks = marks_of(files);
   if (!marks)
-    throw Error(ErrorCode::kUnsupported, where, fmt::format("{} has no tokens for a gap in a text: it goes on with one, it does not fill gaps", name),
+    throw Error(ErrorCode::kUnsupported, where,
+                fmt::format("{} has no tokens for a gap in a text: it goes on with one, it does not fill gaps", name),
                 "leave it out, or use a model for code such as DeepSeek-Coder or Qwen-Coder");
   Infill result;
-  if (const std::vector<int32_t> begin = tokenizer.encode("", {}); !begin.empty() && begin.front() == tokenizer.bos()) result.prompt.push_back(begin.front());
-  const auto add = [&](int32_t mark, std::string_view text, bool behind_mark) {
-    const std::vector<int32_t> ids = behind_mark ? encode_behind(tokenizer, text) : tokenizer.encode(text, {.add_special = false, .parse_special = false});
+  const std::vector<int32_t> begin = tokenizer.encode("", {});
+  if (!begin.empty() && begin.front() == tokenizer.bos()) result.prompt.push_back(begin.front());
+  const auto add = [&](int32_t mark, const std::vector<int32_t>& ids) {
     result.prompt.push_back(mark);
     result.prompt.insert(result.prompt.end(), ids.begin(), ids.end());
   };
-  add(marks->prefix, prefix, /*behind_mark=*/false);  // Code Llama: with its space
-  add(marks->suffix, suffix, /*behind_mark=*/marks->pieces);
-  result.prompt.push_back(marks->middle);
+  // Code Llama: the text before the gap keeps SentencePiece's space, the text behind has none of its own.
+  const bool pieces = tokenizer.token_id("▁<PRE>") == marks->prefix;
+  add(marks->prefix, encode_plain(tokenizer, prefix));
+  add(marks->suffix, pieces ? encode_behind(tokenizer, suffix) : encode_plain(tokenizer, suffix));
+  add(marks->middle, {});
   result.stop_ids = files.stop_ids;
   for (const int32_t mark : {marks->prefix, marks->suffix, marks->middle}) result.stop_ids.push_back(mark);
   for (const char* end : kEnds)
     if (const auto id = tokenizer.token_id(end)) result.stop_ids.push_back(*id);
-  if (files.source->gguf())
-    for (const char* end : kGgufEnds)
-      if (const auto id = named_token(files, end)) result.stop_ids.push_back(*id);
+  for (const char* end : kEndKeys)
+    if (const auto id = token_of_key(files, end)) result.stop_ids.push_back(*id);
   return result;
 }
 

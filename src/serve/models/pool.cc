@@ -31,7 +31,8 @@ std::optional<io::LoraAdapter> adapter_of(const ModelEntry& entry, const recipes
   if (entry.adapter.empty() && !stored) return std::nullopt;
   if (stored && (!entry.adapter.empty() || files.stored->adapters.size() > 1))
     throw Error(ErrorCode::kUnsupported, entry.name, "has more than one adapter; hone applies one", "name its base instead");
-  return stored ? recipes::read_gguf_lora(files.stored->adapters.front(), *files.source) : models::read_adapter(*files.source, entry.adapter);
+  if (stored) return recipes::read_gguf_lora(files.stored->adapters.front(), *files.source);
+  return models::read_adapter(*files.source, entry.adapter);
 }
 
 size_t bytes_of(const io::LoraAdapter& adapter) {
