@@ -83,8 +83,10 @@ io::LoraAdapter to_adapter(CausalLm& model, const LoraOptions& options, const st
     if (!linear.has_lora()) return;
     io::LoraPair pair{linear.name, linear.lora_a.value().clone(), in_order(linear.name, linear.lora_b.value()), options.alpha_of(linear.name)};
     if (linear.magnitude.defined()) pair.magnitude = in_order(linear.name, linear.magnitude.value());
-    if (linear.start_a.defined())
-      pair = since_start(std::move(pair), linear.start_a, in_order(linear.name, linear.start_b), options.rank_stabilized);
+    if (linear.start_a.defined()) {
+      const Tensor start_b = in_order(linear.name, linear.start_b);
+      pair = since_start(std::move(pair), linear.start_a, start_b, options.rank_stabilized);
+    }
     doubled |= linear.start_a.defined();
     adapter.pairs.push_back(std::move(pair));
   };
