@@ -140,6 +140,7 @@ void add_run(CLI::App& app, Action& action) {
       }
       const std::string asked = prompt_of(a->prompt);
       recipes::ModelFiles files = recipes::open_model(a->model, a->chat_template, recipes::TemplateChoice::kStored);
+      recipes::take_run_chat(files, recipes::read_run_chat(tuned));
       for (const std::string& note : files.notes) fmt::print(stderr, "note: {}\n", note);
       serve::PenaltyOptions penalties;
       int64_t context = 0;
@@ -150,7 +151,6 @@ void add_run(CLI::App& app, Action& action) {
       models::LoadOptions load;
       load.activation = a->f32 ? DType::kF32 : DType::kBF16;
       load.panels = true;
-      recipes::take_run_chat(files, recipes::read_run_chat(tuned));
       infer::EngineOptions options;
       options.max_batch = 1;
       infer::Engine engine(std::make_shared<models::CausalLm>(recipes::load_tuned(files, load, tuned)), files.tokenizer, options);

@@ -78,15 +78,22 @@ class Creation {
         parent_ = found.stored;
         if (!parent_->adapters.empty()) throw Error(ErrorCode::kUnsupported, base, "has an adapter already", "merge the run: hone export RUN --format gguf");
       }
-      chat_template_ = config.model.chat_template;
+      if (!read_run_chat(tuned_).chat_template) chat_template_ = config.model.chat_template;  // a run of an earlier version
     }
     files_.emplace(open_model(base, chat_template_));
     notes_.insert(notes_.end(), files_->notes.begin(), files_->notes.end());
     files_->stored = parent_;  // with the adapter that belongs to it
-    if (parent_) take_run_chat(*files_, carried_run_chat(*files_));
-    if (full_weights()) take_run_chat(*files_, read_run_chat(tuned_));
+    if (parent_) take_run_chat(*files_, carried_run_chat(*files_->source, parent_));
+    if (!tuned_.empty()) teach(tuned_);
     load_.max_positions = 16;
     load_.base = models::BaseFormat::kAsStored;
+  }
+
+  // The template that a result was trained with, where it is another than the model's own, counts before the parent's TEMPLATE.
+  void teach(const fs::path& result) {
+    const std::string before = files_->chat ? files_->chat->source() : "";
+    take_run_chat(*files_, read_run_chat(result));
+    other_template_ |= files_->chat && files_->chat->source() != before;
   }
 
   bool full_weights() const { return !tuned_.empty() && !fs::exists(tuned_ / "adapter_config.json"); }
@@ -127,6 +134,7 @@ class Creation {
         throw Error(ErrorCode::kInvalidInput, "ADAPTER " + path.string(), "holds no LoRA adapter (adapter_config.json)", "name a PEFT folder, a run's folder or a GGUF adapter");
       const Scratch scratch{store_.scratch(lease_)};
       const io::LoraAdapter adapter = models::read_adapter(*files_->source, folder);
+      teach(folder);
       notes_.insert(notes_.end(), adapter.notes.begin(), adapter.notes.end());
       for (std::string& note : write_gguf_lora(scratch.path, adapter, *files_->source, read_run_chat(folder)))
         notes_.push_back(std::move(note));
@@ -135,6 +143,7 @@ class Creation {
     }
     if (!fs::exists(path)) throw Error(ErrorCode::kNotFound, "ADAPTER " + path.string(), "does not exist", "name a PEFT folder, a run's folder or a GGUF adapter");
     read_gguf_lora(path, *files_->source);  // refuses what does not fit this base
+    teach(path);
     layers_.push_back(store_.add_file(lease_, media::kAdapter, path, options_.watch));
   }
 
@@ -165,7 +174,7 @@ class Creation {
       notes_.push_back(fmt::format("SYSTEM is what the training rows share: {}; a SYSTEM line of the Modelfile changes it", quoted_beginning(*system_)));
     }
     if (parent_) {
-      if (!words.chat_template) words.chat_template = parent_->chat_template;
+      if (!words.chat_template && !other_template_) words.chat_template = parent_->chat_template;
       if (!words.system) words.system = parent_->system;
       if (words.messages.empty()) words.messages = parent_->messages;
       words.licenses.insert(words.licenses.begin(), parent_->licenses.begin(), parent_->licenses.end());
@@ -205,6 +214,7 @@ class Creation {
   models::LoadOptions load_;
   fs::path tuned_;  // a run's result; empty when FROM is a plain model
   std::string chat_template_;
+  bool other_template_ = false;  // than that of the model it was made from
   std::optional<std::string> system_;  // that the rows share which the adapter or the weights were trained on
   std::vector<store::Layer> layers_;
   store::ModelFacts facts_;

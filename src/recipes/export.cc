@@ -48,7 +48,7 @@ Sources sources_of(const ExportOptions& options) {
     const Config config = load_config(config_file, {});
     s.load = load_options(config);
     s.load.max_positions = 16;
-    s.chat_template = config.model.chat_template;
+    if (!read_run_chat(s.tuned).chat_template) s.chat_template = config.model.chat_template;  // a run of an earlier version
     if (s.base.empty()) s.base = config.model.base;
   }
   // What is written is the file's own weights plus the change, whatever the base was held in while training.

@@ -105,11 +105,10 @@ void add_tokenizer(io::GgufMetadata& out, const ModelFiles& files) {
   out.emplace_back("tokenizer.ggml.add_bos_token", *v.add_bos);
   out.emplace_back("tokenizer.ggml.add_eos_token", *v.add_eos);
   if (v.add_space_prefix) out.emplace_back("tokenizer.ggml.add_space_prefix", *v.add_space_prefix);
-  if (files.chat) out.emplace_back("tokenizer.chat_template", files.chat->source());
 }
 
 io::GgufMetadata metadata_of(const ModelFiles& files, const OutputType& type) {
-  const io::GgufMetadata chat = run_chat_metadata(files.taught);
+  const io::GgufMetadata chat = run_chat_metadata(run_chat_of(files));
   const auto replaced = [&](const std::string& key) {
     return key == "general.file_type" || key == "general.alignment" || key == "general.quantization_version" ||
            std::any_of(chat.begin(), chat.end(), [&](const auto& entry) { return entry.first == key; });

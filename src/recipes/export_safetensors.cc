@@ -81,9 +81,40 @@ void copy_weights(const fs::path& from, const fs::path& to, const MergedWeights&
   writer.finish();
 }
 
-// The files of the folder that belong to the model; weights with the change added, config.json naming their type when it was
-// chosen.
-std::vector<fs::path> copy_folder(const fs::path& folder, const models::ModelSource& source, const MergedWeights& merged, std::optional<DType> type) {
+// A file of settings as the result needs it: config.json names the type when one was chosen; the chat template is the one that
+// the result was trained with, and generation stops where that ends a turn. Nothing: the file stays as it is.
+std::optional<Json> changed_settings(const fs::path& file, const ModelFiles& files, bool untied, std::optional<DType> type) {
+  const std::string name = file.filename().string();
+  if (name == "config.json" && (type || untied)) {
+    Json config = read_json(file);
+    if (type) {
+      config.erase("dtype");
+      config["torch_dtype"] = torch_name(*type);
+    }
+    // A head of its own beside a configuration that ties it (also models/source_hf.cc) would be dropped by older readers.
+    if (untied && config.value("tie_word_embeddings", false)) config["tie_word_embeddings"] = false;
+    return config;
+  }
+  const bool other_template = files.chat && text::chat_template_of_directory(file.parent_path()) != files.chat->source();
+  if (other_template && (name == "tokenizer_config.json" || name == "chat_template.json")) {
+    Json config = read_json(file);
+    if (!config.is_object() || !config.contains("chat_template")) return std::nullopt;
+    config["chat_template"] = files.chat->source();
+    return config;
+  }
+  const std::vector<int64_t>& ends = files.source->config().eos_ids;
+  const bool ends_otherwise = files.end_of_turn >= 0 && std::find(ends.begin(), ends.end(), files.end_of_turn) == ends.end();
+  if (other_template && ends_otherwise && name == "generation_config.json") {
+    Json config = read_json(file);
+    if (config.is_object()) config["eos_token_id"] = files.stop_ids;
+    return config;
+  }
+  return std::nullopt;
+}
+
+// The files of the folder that belong to the model, and weights with the change added.
+std::vector<fs::path> copy_folder(const fs::path& folder, const ModelFiles& model, const MergedWeights& merged, std::optional<DType> type) {
+  const models::ModelSource& source = *model.source;
   std::vector<fs::path> written;
   const std::vector<fs::path> files = source.weight_files();
   for (const fs::path& file : files) {
@@ -98,16 +129,9 @@ std::vector<fs::path> copy_folder(const fs::path& folder, const models::ModelSou
   for (const auto& entry : fs::directory_iterator(source.path())) {
     if (!entry.is_regular_file() || !belongs_to_model(entry.path())) continue;
     written.push_back(folder / entry.path().filename());
-    // A head of its own beside a configuration that ties it (also models/source_hf.cc) would be dropped by older readers.
     const bool untied = merged.unties() || !source.config().tied_head;
-    if (entry.path().filename() == "config.json" && (type || untied)) {
-      Json config = read_json(entry.path());
-      if (type) {
-        config.erase("dtype");
-        config["torch_dtype"] = torch_name(*type);
-      }
-      if (untied && config.value("tie_word_embeddings", false)) config["tie_word_embeddings"] = false;
-      io::write_file(written.back(), config.dump(2) + "\n");
+    if (const auto settings = changed_settings(entry.path(), model, untied, type)) {
+      io::write_file(written.back(), settings->dump(2) + "\n");
     } else if (entry.path().filename() == "model.safetensors.index.json" && merged.unties()) {
       Json index = read_json(entry.path());
       index["weight_map"]["lm_head.weight"] = files.back().filename().string();
@@ -155,7 +179,6 @@ std::vector<fs::path> make_folder(const fs::path& folder, const ModelFiles& file
   write("generation_config.json", dumped(generation, where));
   write("tokenizer.json", text::tokenizer_json(vocab, where));
   write("tokenizer_config.json", dumped(tokenizer_config(files, vocab), where));
-  if (files.chat) write("chat_template.jinja", files.chat->source());
 
   std::vector<io::SafetensorsEntry> entries;
   for (const std::string& name : models::weight_names(source.config()))
@@ -178,8 +201,8 @@ std::vector<fs::path> write_merged_safetensors(const fs::path& folder, const Mod
   if (!gguf && fs::equivalent(folder, files.source->path(), ignored))
     throw Error(ErrorCode::kInvalidInput, folder.string(), "is the base model's own folder", "choose another place with --out");
   std::vector<fs::path> written = gguf ? make_folder(folder, files, merged, wanted.value_or(DType::kF16))
-                                       : copy_folder(folder, *files.source, merged, wanted);
-  write_run_chat(folder, files.taught);
+                                       : copy_folder(folder, files, merged, wanted);
+  write_run_chat(folder, run_chat_of(files));
   return written;
 }
 

@@ -31,18 +31,39 @@ text::Tokenizer tokenizer_of(const models::ModelSource& source, std::vector<std:
   return tokenizer;
 }
 
-std::optional<text::ChatTemplate> template_of(const models::ModelSource& source, const std::string& wanted) {
+// `carried`: that of the adapter which a stored model has.
+std::optional<text::ChatTemplate> template_of(const models::ModelSource& source, const std::string& wanted,
+                                              const std::optional<std::string>& carried) {
   if (!wanted.empty()) {
     const std::string path = expanded_path(wanted, "chat template");
     if (fs::exists(path)) return text::ChatTemplate::parse(read_text(path, 1 << 20), path);
     return text::ChatTemplate::parse(text::chat_template_by_name(wanted), wanted);
   }
   const std::string where = source.path().string() + ": chat template";
+  if (carried) return text::ChatTemplate::parse(*carried, where);
   std::optional<std::string> found;
   if (const io::Gguf* gguf = source.gguf()) found = gguf->find_string("tokenizer.chat_template");
   else found = text::chat_template_of_directory(source.path());
   if (!found) return std::nullopt;
   return text::ChatTemplate::parse(*found, where);
+}
+
+// The marks that a template's text holds, each once: <|im_start|>, <｜User｜> and their like.
+std::vector<std::string> marks_in(std::string_view source) {
+  constexpr size_t kLongest = 64;  // bytes of a mark's name
+  const auto in_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0; };
+  std::vector<std::string> marks;
+  for (const std::string_view bar : {"|", "｜"})
+    for (size_t at = source.find('<'); at != std::string_view::npos; at = source.find('<', at + 1)) {
+      if (source.substr(at + 1, bar.size()) != bar) continue;
+      const size_t begin = at + 1 + bar.size(), end = source.find(bar, begin);
+      if (end == std::string_view::npos || end == begin || end - begin > kLongest) continue;
+      const std::string_view name = source.substr(begin, end - begin);
+      if (source.substr(end + bar.size(), 1) != ">" || !std::all_of(name.begin(), name.end(), in_name)) continue;
+      std::string mark(source.substr(at, end + bar.size() + 1 - at));
+      if (std::find(marks.begin(), marks.end(), mark) == marks.end()) marks.push_back(std::move(mark));
+    }
+  return marks;
 }
 
 // The TEMPLATE of a named model, unless it only says in Ollama's words what the model's own template says.
@@ -80,6 +101,9 @@ nlohmann::ordered_json ModelFiles::parameters(std::vector<std::string>& told) co
 
 void ModelFiles::study_template() {
   thinks = tokenizer.token_id("<think>").has_value();
+  reasoning = {};
+  lead.clear();
+  end_of_turn = -1;
   if (!chat) return;
   reasoning = text::reasoning_form(*chat, render_options());
   thinks = thinks || reasoning.known;
@@ -94,10 +118,20 @@ void ModelFiles::study_template() {
     const auto ids = tokenizer.encode(std::string_view(learned->text).substr(learned->begin), {.add_special = false});
     if (ids.empty() || !tokenizer.is_special(ids.back())) return;
     end_of_turn = ids.back();
-    stop_ids.push_back(ids.back());
+    if (std::find(stop_ids.begin(), stop_ids.end(), end_of_turn) == stop_ids.end()) stop_ids.push_back(end_of_turn);
   } catch (const Error&) {
     // A template that refuses this conversation says nothing about its end of turn.
   }
+}
+
+void ModelFiles::note_missing_marks() {
+  if (!chat) return;
+  std::vector<std::string> missing = marks_in(chat->source());
+  std::erase_if(missing, [&](const std::string& mark) { return tokenizer.token_id(mark).has_value(); });
+  if (missing.empty()) return;
+  notes.push_back(fmt::format("the chat template writes {}, which this model has no token for: such marks are spelled in "
+                              "pieces, and answers may not end; better take the template of the model's family",
+                              fmt::join(missing, ", ")));
 }
 
 ModelFiles::TurnPrompt ModelFiles::turn_prompt(const text::Json& messages, const text::RenderOptions& options, std::optional<bool> wanted) const {
@@ -146,7 +180,8 @@ FoundModel find_model(const std::string& given) {
   for (const fs::path& place : places)
     if (fs::exists(place)) return {place, std::nullopt, {}};
   const auto wanted = store::try_name(name);
-  if (!wanted || name.front() == '.' || name.ends_with(".gguf") || name.ends_with(".safetensors"))
+  const auto like_a_file = [&] { return name.ends_with(".gguf") || name.ends_with(".safetensors"); };
+  if (!wanted || name.front() == '.' || (like_a_file() && !store::Library().find(*wanted)))
     throw Error(ErrorCode::kNotFound, name, fmt::format("no such model: there is neither such a path nor {}[.gguf]", (root / file).string()),
                 "give the path of a GGUF file or a Hugging Face folder, or a name that hone list shows");
   const store::Library library;
@@ -172,7 +207,10 @@ ModelFiles open_model(const std::string& base, const std::string& chat_template,
   auto source = models::ModelSource::open(found.path);
   found.notes.insert(found.notes.end(), source->notes().begin(), source->notes().end());
   text::Tokenizer tokenizer = tokenizer_of(*source, found.notes);
-  ModelFiles files{source, tokenizer, template_of(*source, chat_template), {}, {}, {}, -1, std::move(found.stored), std::move(found.notes)};
+  const RunChat carried = carried_run_chat(*source, found.stored);
+  auto chat = template_of(*source, chat_template, carried.chat_template);
+  ModelFiles files{source, tokenizer, std::move(chat), {}, {}, {}, -1, std::move(found.stored), std::move(found.notes)};
+  files.template_given = !chat_template.empty();
   if (tokenizer.bos() >= 0) files.bos_token = tokenizer.token_bytes(tokenizer.bos());
   if (tokenizer.eos() >= 0) files.eos_token = tokenizer.token_bytes(tokenizer.eos());
   // Beside the name of a renderer, which is Ollama's own code, a TEMPLATE is only what older versions of it would have made of the prompt.
@@ -182,10 +220,11 @@ ModelFiles open_model(const std::string& base, const std::string& chat_template,
     files.notes.push_back(fmt::format("{} is written for Ollama's renderer {}: prompts are made by {}", files.stored->name.shortest(), files.stored->facts.renderer, files.chat ? "the chat template " + files.chat->where() : "no template at all"));
   for (const int64_t id : source->config().eos_ids) files.stop_ids.push_back(static_cast<int32_t>(id));
   if (tokenizer.eos() >= 0) files.stop_ids.push_back(tokenizer.eos());
-  files.study_template();
-  take_run_chat(files, carried_run_chat(files));
   std::sort(files.stop_ids.begin(), files.stop_ids.end());
   files.stop_ids.erase(std::unique(files.stop_ids.begin(), files.stop_ids.end()), files.stop_ids.end());
+  files.study_template();
+  take_run_chat(files, {.reasoning = carried.reasoning});
+  if (files.template_given) files.note_missing_marks();
   return files;
 }
 

@@ -20,6 +20,7 @@ enum class Reasoning { kUnknown, kNone, kSome, kAll };
 /// What training taught about how to ask (recipes/run_chat.h).
 struct RunChat {
   Reasoning reasoning = Reasoning::kUnknown;
+  std::optional<std::string> chat_template = {};  // Jinja
 };
 
 struct ModelFiles {
@@ -36,9 +37,12 @@ struct ModelFiles {
   std::string lead = {};                          // white space that the template writes between its generation prompt and an answer
   std::optional<bool> think = {};                 // reasoning wanted where nobody says; nothing: as the template does
   RunChat taught = {};                            // which `think` follows from
+  bool template_given = false;                    // `chat` is what the user asked for, not the model's own
 
   /// Finds out what follows from the chat template: where answers end, how it treats reasoning.
   void study_template();
+  /// Adds a note when `chat` writes marks (<|…|>) that the tokenizer has no tokens for.
+  void note_missing_marks();
   /// Whether the chat template shows tools to the model.
   bool shows_tools() const { return chat && chat->source().find("tools") != std::string::npos; }
   /// Defaults of requests, by the names of Modelfile parameters: what the model's files say of generation, and over it the

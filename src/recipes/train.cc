@@ -62,7 +62,7 @@ class Training {
     TrainPlan plan = make_plan(config_, files_, model_, loader_, total_);
     if (plan.data.measured) share_system(plan);
     // Samples are asked for as the result will be, whatever the base was taught.
-    take_run_chat(files_, run_chat_of(loader_.report()));
+    take_run_chat(files_, run_chat_of(files_, loader_.report()));
     const Samples samples(config_, files_, system_);
     samples_ = &samples;
     if (options_.dry_run) {
@@ -375,7 +375,7 @@ class Training {
     const fs::path target = fs::path(config_.training.output_dir) / name, fresh = target.string() + ".partial";
     train::fresh_folder(fresh);
     save_tuned(fresh, model_, config_, config_.model.base);
-    write_run_chat(fresh, run_chat_of(loader_.report()));
+    write_run_chat(fresh, run_chat_of(files_, loader_.report()));
     write_tuned_system(fresh, system_);
     train::replace_folder(fresh, target);
   }

@@ -3,8 +3,9 @@
 answers each row through hone run, hone eval and the chat APIs of Ollama, OpenAI and Anthropic as the row says: content, reasoning and tool calls.
 HONE_OFFLINE=1: only the templates that are kept here.
 
-usage: check_one_path.py BUILD [TEMPLATE…]
+usage: check_one_path.py BUILD [TEMPLATE… | carried | chosen]
 """
+import itertools
 import json
 import os
 import pathlib
@@ -30,6 +31,11 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "get", "argumen
 THINK_WHEN_ASKED = ("{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}"
                     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' + "
                     "('<think>\n' if thinking else '</think>\n') }}{% endif %}")
+
+
+# Neither asks nor ends as any other here.
+ANOTHER = ("{% for m in messages %}{{ '[' + m['role'] + '] ' }}{{ m['content'] }}{{ '\n\n' }}{% endfor %}"
+           "{% if add_generation_prompt %}{{ '[assistant] ' }}{% endif %}")
 
 
 def says(role, content, **more):
@@ -60,7 +66,8 @@ def ends_of(name):
     return next(ends for start, ends in ENDS.items() if name.startswith(start))
 
 
-def model_of(program, name, text):
+def model_of(program, name, text, own=None):
+    """A base model with the marks of the template `text`; it carries that, or `own`."""
     bos, eos = ends_of(name)
     marks = dict.fromkeys(re.findall(r"<\|[a-z_]+\|>|<｜[^｜<>]+｜>", text or "") + [eos])
     path = program.folder / f"{name}.gguf"
@@ -68,6 +75,9 @@ def model_of(program, name, text):
     if text is not None:
         file = program.folder / f"{name}.jinja"
         file.write_text(text, encoding="utf-8")
+    if own is not None:
+        file = program.folder / f"{name}-own.jinja"
+        file.write_text(own, encoding="utf-8")
     others = [mark for mark in marks if mark not in (bos, eos)]
     subprocess.run([program.build / "tests/hone_tiny_model", path, "f32", "llama", "1", file, bos, eos, *others], check=True)
     return path
@@ -151,7 +161,9 @@ def by_anthropic(server, model, before, tools, think):
 
 
 def one_template(program, name, text):
-    model = model_of(program, name, text)
+    # Of hone's own test templates the settings say which: the base carries another one.
+    chosen = program.folder / f"{name}.jinja" if name in OWN else ""
+    model = model_of(program, name, text, ANOTHER if chosen else None)
     shown = text if text is not None else ""
     chats = CHATS + REASONED + (CALLS if "tool_calls" in shown and "tools" in shown else [])
     folder = program.folder / name
@@ -162,7 +174,7 @@ def one_template(program, name, text):
     run = folder / "run"
     listed = ", ".join(str(folder / f"{kind}.jsonl") for kind in files)
     config = folder / "model.yaml"
-    config.write_text(f"model: {{base: {model}, adapter: full}}\ndata: {{datasets: [{listed}], validation: [{listed}], cutoff_length: 2048, packing: false}}\n"
+    config.write_text(f"model: {{base: {model}, adapter: full, chat_template: '{chosen}'}}\ndata: {{datasets: [{listed}], validation: [{listed}], cutoff_length: 2048, packing: false}}\n"
                       f"training: {{epochs: 110, learning_rate: 4e-3, batch_size: 16, precision: f32, output_dir: {run}, eval_steps: 1000, save_steps: 1000}}\n", encoding="utf-8")
     program.run("train", config)
     losses = program.losses(run)
@@ -190,7 +202,8 @@ def one_template(program, name, text):
         check((found["text"], found.get("thinking", "")) == (content, reasoning), f"{name}: hone run: {before[0]['content']!r}: {found}")
     for setting in ("eval.reasoning=false", "eval.reasoning=true"):
         report = folder / "report"
-        program.run("eval", config, "--adapter", run, "--report", report, "--max-tokens", "120", setting)
+        own = ["model.chat_template=''"] if chosen else []
+        program.run("eval", config, "--adapter", run, *own, "--report", report, "--max-tokens", "120", setting)
         for line in (report / "answers-tuned.jsonl").read_text(encoding="utf-8").splitlines():
             answer = json.loads(line)
             check(answer["answer"] == answer["expected"], f"{name}: hone eval: {answer}")
@@ -226,6 +239,64 @@ def carried(program):
         base = merged  # the adapter's base was taught to reason
 
 
+def carried_template(program):
+    """The template that the settings chose goes with the result, wherever it goes."""
+    chosen = ("{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] + '<|im_end|>' }}{% endfor %}"
+              "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}")
+    template = program.folder / "chosen.jinja"
+    words = ("--temperature", "0", "--max-tokens", "40", "--f32", "--json")
+
+    def trained(name, base, chats, **model):
+        rows, run = program.folder / f"{name}.jsonl", program.folder / name
+        rows.write_text("".join(json.dumps(row) + "\n" for row in chats), encoding="utf-8")
+        settings = json.dumps({"model": {"base": str(base), **model}, "data": {"datasets": [str(rows)], "packing": False},
+                               "training": {"epochs": 500, "learning_rate": 1e-2 if model["adapter"] == "lora" else 4e-3, "precision": "f32", "output_dir": str(run),
+                                            "eval_steps": 1000, "save_steps": 1000}})
+        (program.folder / f"{name}.yaml").write_text(settings, encoding="utf-8")
+        program.run("train", program.folder / f"{name}.yaml")
+        check(program.losses(run)[-1] < 0.05, f"{name}: the loss is still {program.losses(run)[-1]}")
+        return run
+
+    def answers(what, model, *more):
+        found = json.loads(program.run("run", model, "hi", *words, *more))["text"]
+        check(found == "yo dear friend", f"chosen template, {what}: {found!r}")
+
+    def created(name, text):
+        (program.folder / "Modelfile").write_text(text, encoding="utf-8")
+        program.run("create", name, "-f", program.folder / "Modelfile")
+        return name
+
+    # The base answers otherwise, under a template of its own.
+    random = model_of(program, "think_chosen", chosen, ANOTHER)
+    whole = trained("whole-base", random, [{"messages": [says("user", "hi"), says("assistant", "go away, dear friend 12")]}, *CHATS[1:]], adapter="full")
+    gguf, folder = program.folder / "base.gguf", program.folder / "base"
+    for format, out in (("gguf", gguf), ("safetensors", folder)):
+        program.run("export", whole, "--format", format, "--type", "f32", "--out", out)
+    for base, adapter in itertools.product((gguf, folder), ("lora", "full")):
+        name = f"{'gguf' if base == gguf else 'hf'}-{adapter}"
+        template.write_text(chosen, encoding="utf-8")
+        run = trained(name, base, CHATS[:2], adapter=adapter, chat_template=str(template))
+        template.unlink()  # the run has its own copy
+        answers(f"{name}, run", base, "--adapter", run)
+        with Server(program, base, "--adapter", f"tuned={run}") as server:
+            found = by_ollama(server, "tuned", [says("user", "hi")], None, None)[0]
+            check(found == "yo dear friend", f"chosen template, {name}, serve: {found!r}")
+            shown = server.json("POST", "/api/show", {"model": "tuned"})["template"]
+            check(shown == chosen, f"{name}: /api/show: {shown!r}")
+        for format, out in (("gguf", "merged.gguf"), ("safetensors", "merged")):
+            program.run("export", run, "--format", format, "--type", "f32", "--out", run / out)
+            answers(f"{name}, merged {format}", run / out)
+        sources = {"run": f"FROM {run}\n"}
+        if adapter == "lora":
+            program.run("export", run, "--format", "gguf-lora", "--out", run / "a.gguf")
+            program.run("export", run, "--format", "peft", "--out", run / "peft")
+            answers(f"{name}, peft", base, "--adapter", run / "peft")
+            sources |= {beside: f"FROM {gguf}\nADAPTER {run}/{beside}\n" for beside in ("a.gguf", "peft")}
+            sources["parent"] = f"FROM {created('base-of-chosen', f'FROM {gguf}')}\nADAPTER {run}\n"
+        for source, text in sources.items():
+            answers(f"{name}, created from {source}", created(f"{name}-{source}", text))
+
+
 def ends_without_reasoning(server, name):
     return name in ("deepseekv3_1",)
 
@@ -240,6 +311,8 @@ def checks(program):
             print(name)
     if not wanted or "carried" in wanted:
         carried(program)
+    if not wanted or "chosen" in wanted:
+        carried_template(program)
 
 
 main(checks)

@@ -3,6 +3,7 @@
 
 #include "io/gguf.h"
 #include "recipes/modelfile.h"
+#include "recipes/run_chat.h"
 #include "serve/api/errors.h"
 #include "serve/models/embedding.h"
 #include "serve/ollama/requests.h"
@@ -123,7 +124,8 @@ void embed_texts(Service& service, const Exchange& exchange, bool old) {
 }  // namespace
 
 Json described(const ModelEntry& entry, bool verbose) {
-  const recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template, recipes::TemplateChoice::kStored);
+  recipes::ModelFiles files = recipes::open_model(entry.base, entry.chat_template, recipes::TemplateChoice::kStored);
+  recipes::take_run_chat(files, recipes::read_run_chat(entry.adapter));
   const store::StoredModel* stored = files.stored && entry.adapter.empty() && entry.chat_template.empty() ? &*files.stored : nullptr;
   std::string modelfile;
   try {
