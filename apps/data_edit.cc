@@ -218,7 +218,10 @@ int convert(const DataArguments& a) {
     render = [files](const data::Json& messages, const data::Json& tools) {
       auto options = files.render_options();
       options.tools = tools;
-      return text::render_conversation(*files.chat, messages, options).text;
+      const text::RenderedPrompt chat = text::render_conversation(*files.chat, messages, options);
+      if (files.encode_pieces(chat.text, chat.words, {}) != files.encode_pieces(chat.text, {}, {}))
+        throw Error(ErrorCode::kUnsupported, files.chat->where(), "words of a turn spell a special token, which they would become in text");
+      return chat.text;
     };
   }
   const data::Format target = to == data::Format::kAuto ? rows.files().front().format().format : to;

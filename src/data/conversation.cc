@@ -168,8 +168,11 @@ void erase_turns(Json& messages, size_t from, size_t to) {
   messages.erase(messages.begin() + static_cast<std::ptrdiff_t>(from), messages.begin() + static_cast<std::ptrdiff_t>(to));
 }
 
-// Adds what the later turn says to the earlier one of the same role.
+// Adds what the later turn says to the earlier one of the same role. A turn without a weight has the weight 1.
 std::optional<RowIssue> merge(Json& earlier, Json& later, size_t i) {
+  if (earlier.value("weight", 1.0) != later.value("weight", 1.0))
+    return out_of_order(i, fmt::format("cannot be merged with the turn before it: its weight is {}, that one's {}",
+                                       later.value("weight", 1.0), earlier.value("weight", 1.0)));
   for (auto& [key, value] : later.items()) {
     if (key == "role") continue;
     if (key == "content") {

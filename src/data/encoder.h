@@ -16,6 +16,7 @@ struct EncodedChat {
   std::vector<int32_t> ids;
   std::vector<float> weights;
   int32_t turns = 1, reasoned = 0;  // of the assistant that are learned; of them with reasoning
+  std::vector<uint8_t> answers;     // of encode_whole_chat: 1 where the assistant speaks
 };
 
 /// Turns text and conversations into tokens. Const functions are called from several threads at once.
@@ -30,6 +31,8 @@ class Encoder {
   /// of {"role", "content", …}, an assistant's "weight" counts in the loss. `tools` is an array, or null. Keys keep the order they have in the
   /// file, since templates print them. Throws Error when the template refuses.
   virtual std::vector<EncodedChat> encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const = 0;
+  /// A conversation as one sample of which everything is learned but the assistant's turns of "weight" 0; others count as much as they say.
+  virtual EncodedChat encode_whole_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const = 0;
   /// Whether encode_chat can be called.
   virtual bool has_chat_template() const = 0;
   /// The token put before raw text, where the tokenizer asks for one and the text does not begin with it.

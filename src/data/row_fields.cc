@@ -17,6 +17,9 @@ constexpr std::string_view kKto = "judged answers (KTO) are not trained on: keep
 // A value that says something.
 bool says_something(const Json& value) {
   if (value.is_null() || value == Json(false)) return false;
+  // As CSV files write what is not there.
+  for (const char* nothing : {"[]", "{}", "null", "None", "nan", "NaN"})
+    if (value == Json(nothing)) return false;
   return !((value.is_string() || value.is_array() || value.is_object()) && value.empty());
 }
 
@@ -49,7 +52,8 @@ std::optional<RowIssue> refused_field(const Json& row, const RowFormat& format) 
     return RowIssue{ProblemKind::kRefusedField, fmt::format("\"{}\": {}", key, reason)};
   };
   for (const auto& [key, value] : row.items()) {
-    if (key == "label" && value == Json(false) && !is_column(format, key)) return refuse(key, kKto);
+    const bool no = value == Json(false) || value == Json("False") || value == Json("false");  // Python's csv, and pandas, write words
+    if (key == "label" && no && !is_column(format, key)) return refuse(key, kKto);
     if (!says_something(value)) continue;
     for (const RowField& field : row_fields())
       if (field.use == FieldUse::kRefused && field.name == key && !is_column(format, key)) return refuse(key, field.reason);

@@ -92,6 +92,18 @@ std::vector<Sample> chat_samples(const Example& example, const Encoder& encoder,
       if (messages[i]["role"] == "assistant") messages[i]["weight"] = 0;
   }
   std::vector<Sample> samples;
+  if (train_on == TrainOn::kAll) {
+    EncodedChat chat = encoder.encode_whole_chat(messages, example.tools);
+    HONE_CHECK(chat.ids.size() == chat.weights.size() && chat.ids.size() == chat.answers.size(), "{} tokens, {} weights, {} marks", chat.ids.size(), chat.weights.size(), chat.answers.size());
+    // Until it is cut to length the mask says where the answers are (fit).
+    Sample& sample = samples.emplace_back();
+    sample.ids = std::move(chat.ids);
+    sample.turns = chat.turns;
+    sample.reasoned = chat.reasoned;
+    sample.loss_mask = std::move(chat.answers);
+    if (std::any_of(chat.weights.begin(), chat.weights.end(), [](float w) { return w != 1; })) sample.weights = std::move(chat.weights);
+    return samples;
+  }
   for (EncodedChat& chat : encoder.encode_chat(messages, example.tools)) {
     HONE_CHECK(chat.ids.size() == chat.weights.size(), "{} tokens, {} weights", chat.ids.size(), chat.weights.size());
     Sample& sample = samples.emplace_back();
@@ -129,8 +141,9 @@ std::optional<RowIssue> fit(Sample& sample, const Encoder& encoder, const CutRul
       return too_long(sample.length(), rules.cutoff_length, "the last answer does not fit: the sample");
   }
   if (rules.train_on == TrainOn::kAll && !sample.loss_mask.empty()) {
-    std::fill(sample.loss_mask.begin() + 1, sample.loss_mask.end(), uint8_t{1});
-    sample.weights.clear();
+    const auto plain = [](float weight) { return weight == 0 || weight == 1; };
+    for (size_t i = 1; i < sample.loss_mask.size(); ++i) sample.loss_mask[i] = sample.weights.empty() || sample.weights[i] > 0;
+    if (std::all_of(sample.weights.begin(), sample.weights.end(), plain)) sample.weights.clear();
   }
   if (sample.supervised() == 0)
     return RowIssue{ProblemKind::kNothingSupervised, fmt::format("none of its {} tokens carries a label", sample.length())};
@@ -160,8 +173,6 @@ std::optional<RowIssue> build_samples(const Example& example, const Encoder& enc
     if (error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kOutOfMemory) throw;
     return RowIssue{ProblemKind::kRefused, error.message()};
   }
-  // The last sample holds the whole conversation; where every token is learned, the others would learn its beginning again.
-  if (rules.train_on == TrainOn::kAll && whole.size() > 1) whole.erase(whole.begin(), whole.end() - 1);
   if (whole.empty()) return RowIssue{ProblemKind::kNothingSupervised, "no words of an assistant are learned"};
   std::optional<RowIssue> last;
   for (Sample& sample : whole) {

@@ -15,14 +15,18 @@ bool begins_with(const std::vector<int32_t>& ids, const std::vector<int32_t>& be
 
 std::vector<int32_t> ChatEncoder::encode(std::string_view text) const { return files_.tokenizer.encode(text, {.add_special = false}); }
 
-std::vector<data::EncodedChat> ChatEncoder::encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const {
+text::RenderOptions ChatEncoder::options_of(const nlohmann::ordered_json& tools) const {
   text::RenderOptions options = files_.render_options();
   options.tools = tools;
   if (!tools.is_null() && !files_.shows_tools())
     throw Error(ErrorCode::kUnsupported, files_.chat->where(), "the chat template does not show tools, so that none can be offered when the model is asked",
                 "leave `tools` out of the rows, or name a template that shows them");
+  return options;
+}
+
+std::vector<data::EncodedChat> ChatEncoder::encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const {
   std::vector<data::EncodedChat> chats;
-  for (const text::LearnedTurn& turn : text::learned_turns(*files_.chat, files_.reasoning, messages, options)) {
+  for (const text::LearnedTurn& turn : text::learned_turns(*files_.chat, files_.reasoning, messages, options_of(tools))) {
     data::EncodedChat chat;
     chat.reasoned = turn.reasoned;
     chat.ids = files_.encode_pieces(std::string_view(turn.text).substr(0, turn.begin), turn.words, {});
@@ -42,6 +46,36 @@ std::vector<data::EncodedChat> ChatEncoder::encode_chat(const nlohmann::ordered_
     chats.push_back(std::move(chat));
   }
   return chats;
+}
+
+data::EncodedChat ChatEncoder::encode_whole_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const {
+  const text::LearnedConversation all = text::learned_conversation(*files_.chat, files_.reasoning, messages, options_of(tools));
+  data::EncodedChat chat;
+  chat.turns = 0;
+  const auto add = [&](size_t begin, size_t end, const text::LearnedConversation::Answer* answer) {
+    if (end <= begin) return;
+    std::vector<std::pair<size_t, size_t>> words;
+    std::vector<size_t> cuts;
+    for (const auto& [from, to] : all.words)
+      if (from < end && to > begin) words.emplace_back(std::max(from, begin) - begin, std::min(to, end) - begin);
+    for (const size_t cut : all.cuts)
+      if (cut > begin && cut < end) cuts.push_back(cut - begin);
+    const auto ids = files_.encode_pieces(std::string_view(all.text).substr(begin, end - begin), words, cuts);
+    chat.ids.insert(chat.ids.end(), ids.begin(), ids.end());
+    chat.weights.resize(chat.ids.size(), answer ? static_cast<float>(answer->weight) : 1.0f);
+    chat.answers.resize(chat.ids.size(), answer != nullptr);
+  };
+  size_t at = 0;
+  for (const auto& answer : all.answers) {
+    add(at, answer.begin, nullptr);
+    add(answer.begin, answer.end, &answer);
+    at = answer.end;
+    if (answer.weight == 0) continue;
+    ++chat.turns;
+    chat.reasoned += answer.reasoned;
+  }
+  add(at, all.text.size(), nullptr);
+  return chat;
 }
 
 std::optional<int32_t> ChatEncoder::bos() const {

@@ -12,6 +12,7 @@ class ChatEncoder : public data::Encoder {
 
   std::vector<int32_t> encode(std::string_view text) const override;
   std::vector<data::EncodedChat> encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const override;
+  data::EncodedChat encode_whole_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const override;
   bool has_chat_template() const override { return files_.chat.has_value(); }
   std::optional<int32_t> bos() const override;
   std::optional<int32_t> eos() const override;
@@ -19,6 +20,8 @@ class ChatEncoder : public data::Encoder {
   std::string describe(int32_t id) const override { return files_.tokenizer.token_bytes(id); }
 
  private:
+  text::RenderOptions options_of(const nlohmann::ordered_json& tools) const;
+
   ModelFiles files_;
 };
 

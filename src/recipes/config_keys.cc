@@ -173,7 +173,7 @@ std::vector<Key> make_table() {
          [field](const Config& c) { return std::string(data::name(c.data.turns.*field)); }});
   };
   edge("data.leading_assistant", &data::TurnRules::leading_assistant, "an assistant's turn before any user's: keep, trim (cut it off) or drop (leave the row out)");
-  edge("data.trailing_turns", &data::TurnRules::trailing_turns, "turns after the last answer, from which nothing is learned: trim, keep or drop");
+  edge("data.trailing_turns", &data::TurnRules::trailing_turns, "turns after the last answer, which only train_on: all learns: trim, keep or drop");
   add({"data.repeated_turns", {}, "two turns of one role in a row: keep, merge (one turn, with an empty line between) or drop", false,
        [](Config& c, const YAML::Node& node, Where where) { c.data.turns.repeated_turns = data::parse_repeated_turns(scalar(node, where, "a word"), where); },
        [](const Config& c) { return std::string(data::name(c.data.turns.repeated_turns)); }});

@@ -426,6 +426,8 @@ class Training {
 
 TrainSummary train_model(const Config& config, const TrainOptions& options, TrainObserver& observer) {
   const auto begun = Clock::now();
+  if (options.overwrite && options.resume)
+    throw Error(ErrorCode::kInvalidInput, "--overwrite", "starts the run anew, and --resume continues it", "leave out one of the two");
   if (config.data.datasets.empty())
     throw Error(ErrorCode::kInvalidInput, "data.datasets", "no training data is named", "add data: path/to/rows.jsonl to the YAML file, or data=rows.jsonl to the command");
   return Training(config, options, observer, begun).run();

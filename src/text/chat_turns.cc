@@ -106,9 +106,9 @@ struct Extent {
   bool found() const { return begin != std::string::npos; }
 };
 
-Extent extent_of(const RenderedPrompt& rendered, int message) {
+Extent extent_of(const std::vector<RenderedPrompt::Piece>& pieces, int message) {
   Extent extent;
-  for (const RenderedPrompt::Piece& piece : rendered.pieces) {
+  for (const RenderedPrompt::Piece& piece : pieces) {
     if (piece.message != message) continue;
     extent.begin = std::min(extent.begin, piece.begin);
     extent.end = std::max(extent.end, piece.end);
@@ -143,10 +143,12 @@ class Learner {
       learned.text = said;
       learned.begin = turn->begin;
       learned.words = words_before(turn->begin);
+      learned.pieces = pieces_before(turn->begin);
       learned.cuts = {turn->begin};
       return learned;
     }
     learned.words = prompt_.words;
+    learned.pieces = prompt_.pieces;
     learned.begin = prompt_.text.size();
     if (said.starts_with(prompt_.text) && shows_reasoning(said.substr(prompt_.text.size()))) {
       // A template without a generation prompt: its header is not asked of the model, which would give it out as content.
@@ -179,7 +181,7 @@ class Learner {
   std::optional<Turn> find_turn() const {
     const auto index = static_cast<int>(before_.size());
     Turn turn;
-    for (int i = 0; i < index; ++i) turn.others = std::max(turn.others, extent_of(whole_, i).end);
+    for (int i = 0; i < index; ++i) turn.others = std::max(turn.others, extent_of(whole_.pieces, i).end);
     if (chat_.marks_generation()) {
       if (whole_.generations.empty() || whole_.generations.back().second <= turn.others) return std::nullopt;
       turn.begin = whole_.generations.back().first;
@@ -187,7 +189,7 @@ class Learner {
       turn.marked = true;
       return turn;
     }
-    const Extent extent = extent_of(whole_, index);
+    const Extent extent = extent_of(whole_.pieces, index);
     if (!extent.found()) {
       if (!text_field(own_, "content").empty()) refuse("the assistant's words do not appear in the rendered text");
       if (reasoning_.empty()) return std::nullopt;
@@ -222,6 +224,13 @@ class Learner {
     for (const auto& [from, to] : whole_.words)
       if (from < end) words.emplace_back(from, std::min(to, end));
     return words;
+  }
+
+  std::vector<RenderedPrompt::Piece> pieces_before(size_t end) const {
+    std::vector<RenderedPrompt::Piece> pieces;
+    for (const RenderedPrompt::Piece& piece : whole_.pieces)
+      if (piece.begin < end) pieces.push_back({piece.begin, std::min(piece.end, end), piece.message});
+    return pieces;
   }
 
   // Whether what the template writes behind the prompt is what inference should give: the reasoning, or its absence, included.
@@ -299,7 +308,7 @@ TurnPrompt turn_prompt(const ChatTemplate& chat, const ReasoningForm& form, cons
     if (!options.extra.contains(form.variable)) options.extra[form.variable] = *think;
   }
   RenderedPrompt rendered = render_conversation(chat, messages, options);
-  TurnPrompt prompt{std::move(rendered.text), std::move(rendered.words), {}, false};
+  TurnPrompt prompt{std::move(rendered.text), std::move(rendered.words), std::move(rendered.pieces), {}, false};
   if (!opens_reasoning(prompt.text)) return prompt;
   if (think == false) {
     prompt.cuts = {prompt.text.size()};
@@ -347,6 +356,53 @@ std::vector<LearnedTurn> learned_turns(const ChatTemplate& chat, const Reasoning
     if (auto turn = learned_turn(chat, form, so_far, options)) turns.push_back(std::move(*turn));
   }
   return turns;
+}
+
+LearnedConversation learned_conversation(const ChatTemplate& chat, const ReasoningForm& form, const Json& messages, const RenderOptions& options) {
+  Json written = messages, until_last = Json::array();
+  for (Json& message : written)
+    if (message.is_object()) message.erase("weight");
+  const auto is_answer = [](const Json& message) { return message.is_object() && text_field(message, "role") == "assistant"; };
+  size_t answers = written.size();
+  while (answers > 0 && !is_answer(written[answers - 1])) --answers;
+  for (size_t i = 0; i < answers; ++i) until_last.push_back(written[i]);
+  const RenderedPrompt whole = render_conversation(chat, written, options);
+  const auto end_in = [&](std::string_view text, size_t end) { return end + end_of_turn(text.substr(end), options.eos_token); };
+  const auto last = answers > 0 ? learned_turn(chat, form, until_last, options) : std::nullopt;
+
+  LearnedConversation all;
+  std::vector<RenderedPrompt::Piece> pieces;
+  if (!last) {
+    all.text = whole.text;
+    all.words = whole.words;
+    pieces = whole.pieces;
+  } else {
+    all.text = last->text;
+    all.words = last->words;
+    all.cuts = last->cuts;
+    pieces = last->pieces;
+    // What the whole conversation goes on with behind the last answer.
+    const Extent own = extent_of(whole.pieces, static_cast<int>(last->message));
+    if (answers < written.size() && own.found()) {
+      const size_t from = end_in(whole.text, own.end), to = all.text.size();
+      all.text += whole.text.substr(from);
+      all.cuts.push_back(to);
+      for (const auto& [begin, end] : whole.words)
+        if (begin >= from) all.words.emplace_back(begin - from + to, end - from + to);
+    }
+  }
+  for (size_t i = 0; i < answers; ++i) {
+    if (!is_answer(written[i])) continue;
+    const double weight = messages[i].value("weight", 1.0);
+    const std::string reasoning = text_field(written[i], "reasoning_content");
+    if (last && i == last->message) {
+      all.answers.push_back({last->begin, last->text.size(), weight, last->reasoned});
+    } else if (const Extent own = extent_of(pieces, static_cast<int>(i)); own.found()) {
+      const std::string_view said = std::string_view(all.text).substr(own.begin, own.end - own.begin);
+      all.answers.push_back({own.begin, end_in(all.text, own.end), weight, !reasoning.empty() && said.find(reasoning) != std::string_view::npos});
+    }
+  }
+  return all;
 }
 
 }  // namespace hone::text

@@ -30,6 +30,7 @@ RenderedPrompt render_conversation(const ChatTemplate& chat, const Json& message
 struct TurnPrompt {
   std::string text;
   std::vector<std::pair<size_t, size_t>> words;  // as in RenderedPrompt: special tokens in them are plain text
+  std::vector<RenderedPrompt::Piece> pieces;
   std::vector<size_t> cuts;                      // byte offsets where the tokenizer begins anew: what stands behind was learned as an answer's beginning
   bool inside = false;                           // <think> is open: reasoning comes first
 };
@@ -44,6 +45,7 @@ struct LearnedTurn {
   bool reasoned = false;  // with reasoning
   std::string text;
   std::vector<std::pair<size_t, size_t>> words;  // of the prompt
+  std::vector<RenderedPrompt::Piece> pieces;     // of the prompt
   size_t begin = 0;
   std::vector<size_t> cuts;  // ascending, from begin on: where the tokenizer begins anew
 };
@@ -56,5 +58,23 @@ std::optional<LearnedTurn> learned_turn(const ChatTemplate& chat, const Reasonin
 
 /// Every assistant's message as a turn to learn, in order; those whose "weight" is 0 are left out.
 std::vector<LearnedTurn> learned_turns(const ChatTemplate& chat, const ReasoningForm& form, const Json& messages, const RenderOptions& options);
+
+/// A conversation of which everything is learned, the template's own words and other people's, too.
+struct LearnedConversation {
+  /// An assistant's words with their end of turn; "weight" of that message.
+  struct Answer {
+    size_t begin, end;
+    double weight;
+    bool reasoned;  // with reasoning
+  };
+  std::string text;
+  std::vector<std::pair<size_t, size_t>> words;  // as in RenderedPrompt, but for those of the last answer
+  std::vector<Answer> answers;                   // ascending, disjoint
+  std::vector<size_t> cuts;                      // ascending: where the tokenizer begins anew
+};
+
+/// The last answer stands behind the prompt that inference would render for it, as learned_turn has it; what follows it in `messages`
+/// follows it here. Throws what learned_turn throws.
+LearnedConversation learned_conversation(const ChatTemplate& chat, const ReasoningForm& form, const Json& messages, const RenderOptions& options);
 
 }  // namespace hone::text

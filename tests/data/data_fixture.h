@@ -52,7 +52,9 @@ class ByteEncoder : public Encoder {
     return ids;
   }
   std::vector<EncodedChat> encode_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json&) const override {
-    EncodedChat chat{{kBos}, {0}};
+    EncodedChat chat;
+    chat.ids = {kBos};
+    chat.weights = {0};
     for (const auto& message : messages) {
       const auto role = message["role"].get<std::string>();
       const auto content = message["content"].get<std::string>();
@@ -65,6 +67,20 @@ class ByteEncoder : public Encoder {
       chat.weights.insert(chat.weights.end(), content.size() + 1, assistant && mark_assistant ? message.value("weight", 1.0f) : 0.0f);
     }
     return {chat};
+  }
+  EncodedChat encode_whole_chat(const nlohmann::ordered_json& messages, const nlohmann::ordered_json& tools) const override {
+    auto marked = messages;
+    for (auto& message : marked) message.erase("weight");
+    EncodedChat chat = encode_chat(marked, tools).front();
+    for (const float weight : chat.weights) chat.answers.push_back(weight > 0);
+    chat.weights.assign(chat.ids.size(), 1.0f);
+    size_t at = 1;
+    for (const auto& message : messages) {
+      const size_t end = at + 2 + message["content"].get<std::string>().size();
+      if (message["role"] == "assistant") std::fill(chat.weights.begin() + static_cast<long>(at) + 1, chat.weights.begin() + static_cast<long>(end), message.value("weight", 1.0f));
+      at = end;
+    }
+    return chat;
   }
   bool has_chat_template() const override { return with_template; }
   std::optional<int32_t> bos() const override { return kBos; }

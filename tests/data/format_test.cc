@@ -177,6 +177,16 @@ TEST(Format, EdgesAndRepeatedTurnsAsTheSettingsSay) {
     EXPECT_EQ(issue->kind, ProblemKind::kDroppedTurns) << issue->message;
     EXPECT_FALSE(is_malformed(issue->kind)) << "a row that a setting leaves out is no fault of the file";
   }
+  // Turns that count differently in the loss cannot be one.
+  format.turns = {EdgeTurns::kKeep, EdgeTurns::kTrim, RepeatedTurns::kMerge};
+  const auto merged = [&](const char* first, const char* second) {
+    const std::string text = fmt::format(R"({{"conversations":[{{"from":"human","value":"q"}},{{"from":"gpt","value":"a"{}}},{{"from":"gpt","value":"b"{}}}]}})", first, second);
+    const auto issue = format.read(Json::parse(text), example);
+    return issue ? issue->message : turns(example);
+  };
+  EXPECT_NE(merged(R"(,"weight":0)", "").find("its weight is 1, that one's 0"), std::string::npos);
+  EXPECT_NE(merged("", R"(,"weight":0)").find("its weight is 0, that one's 1"), std::string::npos);
+  EXPECT_EQ(merged(R"(,"weight":0)", R"(,"weight":0)"), "user:q|assistant:a\n\nb|");
   const Example plain = read(R"({"conversations":[{"from":"human","value":"q"},{"from":"gpt","value":"a"}]})");
   EXPECT_FALSE(plain.notes.leading_assistant || plain.notes.trailing_turns || plain.notes.repeated_turns);
 }
@@ -239,6 +249,8 @@ TEST(Format, NamesEveryMalformedRow) {
        "\"prompt\": turn 1 has no \"content\""},
       {R"({"prompt":"p","completion":"c","system":"s"})", Format::kPromptCompletion, ProblemKind::kRefusedField, "system"},
       {R"({"prompt":"p","completion":"c","label":false})", Format::kPromptCompletion, ProblemKind::kRefusedField, "KTO"},
+      {R"({"prompt":"p","completion":"c","label":"False"})", Format::kPromptCompletion, ProblemKind::kRefusedField, "KTO"},
+      {R"({"prompt":"p","completion":" ","images":"[]"})", Format::kPromptCompletion, ProblemKind::kEmptyAnswer, "completion"},
       {R"({"messages":[],"images":["a.png"]})", messages, ProblemKind::kRefusedField, "images"},
       {R"({"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":"call f"}]})", Format::kShareGpt,
        ProblemKind::kWrongType, "function call"},

@@ -61,6 +61,12 @@ TEST(Sample, LabelsTheAssistantOfAChat) {
   CutRules all;
   all.train_on = TrainOn::kAll;
   EXPECT_EQ(built(chat({{"user", "q"}, {"assistant", "a"}}), all), "<1>[<301>q<2><302>a<2>]");
+  Example weighted = chat({{"user", "q"}, {"assistant", "a"}, {"user", "r"}, {"assistant", "b"}});
+  weighted.messages[1]["weight"] = 0;
+  EXPECT_EQ(built(weighted, all), "<1>[<301>q<2><302>]a<2>[<301>r<2><302>b<2>]");
+  weighted.messages[1].erase("weight");
+  weighted.messages[3]["weight"] = 0;
+  EXPECT_EQ(built(weighted, all), "<1>[<301>q<2><302>a<2><301>r<2><302>]b<2>") << "what stands before the last turn is learned, too";
 }
 
 TEST(Sample, LabelsCompletionsAndText) {

@@ -179,6 +179,9 @@ def signals(program):
     for path in (folder / "checkpoints").rglob("state.json"):
         path.write_text("{")
     check("--overwrite" in program.run("train", program.folder / "pipe.yaml", "--resume", expect=2), "names the remedy")
+    before = sorted(path.name for path in (program.folder / "pipe").rglob("*"))
+    said = program.run("train", program.folder / "pipe.yaml", "--resume", "--overwrite", "training.max_steps=1", expect=2)
+    check("leave out one of the two" in said and sorted(path.name for path in (program.folder / "pipe").rglob("*")) == before, said)
     program.run("train", program.folder / "pipe.yaml", "--overwrite", "training.max_steps=1")
 
 

@@ -104,6 +104,14 @@ def conversions(program, train, rows):
     program.run("data", "convert", train, "--to", "text", "-o", folder / "no.jsonl", expect=2)
     program.run("data", "convert", train, "--to", "text", "-o", folder / "text.jsonl", "--model", program.tiny_model())
     check("answer 0" in json.loads(lines(folder / "text.jsonl")[0])["text"], "the template was not rendered")
+    # What text cannot say stays out, with the reason.
+    untold = folder / "untold.jsonl"
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    untold.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in (
+        turns, [turns[0], turns[1] | {"weight": 0}, *turns], [turns[0], turns[1] | {"reasoning_content": "because"}],
+        [turns[0] | {"content": "what is <|im_end|>?"}, turns[1]])), encoding="utf-8")
+    said = program.run("data", "convert", untold, "--to", "text", "-o", folder / "told.jsonl", "--model", program.tiny_model(), "--max-bad-rows", "90%")
+    check("1 rows" in said and all(word in said for word in ("turn 2 has the weight 0", "reasoning of turn 2", "spell a special token")), said)
 
     program.run("data", "convert", train, "--to", "label-studio", "--label", "topic", "-o", folder / "tasks.json")
     tasks = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))

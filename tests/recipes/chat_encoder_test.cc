@@ -88,15 +88,19 @@ TEST(ChatEncoder, TurnsBehindThePromptOfInference) {
     vocab.tokens.emplace_back(special);
     vocab.types.push_back(3);
   }
-  const auto chats_of = [&](const char* source, const char* messages) {
+  const auto chats_of = [&](const char* source, const char* messages, bool whole = false) {
     ModelFiles files{nullptr, text::Tokenizer::from_gguf(vocab, "test"), text::ChatTemplate::parse(source, "test"), "", "<|end|>", {}, -1};
     files.study_template();
     std::vector<std::string> shown;
-    for (const data::EncodedChat& chat : ChatEncoder(files).encode_chat(nlohmann::ordered_json::parse(messages), nullptr)) {
+    const auto show = [&](const data::EncodedChat& chat) {
       std::string text;
       for (size_t i = 0; i < chat.ids.size(); ++i) text += fmt::format("{}{}", chat.weights[i] == 0 ? "" : chat.weights[i] == 1 ? "+" : "*", files.tokenizer.token_bytes(chat.ids[i]));
       shown.push_back(text);
-    }
+    };
+    const auto json = nlohmann::ordered_json::parse(messages);
+    if (whole) show(ChatEncoder(files).encode_whole_chat(json, nullptr));
+    else
+      for (const data::EncodedChat& chat : ChatEncoder(files).encode_chat(json, nullptr)) show(chat);
     return shown;
   };
   const char* two = R"([{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"r"},{"role":"assistant","content":"b","weight":0.5}])";
@@ -107,6 +111,13 @@ TEST(ChatEncoder, TurnsBehindThePromptOfInference) {
                                                                     "q<|end|><|bot|>a<|end|>r<|end|><|bot|><think>\n*\n*<*/*t*h*i*n*k*>*\n*\n*b*<|end|>"}));
   const char* unlearned = R"([{"role":"user","content":"q"},{"role":"assistant","content":"a","weight":0},{"role":"user","content":"r"},{"role":"assistant","content":"b"}])";
   EXPECT_EQ(chats_of(plain, unlearned), (std::vector<std::string>{"q<|end|><|bot|>a<|end|>r<|end|><|bot|>+b+<|end|>"}));
+
+  // Where everything is learned, weights still count, and turns behind the last answer are part of it.
+  EXPECT_EQ(chats_of(plain, unlearned, true), (std::vector<std::string>{"+q+<|end|>+<|bot|>a<|end|>+r+<|end|>+<|bot|>+b+<|end|>"}));
+  EXPECT_EQ(chats_of(opens.c_str(), two, true), (std::vector<std::string>{"+q+<|end|>+<|bot|>+a+<|end|>+r+<|end|>+<|bot|>+<+t+h+i+n+k+>+\n*\n*<*/*t*h*i*n*k*>*\n*\n*b*<|end|>"}));
+  const char* last_unlearned = R"([{"role":"user","content":"q"},{"role":"assistant","content":"a"},{"role":"user","content":"r"},{"role":"assistant","content":"b","weight":0},
+                                   {"role":"user","content":"s"}])";
+  EXPECT_EQ(chats_of(plain, last_unlearned, true), (std::vector<std::string>{"+q+<|end|>+<|bot|>+a+<|end|>+r+<|end|>+<|bot|>b<|end|>+s+<|end|>"}));
 }
 
 }  // namespace

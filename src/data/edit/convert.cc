@@ -96,6 +96,21 @@ std::string to_split_chat(const Example& example, Json& row) {
   return {};
 }
 
+// Text is learned from its first to its last token.
+std::string untold_by_text(const Json& messages) {
+  for (size_t i = 0; i < messages.size(); ++i)
+    if (const double weight = messages[i].value("weight", 1.0); weight != 1)
+      return fmt::format("turn {} has the weight {}, and text is learned as a whole", i + 1, weight);
+  return {};
+}
+
+std::string lost_reasoning(const Json& messages, const std::string& text) {
+  for (size_t i = 0; i < messages.size(); ++i)
+    if (const std::string reasoning = messages[i].value("reasoning_content", ""); !reasoning.empty() && text.find(reasoning) == std::string::npos)
+      return fmt::format("the chat template does not write the reasoning of turn {}", i + 1);
+  return {};
+}
+
 std::string to_completion(const Example& example, Json& row) {
   const Json messages = messages_of(example);
   if (messages.size() != 2 || role_of(messages[0]) != "user") return fmt::format("the conversation has {} turns, a prompt and its completion are two", messages.size());
@@ -128,9 +143,12 @@ std::string convert_row(const Example& example, const Json& source, const RowFor
     row["text"] = example.prompt + example.completion;
   } else if (render) {
     try {
-      row["text"] = render(example.messages, example.tools);
+      if (reason = untold_by_text(example.messages); reason.empty()) {
+        row["text"] = render(example.messages, example.tools);
+        reason = lost_reasoning(example.messages, row["text"].get_ref<const std::string&>());
+      }
     } catch (const Error& error) {
-      reason = "the chat template refuses it: " + error.message();
+      reason = (error.code() == ErrorCode::kUnsupported ? "" : "the chat template refuses it: ") + error.message();
     }
   } else {
     return "a chat becomes text through a chat template, and none is given";
