@@ -13,6 +13,7 @@
 #include "recipes/tuned_model.h"
 #include "recipes/tuned_system.h"
 #include "store/gguf_facts.h"
+#include "text/ollama_template.h"
 
 namespace hone::recipes {
 namespace {
@@ -85,6 +86,7 @@ class Creation {
     files_->stored = parent_;  // with the adapter that belongs to it
     if (parent_) take_run_chat(*files_, carried_run_chat(*files_->source, parent_));
     if (!tuned_.empty()) teach(tuned_);
+    check_template(template_ = options_.file.chat_template);
     load_.max_positions = 16;
     load_.base = models::BaseFormat::kAsStored;
   }
@@ -155,6 +157,27 @@ class Creation {
     for (const fs::path& adapter : adapters) add_adapter(adapter);
   }
 
+  // A TEMPLATE that the Modelfile gives must be one, and must write what the user says. One in words of Ollama's that hone does not
+  // translate stays for Ollama.
+  void check_template(std::optional<std::string>& given) {
+    if (given && given->find_first_not_of(" \t\r\n") == std::string::npos) {
+      notes_.push_back("TEMPLATE is empty: the model's own counts");
+      given.reset();
+    }
+    if (!given) return;
+    try {
+      const auto chat = text::ChatTemplate::parse(text::jinja_of_ollama(*given, "TEMPLATE"), "TEMPLATE");
+      constexpr const char* kProbe = "what the user says";
+      text::RenderOptions options = files_->render_options();
+      options.add_generation_prompt = true;
+      if (chat.render(text::Json::array({{{"role", "user"}, {"content", kProbe}}}), options).find(kProbe) == std::string::npos)
+        throw Error(ErrorCode::kInvalidInput, "TEMPLATE", "does not write what the user says", "write {{ .Prompt }} where it belongs, or range over .Messages");
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnsupported) throw;
+      notes_.push_back(fmt::format("TEMPLATE is kept for Ollama; hone passes it over: {}", error.message()));
+    }
+  }
+
   // The template that Ollama needs, where the Modelfile and the parent have none.
   store::Modelfile described() {
     try {
@@ -168,6 +191,7 @@ class Creation {
 
   void add_words() {
     store::Modelfile words = options_.file;
+    words.chat_template = template_;
     if (!tuned_.empty() && !system_) system_ = tuned_system(tuned_);
     if (!words.system && system_) {
       words.system = system_;
@@ -213,7 +237,8 @@ class Creation {
   std::optional<ModelFiles> files_;
   models::LoadOptions load_;
   fs::path tuned_;  // a run's result; empty when FROM is a plain model
-  std::string chat_template_;
+  std::string chat_template_;              // Jinja, of a run
+  std::optional<std::string> template_;    // TEMPLATE
   bool other_template_ = false;  // than that of the model it was made from
   std::optional<std::string> system_;  // that the rows share which the adapter or the weights were trained on
   std::vector<store::Layer> layers_;

@@ -79,7 +79,7 @@ void take_stored_template(ModelFiles& files) {
     if (files.tokenizer.adds_bos()) jinja = "{{ bos_token }}" + jinja;  // which Ollama's runner writes
     files.chat = text::ChatTemplate::parse(std::move(jinja), where);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kUnsupported) throw;
+    if (error.code() == ErrorCode::kInternal || error.code() == ErrorCode::kOutOfMemory) throw;
     files.notes.push_back(fmt::format("{} is passed over, {}: {}", error.where(), files.chat ? "the model's own chat template is used" : "the prompt goes in as it is", error.message()));
   }
 }

@@ -42,6 +42,20 @@ Json parsed(std::string_view text) {
   return Json::parse(trimmed(text), nullptr, /*allow_exceptions=*/false);
 }
 
+// The first `mark` in a call's text from `at` on that does not stand inside a JSON string: arguments may hold the words of marks. A line ends a
+// string, too, since JSON has no line breaks in strings.
+size_t find_outside_strings(std::string_view text, std::string_view mark, size_t at = 0) {
+  bool inside = false;
+  for (; at < text.size(); ++at) {
+    const char c = text[at];
+    if (inside && c == '\\') ++at;
+    else if (c == '"') inside = !inside;
+    else if (c == '\n') inside = false;
+    else if (!inside && c == mark.front() && text.substr(at).starts_with(mark)) return at;
+  }
+  return std::string_view::npos;
+}
+
 // One call as JSON: {"name": …, "arguments": {…} or "parameters": {…}}; arguments may be JSON inside a string.
 bool add_call(const Json& json, std::vector<ToolCall>& calls) {
   if (!json.is_object() || !json.contains("name") || !json["name"].is_string() || json["name"].get_ref<const std::string&>().empty()) return false;
@@ -71,9 +85,10 @@ std::vector<ToolCall> calls_of_json(const Json& json) {
 // begin, then either "function", separator, name, ```json … ``` (V3, R1) or name, separator, arguments (V3.1); end.
 std::vector<ToolCall> deepseek_calls(std::string_view text) {
   std::vector<ToolCall> calls;
-  for (size_t at = text.find(kDeepseekCall); at != std::string_view::npos; at = text.find(kDeepseekCall, at)) {
+  for (size_t at = text.find(kDeepseekCall); at != std::string_view::npos; at = find_outside_strings(text, kDeepseekCall, at)) {
     at += kDeepseekCall.size();
-    std::string_view call = text.substr(at, text.find(kDeepseekCallEnd, at) - at);
+    const std::string_view call = text.substr(at, find_outside_strings(text, kDeepseekCallEnd, at) - at);
+    at += call.size();
     const size_t separator = call.find(kDeepseekSeparator);
     if (separator == std::string_view::npos) return {};
     std::string_view name = trimmed(call.substr(0, separator)), rest = trimmed(call.substr(separator + kDeepseekSeparator.size()));
@@ -97,9 +112,11 @@ std::vector<ToolCall> parse_tool_calls(std::string_view text) {
   std::vector<ToolCall> calls;
   const Marks& hermes = kCalls[0];
   if (text.find(hermes.begin) == std::string_view::npos) return calls_of_json(parsed(text));
-  for (size_t at = text.find(hermes.begin); at != std::string_view::npos; at = text.find(hermes.begin, at)) {
+  for (size_t at = text.find(hermes.begin); at != std::string_view::npos; at = find_outside_strings(text, hermes.begin, at)) {
     at += hermes.begin.size();
-    const auto some = calls_of_json(parsed(text.substr(at, text.find(hermes.end, at) - at)));
+    const std::string_view call = text.substr(at, find_outside_strings(text, hermes.end, at) - at);
+    at += call.size();
+    const auto some = calls_of_json(parsed(call));
     if (some.empty()) return {};
     calls.insert(calls.end(), some.begin(), some.end());
   }
@@ -203,7 +220,8 @@ void AnswerSplitter::go_on(AnswerPart& part, bool last) {
       continue;
     }
     // Inside a call: wait for its end.
-    const size_t end = call_end_.empty() ? std::string::npos : pending_.find(call_end_);
+    size_t end = call_end_.empty() ? std::string::npos : find_outside_strings(pending_, call_end_);
+    if (end == std::string::npos && last && !call_end_.empty()) end = pending_.find(call_end_);  // a string that never ends
     if (end == std::string::npos && !last && pending_.size() < kMaxCallBytes) return;
     const size_t size = end == std::string::npos ? pending_.size() : end + call_end_.size();
     auto calls = parse_tool_calls(std::string_view(pending_).substr(0, size));

@@ -382,6 +382,8 @@ class OllamaTranslator {
     if (name == "Tools") return json_ = true, fields("tools");
     if (name == "Suffix" || name == "ThinkLevel") return "''";
     if (name == "Think" || name == "IsThinkSet") return "false";
+    if (const std::string near = nearest(name, std::vector<std::string>{"System", "Prompt", "Response", "Messages", "Tools"}); !near.empty())
+      refuse(ErrorCode::kInvalidInput, fmt::format("there is no value .{}; did you mean .{}?", name, near));
     refuse(ErrorCode::kUnsupported, fmt::format("the value .{}", name));
   }
 

@@ -135,6 +135,12 @@ def bases(program, models):
     create(program, "odd", 'FROM plain\nTEMPLATE """{{ printf "x" }}"""\n')
     process = subprocess.run([program.hone, "run", "odd", *map(str, RUN)], env=program.environment, capture_output=True, text=True)
     check(process.stdout == plain and "passed over" in process.stderr, "a template that cannot be translated is named")
+    for text, reason in (("{{ .Prompt }", "never ends"), ("{{ if .Prompt }}x", "not closed"), ("{{ .Promt }}", "did you mean .Prompt?"), ("hello", "what the user says")):
+        (program.folder / "broken").write_text(f'FROM plain\nTEMPLATE """{text}"""\n')
+        said = program.run("create", "broken", "-f", program.folder / "broken", expect=2)
+        check(reason in said and "broken" not in program.run("list"), f"{text}: {said}")
+    create(program, "empty", 'FROM plain\nTEMPLATE ""\n')
+    check(program.run("run", "empty", *RUN) == plain, "an empty TEMPLATE is none")
     # Parameters of the model, and options that win.
     create(program, "short", "FROM plain\nPARAMETER num_predict 1\nPARAMETER temperature 0\n")
     check(len(json.loads(program.run("run", "short", "the", "--json"))["ids"]) == 1 and len(json.loads(program.run("run", "short", "the", "--json", "--max-tokens", 3))["ids"]) == 3, "PARAMETER")
