@@ -13,19 +13,23 @@
 #include "apps/chat.h"
 #include "apps/verb.h"
 #include "base/error.h"
+#include "base/text_encoding.h"
 #include "infer/generate.h"
 #include "recipes/run_chat.h"
 #include "recipes/tuned_model.h"
 #include "recipes/tuned_system.h"
 #include "serve/models/penalties.h"
 #include "store/parameters.h"
+#include "text/unicode.h"
 
 namespace hone::apps {
 namespace {
 
-// All of standard input.
+// All of standard input, which is text: UTF-8, or UTF-16 with its mark.
 std::string read_input() {
-  std::string text(std::istreambuf_iterator<char>(std::cin), {});
+  std::string text = decoded_text({std::istreambuf_iterator<char>(std::cin), {}}, "standard input");
+  if (text.find('\0') != std::string::npos || !text::utf8_valid(text))
+    throw Error(ErrorCode::kInvalidInput, "standard input", "is not text in UTF-8, nor in UTF-16 with a byte order mark", "convert it first: iconv -f … -t utf-8");
   if (text.ends_with('\n')) text.pop_back();
   return text;
 }

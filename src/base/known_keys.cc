@@ -13,17 +13,6 @@ constexpr size_t kMostNamed = 12;  // unknown keys in one note
 
 bool same(const json& a, const json& b) { return a.is_number() && b.is_number() ? a.get<double>() == b.get<double>() : a == b; }
 
-bool is_neutral(const KnownKey& key, const json& value) {
-  if (value.is_null()) return true;
-  std::string_view rest = key.neutral;
-  while (!rest.empty()) {
-    const size_t space = std::min(rest.find(' '), rest.size());
-    if (same(json::parse(rest.substr(0, space)), value)) return true;
-    rest.remove_prefix(std::min(space + 1, rest.size()));
-  }
-  return false;
-}
-
 std::string shortened(const json& value) {
   std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
@@ -49,6 +38,17 @@ std::string_view word(KeyUse use) {
 }
 
 }  // namespace
+
+bool is_neutral(const KnownKey& key, const json& value) {
+  if (value.is_null()) return true;
+  std::string_view rest = key.neutral;
+  while (!rest.empty()) {
+    const size_t space = std::min(rest.find(' '), rest.size());
+    if (same(json::parse(rest.substr(0, space)), value)) return true;
+    rest.remove_prefix(std::min(space + 1, rest.size()));
+  }
+  return false;
+}
 
 const KnownKey* find_key(KeyTable table, std::string_view name) {
   const KnownKey* best = nullptr;

@@ -26,6 +26,9 @@ struct KnownKey {
 
 using KeyTable = std::span<const KnownKey>;
 
+/// Whether a value is null or one of the key's neutral ones.
+bool is_neutral(const KnownKey& key, const nlohmann::json& value);
+
 /// The row of a key, or null: an exact name before a pattern, a longer pattern before a shorter one.
 const KnownKey* find_key(KeyTable table, std::string_view name);
 

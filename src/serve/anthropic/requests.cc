@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "serve/api/request_keys.h"
 
 namespace hone::serve::anthropic {
 namespace {
@@ -149,10 +150,25 @@ bool thinking_wanted(const Fields& fields) {
   return true;
 }
 
+// output_config.format, or the older output_format: {"type": "json_schema", "schema": …}. The rest of output_config is effort.
+Json format_of(const Fields& fields) {
+  const Json* config = fields.object("output_config");
+  const Json* format = config ? Fields(*config, "output_config").object("format") : nullptr;
+  const std::string where = format ? "output_config.format" : "output_format";
+  if (!format) format = fields.object("output_format");
+  if (!format) return nullptr;
+  const Fields inner(*format, where);
+  if (type_of(inner) != "json_schema") throw Error(ErrorCode::kInvalidInput, where + ".type", "expected json_schema");
+  const Json* schema = inner.object("schema");
+  if (!schema) throw Error(ErrorCode::kInvalidInput, where + ".schema", "expected a JSON schema");
+  return *schema;
+}
+
 }  // namespace
 
 MessagesRequest read_request(const Json& body) {
   const Fields fields(body);
+  check_keys(message_keys(), body, "/v1/messages");
   MessagesRequest request;
   request.model = fields.string("model", 512).value_or("");
   if (request.model.empty()) throw Error(ErrorCode::kInvalidInput, "model", "expected a model's name", "GET /v1/models lists them");
@@ -167,6 +183,9 @@ MessagesRequest read_request(const Json& body) {
   request.calls = choice_of(fields, request.conversation.tools);
   request.conversation.think = thinking_wanted(fields);
   if (request.calls.required && *request.conversation.think) throw Error(ErrorCode::kInvalidInput, "tool_choice", "thinking does not go together with a call that is required", "use auto or none");
+  request.format = request.calls.required ? nullptr : format_of(fields);
+  if (!request.format.is_null() && *request.conversation.think)
+    throw Error(ErrorCode::kUnsupported, "thinking", "reasoning and an output format do not go together", "leave one of them out");
   return request;
 }
 

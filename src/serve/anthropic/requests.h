@@ -11,6 +11,7 @@ struct MessagesRequest {
   std::string model;
   ChatRequest conversation;  // think: on where "thinking" is enabled, else off
   ToolChoice calls;
+  Json format;  // null, or a schema
   bool stream = false;
 };
 

@@ -22,7 +22,9 @@ void messages(Service& service, const Exchange& exchange) {
   one.options = settings.generate;
   one.options.stop_ids = model.files.stop_ids;
   one.options.max_tokens = room(settings, static_cast<int64_t>(one.prompt.size()), context);
-  one.filter = filter_of(settings, request.calls.required ? call_filter(model, request.conversation.tools, request.calls) : nullptr);
+  one.filter = filter_of(settings, request.calls.required    ? call_filter(model, request.conversation.tools, request.calls)
+                                   : request.format.is_null() ? nullptr
+                                                              : model.json_filter(request.format));
   AnswerShape shape{.id = random_id("msg_"), .model = request.model, .stream = request.stream, .hide_thinking = request.conversation.think == false,
                     .prompt_tokens = static_cast<int64_t>(one.prompt.size()), .stops = {}};
   if (Fields(body).has("stop_sequences")) shape.stops = settings.generate.stop;  // else they are the model's own, which clients do not know

@@ -98,7 +98,8 @@ Settings openai_settings(const Json& defaults, const Fields& request) {
   sampler = {.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .repeat_penalty = 1, .repeat_last_n = 64, .seed = random_seed()};
   if (defaults.is_object()) take_ollama(defaults, settings);
   take_common(request, sampler);
-  if (const auto value = request.number("repetition_penalty", 1e-3, 10)) sampler.repeat_penalty = static_cast<float>(*value);
+  for (const char* name : {"repetition_penalty", "repeat_penalty"})
+    if (const auto value = request.number(name, 1e-3, 10)) sampler.repeat_penalty = static_cast<float>(*value);
   for (const char* name : {"max_tokens", "max_completion_tokens"})
     if (const auto value = request.integer(name, 0, kMaxTokens)) settings.max_tokens = *value;
   take_stops(request, "stop", settings.generate.stop);

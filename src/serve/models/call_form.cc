@@ -141,7 +141,10 @@ std::shared_ptr<infer::TokenFilter> call_filter(const Resident& model, const Jso
   JsonFilter::Marks marks;
   for (const char* mark : {"<tool_call>", "</tool_call>", "<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>", "<｜tool▁calls▁end｜>"})
     if (const auto id = model.files.tokenizer.token_id(mark)) marks.emplace_back(*id, mark);
-  return std::make_shared<JsonFilter>(model.token_table(), Schema::of_calls(form.calls), model.files.stop_ids, std::move(marks));
+  std::string key = fmt::format("calls {} ", form.calls.most) + dump(tools);
+  for (const std::string* part : {&form.before_name, &form.after_name, &form.after, &form.calls.begin}) key += "\n" + *part;
+  auto schema = model.base->schemas.get(key, [&] { return Schema::of_calls(form.calls); });
+  return std::make_shared<JsonFilter>(model.token_table(), std::move(schema), model.files.stop_ids, std::move(marks));
 }
 
 }  // namespace hone::serve

@@ -48,6 +48,9 @@ class Catalog {
   virtual std::vector<ModelEntry> list() const = 0;
   /// Throws Error{kNotFound} with the nearest name.
   virtual ModelEntry resolve(const std::string& name) const = 0;
+  /// Throws Error{kUnsupported} where changes of the store would not change what the name stands for: the command line gave it to
+  /// something else.
+  virtual void check_storable(const std::string&) const {}
 };
 
 /// The models of a command line.

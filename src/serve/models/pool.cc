@@ -60,7 +60,8 @@ Resident::~Resident() {
 
 std::shared_ptr<infer::TokenFilter> Resident::json_filter(const Json& format) const {
   if (format.is_string() && format != "json") throw Error(ErrorCode::kInvalidInput, "format", fmt::format("expected \"json\" or a JSON schema, found {}", dump(format)));
-  auto schema = format.is_string() ? Schema::any_object() : Schema::parse(format, "format");
+  const auto compile = [&] { return Schema::parse(format, "format"); };
+  auto schema = format.is_string() ? Schema::any_object() : base->schemas.get("format " + dump(format), compile);
   return std::make_shared<JsonFilter>(token_table(), std::move(schema), files.stop_ids);
 }
 

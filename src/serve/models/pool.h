@@ -15,6 +15,7 @@
 #include "recipes/model_files.h"
 #include "serve/models/catalog.h"
 #include "serve/schema/json_filter.h"
+#include "serve/schema/schema_cache.h"
 
 namespace hone::serve {
 
@@ -37,6 +38,7 @@ struct Base {
   /// Made when the first request asks for JSON.
   std::once_flag tokens_once;
   std::shared_ptr<const TokenTable> tokens;
+  SchemaCache schemas;
 };
 
 /// One name in memory: a base, and the adapter that its requests go through. Immutable once it is loaded, but for the engine,

@@ -17,7 +17,9 @@ recipes::ModelFiles::TurnPrompt rendered(const Resident& model, const Json& mess
   text::RenderOptions options = model.files.render_options();
   options.tools = request.tools;
   options.extra = request.extra;
-  if (!model.files.chat || messages.back()["role"] != "assistant") return model.files.turn_prompt(messages, options, request.think);
+  const bool untaught = request.think_if_taught && request.think == true && model.files.taught.reasoning == recipes::Reasoning::kNone;
+  if (!model.files.chat || messages.back()["role"] != "assistant" || !request.continue_final)
+    return model.files.turn_prompt(messages, options, untaught ? std::nullopt : request.think);
   options.continue_final = true;  // the model goes on with the message
   const text::RenderedPrompt prompt = text::render_conversation(*model.files.chat, messages, options);
   return {model.files.encode_pieces(prompt.text, prompt.words, {}), false};

@@ -17,6 +17,8 @@ struct ChatRequest {
   Json tools;                     // null, or a list of {"type": "function", "function": {…}}
   Json extra = Json::object();    // further variables of the template
   std::optional<bool> think;      // reasoning on or off, where the model knows it
+  bool think_if_taught = false;   // on does not count for a model that was taught to answer without
+  bool continue_final = true;     // a last message of the assistant is gone on with
 };
 
 struct Prompt {

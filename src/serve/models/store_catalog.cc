@@ -38,11 +38,24 @@ std::optional<ModelEntry> StoreCatalog::in_store(const std::string& name) const 
   return std::nullopt;
 }
 
+namespace {
+
+// A model of the store under its own name is what the store holds now.
+bool of_store(const ModelEntry& entry) {
+  return !entry.manifest.empty() && entry.adapter.empty() && entry.chat_template.empty() && entry.name == entry.base;
+}
+
+}  // namespace
+
+void StoreCatalog::check_storable(const std::string& name) const {
+  if (const auto entry = first_.find(name); entry && !of_store(*entry))
+    throw Error(ErrorCode::kUnsupported, "model", fmt::format("{} is a name of the server's command line, which hides the store's", name),
+                "choose another name, or start the server without it");
+}
+
 ModelEntry StoreCatalog::resolve(const std::string& name) const {
   if (const auto entry = first_.find(name)) {
-    // A model of the store under its own name is what the store holds now.
-    const bool plain = !entry->manifest.empty() && entry->adapter.empty() && entry->chat_template.empty() && entry->name == entry->base;
-    if (plain)
+    if (of_store(*entry))
       if (auto stored = in_store(name)) return *stored;
     return *entry;
   }

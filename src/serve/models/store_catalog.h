@@ -19,6 +19,7 @@ class StoreCatalog : public Catalog {
   std::vector<ModelEntry> list() const override;
   /// Throws Error{kNotFound} with the nearest name, Error{kInvalidInput} for a model of the store that is damaged.
   ModelEntry resolve(const std::string& name) const override;
+  void check_storable(const std::string& name) const override;
 
  private:
   std::optional<ModelEntry> in_store(const std::string& name) const;

@@ -1,16 +1,12 @@
 #include "serve/ollama/requests.h"
 
 #include "base/error.h"
+#include "serve/api/request_keys.h"
 #include "serve/models/infill.h"
 #include "text/ollama_template.h"
 
 namespace hone::serve::ollama {
 namespace {
-
-void unsupported(const Fields& fields, const char* name, const std::string& message, const std::string& hint) {
-  const Json* value = fields.find(name);
-  if (value && !value->empty() && *value != "") throw Error(ErrorCode::kUnsupported, name, message, hint);
-}
 
 // One turn by the request's own template.
 text::RenderedPrompt turn_of(const AnswerRequest& request, const std::string& system) {
@@ -38,14 +34,15 @@ std::optional<double> keep_alive_of(const Fields& fields) {
 
 AnswerRequest read_request(const Json& body, bool chat) {
   const Fields fields(body);
+  check_keys(chat ? ollama_chat_keys() : ollama_generate_keys(), body, chat ? "/api/chat" : "/api/generate");
   AnswerRequest request;
   request.chat = chat;
   request.model = model_name(fields);
   request.stream = fields.boolean("stream").value_or(true);
   request.keep_alive = keep_alive_of(fields);
+  request.truncate = fields.boolean("truncate").value_or(true);
   if (const Json* options = fields.object("options")) request.options = *options;
   if (const Json* format = fields.find("format"); format && *format != "") request.format = *format;
-  if (request.format.is_object() && request.format.empty()) request.format = nullptr;
   if (const Json* think = fields.find("think")) {
     // Some models know levels; here each of them means yes.
     if (think->is_string() && (*think == "low" || *think == "medium" || *think == "high")) request.think = true;
@@ -72,7 +69,6 @@ AnswerRequest read_request(const Json& body, bool chat) {
   request.raw = fields.boolean("raw").value_or(false);
   if (const Json* context = fields.find("context")) request.context = token_ids(fields, "context", *context);
   request.suffix = fields.string("suffix").value_or("");
-  unsupported(fields, "images", "these models read text only", "leave images out");
   request.turn_template = fields.string("template", size_t{1} << 20).value_or("");
   request.empty = request.prompt.empty() && request.suffix.empty();
   if (!request.suffix.empty()) {
@@ -106,7 +102,7 @@ PreparedAnswer prepare(const Resident& model, const AnswerRequest& request) {
       conversation.messages.push_back({{"role", "user"}, {"content", request.prompt}});
     }
     conversation.think = request.format.is_null() ? request.think : std::optional(false);  // JSON comes first, or after nothing
-    Prompt prompt = chat_prompt(model, conversation, context);
+    Prompt prompt = chat_prompt(model, conversation, request.truncate ? context : INT64_MAX);
     prepared.split = prompt.split;
     prepared.split.one_call = !request.calls.parallel;
     prepared.request.prompt = std::move(prompt.ids);

@@ -18,7 +18,7 @@ struct AnswerRequest {
   std::optional<bool> think;
   std::optional<double> keep_alive;
   Json options = Json::object(), format;
-  bool logprobs = false;
+  bool logprobs = false, truncate = true;  // truncate: the oldest turns of what is too long are left out
   int32_t top_logprobs = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "serve/ollama/store_routes.h"
 
 #include <charconv>
+#include <cmath>
 
 #include "recipes/create.h"
 #include "serve/api/errors.h"
@@ -65,10 +66,11 @@ void run(StoreWork& work, const Exchange& exchange, bool stream, std::function<v
 
 bool streams(const Fields& fields) { return fields.boolean("stream").value_or(true); }
 
-void transfer(StoreWork& work, const Exchange& exchange, bool pull) {
+void transfer(Service& service, StoreWork& work, const Exchange& exchange, bool pull) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const store::ModelName name = store::parse_name(model_name(fields));
+  if (pull) service.catalog.check_storable(name.shortest());
   const bool insecure = fields.boolean("insecure").value_or(false);
   run(work, exchange, streams(fields), [=](const store::Watch& watch) {
     store::Library library;
@@ -93,11 +95,29 @@ std::string blob_of(const Fields& fields, const char* name) {
   return blob_file(digest.get<std::string>(), name);
 }
 
+// As request options are read: null says nothing, and an integer may be written as 40.0. An empty list takes the parent's away.
+void set_parameter(store::Modelfile& file, const std::string& name, const Json& value) {
+  const std::string where = "parameters";
+  if (value.is_null()) return;
+  if (value.is_array() && value.empty() && store::find_parameter(name)) {
+    file.parameters[name] = Json::array();
+    return;
+  }
+  for (const Json& one : value.is_array() ? value : Json::array({value})) {
+    std::string text = one.is_string() ? one.get<std::string>() : dump(one);
+    const bool whole = one.is_number_float() && std::abs(one.get<double>()) < 1e15 && std::trunc(one.get<double>()) == one.get<double>();
+    if (whole) text = fmt::format("{}", one.get<int64_t>());
+    std::string note = store::set_parameter(file.parameters, name, text, where);
+    if (!note.empty()) file.notes.push_back(std::move(note));
+  }
+}
+
 // {"model", "from" or "files", "adapters", "template", "system", "parameters", "messages", "license", "quantize"}, or a "modelfile".
-void create(StoreWork& work, const Exchange& exchange) {
+void create(Service& service, StoreWork& work, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const store::ModelName name = store::parse_name(model_name(fields));
+  service.catalog.check_storable(name.shortest());
   recipes::CreateOptions options;
   if (const auto text = fields.string("modelfile", size_t{4} << 20)) options.file = store::parse_modelfile(*text, "modelfile");
   if (const auto from = fields.string("from", 4096)) options.file.from = *from;
@@ -107,18 +127,17 @@ void create(StoreWork& work, const Exchange& exchange) {
   for (std::string& adapter : options.file.adapters)
     if (adapter.starts_with('@')) adapter = blob_file(adapter.substr(1), "modelfile");
     else throw Error(ErrorCode::kInvalidInput, "modelfile", "ADAPTER names a path of this machine", "send the file, and name it in adapters");
-  if (const std::string blob = blob_of(fields, "files"); !blob.empty()) options.file.from = blob;
+  if (const std::string blob = blob_of(fields, "files"); !blob.empty()) {
+    if (!options.file.from.empty()) throw Error(ErrorCode::kInvalidInput, "files", "stands beside from, and a model is made from one", "leave one of the two out");
+    options.file.from = blob;
+  }
   if (options.file.from.empty()) throw Error(ErrorCode::kInvalidInput, "from", "neither from nor files was given", "name a model of the store");
   if (const std::string blob = blob_of(fields, "adapters"); !blob.empty()) options.file.adapters = {blob};
   if (const auto text = fields.string("template", size_t{1} << 20)) options.file.chat_template = *text;
   if (const auto text = fields.string("system", size_t{1} << 20)) options.file.system = *text;
   if (fields.find("license")) options.file.licenses = fields.strings("license", 64);
   if (const Json* parameters = fields.object("parameters"))
-    for (const auto& [key, value] : parameters->items())
-      for (const Json& one : value.is_array() ? value : Json::array({value})) {
-        std::string note = store::set_parameter(options.file.parameters, key, one.is_string() ? one.get<std::string>() : dump(one), "parameters");
-        if (!note.empty()) options.file.notes.push_back(std::move(note));
-      }
+    for (const auto& [key, value] : parameters->items()) set_parameter(options.file, key, value);
   if (const Json* messages = fields.array("messages", 4096))
     for (size_t i = 0; i < messages->size(); ++i) {
       const std::string where = fmt::format("messages[{}]", i);
@@ -152,10 +171,11 @@ void run_quietly(StoreWork& work, const Exchange& exchange, std::function<void()
   });
 }
 
-void copy(StoreWork& work, const Exchange& exchange) {
+void copy(Service& service, StoreWork& work, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const store::ModelName from = store::parse_name(fields.string("source", 512).value_or("")), to = store::parse_name(fields.string("destination", 512).value_or(""));
+  service.catalog.check_storable(to.shortest());
   run_quietly(work, exchange, [from, to, &work] {
     store::Library library;
     store::copy_model(library, from, to, {{}, [&work] { return work.stopping(); }});
@@ -165,6 +185,7 @@ void copy(StoreWork& work, const Exchange& exchange) {
 void remove(Service& service, StoreWork& work, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const store::ModelName name = store::parse_name(model_name(Fields(body)));
+  service.catalog.check_storable(name.shortest());
   run_quietly(work, exchange, [name, &service] {
     store::Library library;
     if (!library.holding(name)) library.open(name);  // says what is near
@@ -249,10 +270,10 @@ void StoreWork::finish() {
 
 void add_store_routes(http::Router& router, Service& service, StoreWork& work) {
   const auto add = [&](const char* method, const char* path, http::Router::Route route) { add_route(router, method, path, http::Role::kAdmin, std::move(route)); };
-  add("POST", "/api/pull", [&work](const Exchange& exchange) { transfer(work, exchange, /*pull=*/true); });
-  add("POST", "/api/push", [&work](const Exchange& exchange) { transfer(work, exchange, /*pull=*/false); });
-  add("POST", "/api/create", [&work](const Exchange& exchange) { create(work, exchange); });
-  add("POST", "/api/copy", [&work](const Exchange& exchange) { copy(work, exchange); });
+  add("POST", "/api/pull", [&service, &work](const Exchange& exchange) { transfer(service, work, exchange, /*pull=*/true); });
+  add("POST", "/api/push", [&service, &work](const Exchange& exchange) { transfer(service, work, exchange, /*pull=*/false); });
+  add("POST", "/api/create", [&service, &work](const Exchange& exchange) { create(service, work, exchange); });
+  add("POST", "/api/copy", [&service, &work](const Exchange& exchange) { copy(service, work, exchange); });
   add("DELETE", "/api/delete", [&service, &work](const Exchange& exchange) { remove(service, work, exchange); });
   add("GET", "/api/blobs/*", has_blob);
   add_route(router, "POST", "/api/blobs/*", http::Role::kAdmin, [&work](const Exchange& exchange) { add_blob(work, exchange); },

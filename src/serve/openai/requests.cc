@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "serve/api/request_keys.h"
 
 namespace hone::serve::openai {
 namespace {
@@ -18,7 +19,10 @@ Json format_of(const Fields& fields) {
   const Fields inner(*format, "response_format");
   const std::string type = inner.string("type", 64).value_or("");
   if (type == "text") return nullptr;
-  if (type == "json_object") return "json";
+  if (type == "json_object") {
+    const Json* schema = inner.object("schema");  // as llama.cpp's and Together's
+    return schema ? *schema : Json("json");
+  }
   if (type == "json_schema") {
     const Json* described = inner.object("json_schema");
     const Json* schema = described && described->contains("schema") ? &(*described)["schema"] : nullptr;
@@ -26,6 +30,31 @@ Json format_of(const Fields& fields) {
     return *schema;
   }
   throw Error(ErrorCode::kInvalidInput, "response_format.type", "expected text, json_object or json_schema");
+}
+
+// What OpenAI's own server refuses is refused, since the template would pass it over: unknown roles, nothing said.
+Json read_message(const Json& message, const std::string& where) {
+  Json read = data::read_message(message, where);
+  const Fields fields(message, where);
+  const std::string role = read["role"].get<std::string>();
+  if (role != "system" && role != "user" && role != "assistant" && role != "tool")
+    fields.refuse("role", "system, developer, user, assistant or tool");
+  if (role != "assistant" && !fields.has("content"))
+    throw Error(ErrorCode::kInvalidInput, fields.path("content"), "expected a text, or a list of parts");
+  return read;
+}
+
+// DeepSeek's and Qwen's own fields, and OpenAI's effort.
+std::optional<bool> thinking_wanted(const Fields& fields) {
+  if (const Json* thinking = fields.object("thinking")) {
+    const Fields inner(*thinking, "thinking");
+    const std::string type = inner.string("type", 64).value_or("");
+    if (type != "enabled" && type != "disabled" && type != "adaptive")
+      throw Error(ErrorCode::kInvalidInput, "thinking.type", "expected enabled, adaptive or disabled");
+    return type != "disabled";
+  }
+  if (const auto enabled = fields.boolean("enable_thinking")) return enabled;
+  return effort_of(fields, "reasoning_effort");
 }
 
 std::string prediction_of(const Fields& fields) {
@@ -38,6 +67,21 @@ std::string prediction_of(const Fields& fields) {
 }
 
 }  // namespace
+
+std::optional<bool> effort_of(const Fields& fields, const char* name) {
+  const auto effort = fields.string(name, 32);
+  if (!effort) return std::nullopt;
+  if (effort == "none" || effort == "minimal") return false;
+  for (const char* more : {"low", "medium", "high", "xhigh", "max"})
+    if (effort == more) return true;
+  fields.refuse(name, "none, minimal, low, medium, high, xhigh or max");
+}
+
+void check_bias(const Resident& model, const Settings& settings) {
+  std::vector<int32_t> ids;
+  for (const auto& [id, bias] : settings.penalties.bias) ids.push_back(id);
+  check_ids(model, ids, "logit_bias");
+}
 
 std::vector<TextInput> read_inputs(const Fields& fields, const char* name, size_t max) {
   const Json* value = fields.find(name);
@@ -62,6 +106,7 @@ std::vector<int32_t> tokens_of(const Resident& model, const TextInput& input, bo
 
 CompletionRequest read_request(const Json& body, bool chat) {
   const Fields fields(body);
+  check_keys(chat ? chat_completion_keys() : completion_keys(), body, chat ? "/v1/chat/completions" : "/v1/completions");
   CompletionRequest request;
   request.chat = chat;
   request.model = fields.string("model", 512).value_or("");
@@ -74,12 +119,13 @@ CompletionRequest read_request(const Json& body, bool chat) {
   if (chat) {
     const Json* messages = fields.array("messages", kMaxMessages);
     if (!messages || messages->empty()) throw Error(ErrorCode::kInvalidInput, "messages", "expected at least one message");
-    for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(data::read_message((*messages)[i], fmt::format("messages[{}]", i)));
-    if (fields.has("functions")) throw Error(ErrorCode::kUnsupported, "functions", "the old form of tools is not understood", "use tools");
+    for (size_t i = 0; i < messages->size(); ++i) request.conversation.messages.push_back(read_message((*messages)[i], fmt::format("messages[{}]", i)));
     request.conversation.tools = tools_of(fields);
     request.calls = read_tool_choice(fields, request.conversation.tools);
     if (const Json* extra = fields.object("chat_template_kwargs")) request.conversation.extra = *extra;
-    if (fields.string("reasoning_effort", 32) == "none") request.conversation.think = false;
+    request.conversation.think = thinking_wanted(fields);
+    request.conversation.think_if_taught = true;
+    request.conversation.continue_final = fields.boolean("continue_final_message").value_or(true);
     if (!request.format.is_null() || request.calls.required) request.conversation.think = false;  // JSON, or a call, comes first
     if (request.calls.required) request.format = nullptr;                                            // of the answer's content: there is none
     request.prediction = prediction_of(fields);

@@ -35,6 +35,12 @@ CompletionRequest read_request(const Json& body, bool chat);
 
 /// A string, a list of strings, a list of token ids, or a list of such lists; at most `max` of them.
 std::vector<TextInput> read_inputs(const Fields& fields, const char* name, size_t max);
+/// Whether an effort (none … max) asks for reasoning; nothing where the field is absent. Throws Error{kInvalidInput} for other words.
+std::optional<bool> effort_of(const Fields& fields, const char* name);
+
+/// Throws Error{kInvalidInput} for a logit_bias of tokens that the model does not have.
+void check_bias(const Resident& model, const Settings& settings);
+
 /// Its tokens. Throws Error{kInvalidInput} for ids that the model does not have.
 std::vector<int32_t> tokens_of(const Resident& model, const TextInput& input, bool special, const char* name);
 

@@ -3,7 +3,9 @@
 #include <map>
 
 #include "serve/api/errors.h"
+#include "serve/api/request_keys.h"
 #include "serve/api/settings.h"
+#include "serve/openai/requests.h"
 
 namespace hone::serve::openai {
 namespace {
@@ -53,6 +55,7 @@ class Items {
   void message(const Fields& item) {
     const std::string role = item.string("role", 32).value_or("");
     if (role != "user" && role != "assistant" && role != "system" && role != "developer") throw Error(ErrorCode::kInvalidInput, item.path("role"), "expected user, assistant, system or developer");
+    if (role != "assistant" && !item.has("content")) throw Error(ErrorCode::kInvalidInput, item.path("content"), "expected a text, or a list of parts");
     Json one = {{"role", role == "developer" ? "system" : role}, {"content", item_text(item, "content")}};
     if (role == "assistant") reason(one);
     list_.push_back(std::move(one));
@@ -124,11 +127,7 @@ Json text_format_of(const Fields& fields) {
   return *schema;
 }
 
-void refuse_what_is_kept(const Fields& fields) {
-  for (const char* name : {"previous_response_id", "conversation", "prompt"})
-    if (fields.has(name)) unsupported(name, "nothing is kept between requests", "send the whole conversation as input");
-  if (fields.boolean("background").value_or(false)) unsupported("background", "nothing is kept between requests", "use stream");
-  if (fields.integer("top_logprobs", 0, 20).value_or(0) > 0) unsupported("top_logprobs", "responses come without log probabilities", "use /v1/chat/completions");
+void refuse_log_probabilities(const Fields& fields) {
   if (const Json* include = fields.array("include", 64))
     for (const Json& one : *include)
       if (one == "message.output_text.logprobs") unsupported("include", "responses come without log probabilities", "use /v1/chat/completions");
@@ -138,10 +137,11 @@ void refuse_what_is_kept(const Fields& fields) {
 
 ResponseRequest read_response_request(const Json& body) {
   const Fields fields(body);
+  check_keys(response_keys(), body, "/v1/responses");
   ResponseRequest request;
   request.model = fields.string("model", 512).value_or("");
   if (request.model.empty()) throw Error(ErrorCode::kInvalidInput, "model", "expected a model's name", "GET /v1/models lists them");
-  refuse_what_is_kept(fields);
+  refuse_log_probabilities(fields);
   request.stream = fields.boolean("stream").value_or(false);
   request.max_output_tokens = fields.integer("max_output_tokens", 1, kMaxOutput);
   if (const Json* keep = fields.find("keep_alive")) request.keep_alive = parse_duration(*keep, "keep_alive");
@@ -167,8 +167,8 @@ ResponseRequest read_response_request(const Json& body) {
   request.calls = read_tool_choice(fields, request.conversation.tools);
   request.format = text_format_of(fields);
   const Json* reasoning = fields.object("reasoning");
-  const std::string effort = reasoning ? Fields(*reasoning, "reasoning").string("effort", 32).value_or("") : "";
-  if (effort == "none" || effort == "minimal") request.conversation.think = false;
+  if (reasoning) request.conversation.think = effort_of(Fields(*reasoning, "reasoning"), "effort");
+  request.conversation.think_if_taught = true;
   if (!request.format.is_null() || request.calls.required) request.conversation.think = false;  // JSON, or a call, comes first
   if (request.calls.required) request.format = nullptr;
 
@@ -298,6 +298,7 @@ void respond(Service& service, const Exchange& exchange) {
   auto lease = std::make_shared<ModelPool::Lease>(service.pool.acquire(request.model, request.keep_alive));
   const Resident& model = **lease;
   Settings settings = openai_settings(model.entry.parameters, Fields(body));
+  check_bias(model, settings);
   if (request.max_output_tokens) settings.max_tokens = *request.max_output_tokens;
   const int64_t context = context_of(settings, model.context());
   Prompt prompt = chat_prompt(model, request.conversation, request.truncate ? context : INT64_MAX);

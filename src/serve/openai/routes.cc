@@ -57,6 +57,7 @@ void complete(Service& service, const Exchange& exchange, bool chat) {
   const auto lease = std::make_shared<ModelPool::Lease>(service.pool.acquire(request.model, request.keep_alive));
   const Resident& model = **lease;
   Settings settings = openai_settings(model.entry.parameters, Fields(body));
+  check_bias(model, settings);
   if (!chat && !Fields(body).has("max_tokens")) settings.max_tokens = 16;  // OpenAI's own default
   const int64_t context = context_of(settings, model.context());
   const std::vector<PreparedPrompt> prompts = prompts_of(model, request, context);
