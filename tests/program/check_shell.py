@@ -31,6 +31,15 @@ def prompts(program):
     with path.open() as file:
         check(ask("summarise this then", stdin=file) == joined, "what a file brings, too")
     check(ask("then", input="") == ask("then") == ask("-", input="then\n") == ask(input="then\n"), "nothing, and only that")
+    for text in ("the that\n".encode("utf-16"), b"\xef\xbb\xbfthe that\n"):
+        path.write_bytes(text)
+        with path.open() as file:
+            check(ask(stdin=file) == ask("the", "that"), f"with a byte order mark: {text}")
+    for junk in (b"\x7fELF\x02\x01\x00\x00", b"caf\xe9 \xff", "the that\n".encode("utf-16-le")):
+        path.write_bytes(junk)
+        with path.open() as file:
+            error = hone(program, "run", model, *RUN, stdin=file, expect=2).stderr
+        check("standard input is not text" in error.replace(": ", " ") and "hint:" in error, f"{junk}: {error}")
     noted = hone(program, "run", model, "then", *RUN, input="the").stderr
     check("standard input (3 bytes) stands before the prompt" in noted, noted)
     check("no prompt" in hone(program, "run", model, expect=2).stderr, "no prompt at all")

@@ -98,13 +98,14 @@ class Running:
             threading.Thread(target=self.process.stdout.read, daemon=True).start()
 
     def stop(self, expect=0, signal_number=signal.SIGTERM):
-        """The seconds it took to end."""
+        """The seconds it took to end; `said` is what stood on standard error."""
         started = time.monotonic()
         if signal_number:
             self.process.send_signal(signal_number)
         code = self.process.wait(timeout=self.patience)
         took = time.monotonic() - started
-        check(code == expect, f"hone ended with {code}, expected {expect}: {self.process.stderr.read()}")
+        self.said = self.process.stderr.read()
+        check(code == expect, f"hone ended with {code}, expected {expect}: {self.said}")
         return took
 
     def kill(self):

@@ -188,6 +188,50 @@ constexpr auto kOllamaGenerate = joined(kOllama, std::to_array<KnownKey>({
     {"images", kRefused, "these models read text only", "[]"},
 }));
 
+constexpr auto kOllamaCreate = std::to_array<KnownKey>({
+    {"model", kRead, ""},
+    {"name", kRead, "the older form of model"},
+    {"stream", kRead, ""},
+    {"from", kRead, ""},
+    {"files", kRead, "in place of from"},
+    {"adapters", kRead, ""},
+    {"template", kRead, ""},
+    {"system", kRead, ""},
+    {"parameters", kRead, ""},
+    {"messages", kRead, ""},
+    {"license", kRead, ""},
+    {"quantize", kRead, ""},
+    {"quantization", kRefused, "the older form of quantize; use quantize", "\"\""},
+    {"modelfile", kRead, "a whole Modelfile, as older clients send it"},
+    {"path", kRefused, "a path of the server's machine; send the file to /api/blobs and name it in files", "\"\""},
+    {"remote_host", kRefused, "models run here", "\"\""},
+    {"renderer", kTold, "the template says how a conversation is written", "\"\""},
+    {"parser", kTold, "answers are read by the template's form", "\"\""},
+    {"requires", kNoEffect, "a version of Ollama"},
+    {"info", kNoEffect, ""},
+});
+
+constexpr auto kEmbedding = std::to_array<KnownKey>({
+    {"model", kRead, ""},
+    {"input", kRead, ""},
+    {"dimensions", kRead, ""},
+    {"encoding_format", kRead, "float or base64"},
+    {"user", kNoEffect, ""},
+    {"truncate_prompt_tokens", kRefused, "cut the text before, or use /api/embed with truncate"},
+    {"input_type", kRefused, "the prefix that a model wants stands in the text"},
+});
+
+constexpr auto kOllamaEmbed = std::to_array<KnownKey>({
+    {"model", kRead, ""},
+    {"name", kRead, "the older form of model"},
+    {"input", kRead, "of /api/embed"},
+    {"prompt", kRead, "of /api/embeddings"},
+    {"truncate", kRead, ""},
+    {"dimensions", kRead, ""},
+    {"options", kRead, ""},
+    {"keep_alive", kRead, ""},
+});
+
 }  // namespace
 
 KeyTable chat_completion_keys() { return kChatCompletion; }
@@ -196,6 +240,9 @@ KeyTable response_keys() { return kResponse; }
 KeyTable message_keys() { return kMessage; }
 KeyTable ollama_chat_keys() { return kOllamaChat; }
 KeyTable ollama_generate_keys() { return kOllamaGenerate; }
+KeyTable ollama_create_keys() { return kOllamaCreate; }
+KeyTable embedding_keys() { return kEmbedding; }
+KeyTable ollama_embed_keys() { return kOllamaEmbed; }
 
 void check_keys(KeyTable table, const Json& body, std::string_view route) {
   if (!body.is_object()) return;

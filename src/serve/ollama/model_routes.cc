@@ -5,6 +5,7 @@
 #include "recipes/modelfile.h"
 #include "recipes/run_chat.h"
 #include "serve/api/errors.h"
+#include "serve/api/request_keys.h"
 #include "serve/models/embedding.h"
 #include "serve/ollama/requests.h"
 
@@ -92,6 +93,7 @@ void embed_texts(Service& service, const Exchange& exchange, bool old) {
   const auto started = Clock::now();
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
+  check_keys(ollama_embed_keys(), body, old ? "/api/embeddings" : "/api/embed");
   const std::string name = model_name(fields);
   const std::vector<std::string> texts = fields.strings(old ? "prompt" : "input", kMaxInputs);
   const auto keep_alive = keep_alive_of(fields);

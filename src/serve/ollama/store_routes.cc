@@ -5,6 +5,7 @@
 
 #include "recipes/create.h"
 #include "serve/api/errors.h"
+#include "serve/api/request_keys.h"
 #include "serve/api/stream.h"
 #include "serve/ollama/blob_upload.h"
 #include "serve/ollama/requests.h"
@@ -117,6 +118,7 @@ void create(Service& service, StoreWork& work, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const store::ModelName name = store::parse_name(model_name(fields));
+  check_keys(ollama_create_keys(), body, "/api/create");
   service.catalog.check_storable(name.shortest());
   recipes::CreateOptions options;
   if (const auto text = fields.string("modelfile", size_t{4} << 20)) options.file = store::parse_modelfile(*text, "modelfile");
@@ -127,10 +129,9 @@ void create(Service& service, StoreWork& work, const Exchange& exchange) {
   for (std::string& adapter : options.file.adapters)
     if (adapter.starts_with('@')) adapter = blob_file(adapter.substr(1), "modelfile");
     else throw Error(ErrorCode::kInvalidInput, "modelfile", "ADAPTER names a path of this machine", "send the file, and name it in adapters");
-  if (const std::string blob = blob_of(fields, "files"); !blob.empty()) {
-    if (!options.file.from.empty()) throw Error(ErrorCode::kInvalidInput, "files", "stands beside from, and a model is made from one", "leave one of the two out");
-    options.file.from = blob;
-  }
+  if (const Json* files = fields.object("files"); files && !files->empty() && !options.file.from.empty())
+    throw Error(ErrorCode::kInvalidInput, "files", "stands beside from, and a model is made from one", "leave one of the two out");
+  if (const std::string blob = blob_of(fields, "files"); !blob.empty()) options.file.from = blob;
   if (options.file.from.empty()) throw Error(ErrorCode::kInvalidInput, "from", "neither from nor files was given", "name a model of the store");
   if (const std::string blob = blob_of(fields, "adapters"); !blob.empty()) options.file.adapters = {blob};
   if (const auto text = fields.string("template", size_t{1} << 20)) options.file.chat_template = *text;

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "serve/api/errors.h"
+#include "serve/api/request_keys.h"
 #include "serve/models/embedding.h"
 #include "serve/models/infill.h"
 #include "serve/openai/requests.h"
@@ -107,6 +108,7 @@ void embeddings(Service& service, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
   const Fields fields(body);
   const std::string name = fields.string("model", 512).value_or("");
+  check_keys(embedding_keys(), body, "/v1/embeddings");
   const std::vector<TextInput> inputs = read_inputs(fields, "input", kMaxInputs);
   const std::string format = fields.string("encoding_format", 32).value_or("float");
   if (format != "float" && format != "base64") fields.refuse("encoding_format", "float or base64");

@@ -7,15 +7,19 @@
 #include "base/file.h"
 #include "io/atomic_file.h"
 #include "models/format_keys.h"
+#include "serve/api/request_keys.h"
 #include "text/tokenizer_config.h"
 
-namespace hone::recipes {
+namespace hone::serve {
 namespace {
 
 TEST(FormatsPage, HoldsTheTables) {
   const std::filesystem::path path = std::filesystem::path(HONE_SOURCE_DIR) / "docs" / "formats.md";
   const std::pair<const char*, KeyTable> tables[] = {{"config.json", models::config_keys()}, {"rope", models::rope_keys()}, {"generation_config.json", models::generation_keys()},
-                                                     {"tokenizer_config.json", text::tokenizer_config_keys()}, {"gguf", models::gguf_keys()}};
+                                                     {"tokenizer_config.json", text::tokenizer_config_keys()}, {"gguf", models::gguf_keys()},
+                                                     {"/v1/chat/completions", chat_completion_keys()}, {"/v1/completions", completion_keys()}, {"/v1/responses", response_keys()},
+                                                     {"/v1/messages", message_keys()}, {"/api/chat", ollama_chat_keys()}, {"/api/generate", ollama_generate_keys()},
+                                                     {"/v1/embeddings", embedding_keys()}, {"/api/embed", ollama_embed_keys()}, {"/api/create", ollama_create_keys()}};
   std::string page = read_file(path);
   const std::string before = page;
   for (const auto& [name, table] : tables) {
@@ -35,4 +39,4 @@ TEST(FormatsPage, HoldsTheTables) {
 }
 
 }  // namespace
-}  // namespace hone::recipes
+}  // namespace hone::serve
