@@ -12,6 +12,7 @@
 
 #include "apps/terminal.h"
 #include "apps/verb.h"
+#include "base/path.h"
 #include "recipes/health.h"
 #include "recipes/train.h"
 #include "serve/panel/panel_server.h"
@@ -221,8 +222,8 @@ void print_summary(const TrainSummary& s, const std::string& file, const std::st
   say(fmt::format("loss {:.4f} → {:.4f}{}{}", s.first_loss, s.last_loss, s.best_validation ? fmt::format(", best validation {:.4f} at step {}", *s.best_validation, s.best_step) : "",
                   s.skipped ? fmt::format(", {} updates skipped, {} rollbacks", s.skipped, s.rollbacks) : ""));
   fmt::print("curve {}\n", s.curve);
-  if (s.status == "interrupted") fmt::print("continue with: hone train {} --resume\n", file);
-  else fmt::print("try it with:   hone run {} --adapter {} \"your prompt\"\n", base, s.best_folder);
+  if (s.status == "interrupted") fmt::print("continue with: hone train {} --resume\n", shell_word(file));
+  else fmt::print("try it with:   hone run {} --adapter {} \"your prompt\"\n", shell_word(base), shell_word(s.best_folder));
 }
 
 }  // namespace

@@ -70,4 +70,12 @@ std::string expanded_path(const std::string& text, const std::string& where) {
   return out;
 }
 
+std::string shell_word(const std::string& text) {
+  const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("_-./:,=+@%").find(c) != std::string_view::npos || (c & 0x80); };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 }  // namespace hone

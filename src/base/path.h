@@ -11,4 +11,7 @@ namespace hone {
 /// ${…} that holds more than a name.
 std::string expanded_path(const std::string& text, const std::string& where);
 
+/// A word for a command line that people copy: in single quotes where a shell would read it as something else.
+std::string shell_word(const std::string& text);
+
 }  // namespace hone

@@ -286,6 +286,8 @@ std::optional<RowIssue> settle_turns(Json& messages, const TurnRules& rules, Tur
       if (is_blank(content) && !message.contains("tool_calls") && !message.contains("reasoning_content")) {
         return RowIssue{ProblemKind::kEmptyAnswer, fmt::format("turn {}: the assistant says nothing", i + 1)};
       }
+      if (const size_t begin = content.find_first_not_of(" \t\r\n"); begin != std::string::npos && content.compare(begin, 7, "<think>") == 0)
+        return RowIssue{ProblemKind::kEmptyAnswer, fmt::format("turn {}: <think> is never closed, so there is reasoning and no answer", i + 1)};
     } else if (previous != "assistant" && previous != "tool") {
       return out_of_order(i, "a tool's answer without an assistant turn before it");
     }

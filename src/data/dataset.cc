@@ -255,8 +255,8 @@ void Dataset::note(uint64_t row, uint64_t line, RowIssue issue) {
 }
 
 void Dataset::refuse_rows() const {
-  std::string message = fmt::format("{} of {} rows cannot be used ({}), at most {} may be", report_.problems.malformed(),
-                                    report_.rows, report_.problems.summary(), limit_.allowed(report_.rows));
+  const int64_t allowed = limit_.allowed(report_.rows), found = static_cast<int64_t>(report_.problems.malformed());
+  std::string message = fmt::format("{} of {} rows cannot be used ({}){}", found, report_.rows, report_.problems.summary(), found > allowed ? fmt::format(", at most {} may be", allowed) : "");
   int shown = 0;
   for (const Problem& problem : report_.problems.first) {
     if (is_malformed(problem.kind) && ++shown <= 5) message += "\n  " + problem.text();

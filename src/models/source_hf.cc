@@ -106,7 +106,8 @@ void HuggingFaceSource::note_unknown_weights() {
     if (count++ == 0) first = name;
   }
   if (count > 0)
-    notes_.push_back(fmt::format("{}: {} weights have no place in this architecture and are passed over, the first \"{}\"", path_.string(), count, first));
+    notes_.push_back(count == 1 ? fmt::format("{}: the weight \"{}\" has no place in this architecture and is passed over", path_.string(), first)
+                                : fmt::format("{}: {} weights have no place in this architecture and are passed over, the first \"{}\"", path_.string(), count, first));
 }
 
 Tensor HuggingFaceSource::tensor(std::string_view name) const {

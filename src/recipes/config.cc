@@ -141,23 +141,18 @@ class SettingsReader {
   void add_defaults() {
     const Dialect dialect = this->dialect();
     if (dialect == Dialect::kOwn) return;
-    const auto value_of = [&](const char* path) -> const YAML::Node* {
-      for (const Setting& s : settings_)
-        if (s.key->path == path && !s.value.IsNull()) return &s.value;
-      return nullptr;
-    };
+    ForeignFile file{top_level_, {}};
+    for (const Setting& s : settings_)
+      if (!s.value.IsNull()) file.settings.emplace(s.key->path, s.value.IsScalar() ? s.value.Scalar() : "");
     std::string words;
     const auto hold = [&](const std::string& key, const std::string& yaml) {
       settings_.push_back({find_key(key), YAML::Load(yaml), fmt::format("{}: {} as {} has it", file_, key, name(dialect))});
       words += fmt::format("{}{} {}", words.empty() ? "" : ", ", key, yaml);
     };
-    for (const ForeignSetting& setting : defaults_of(dialect))
-      if (!value_of(setting.key.c_str())) hold(setting.key, setting.yaml);
-    const YAML::Node *rank = value_of("lora.r"), *schedule = value_of("schedule.type");
-    double r = 0;
-    if (dialect == Dialect::kLlamaFactory && !value_of("lora.alpha") && rank && YAML::convert<double>::decode(*rank, r)) hold("lora.alpha", fmt::format("{}", 2 * r));
+    for (const ForeignSetting& setting : defaults_of(dialect, file)) hold(setting.key, setting.yaml);
+    const auto schedule = std::find_if(settings_.begin(), settings_.end(), [](const Setting& s) { return s.key->path == "schedule.type" && !s.value.IsNull(); });
     // Without "_with_warmup" transformers' constant schedule has none.
-    if (schedule && schedule->IsScalar() && schedule->Scalar() == "constant") {
+    if (schedule != settings_.end() && schedule->value.IsScalar() && schedule->value.Scalar() == "constant") {
       std::vector<Setting> kept;  // erasing would assign nodes, which changes the document that they point into
       for (const Setting& s : settings_)
         if (s.key->path != "schedule.warmup_ratio" && s.key->path != "schedule.warmup_steps") kept.push_back(s);

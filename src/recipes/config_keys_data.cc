@@ -75,6 +75,7 @@ std::vector<data::DatasetConfig> read_dataset(const YAML::Node& node, Where wher
     else if (columns.contains(key)) dataset.columns[columns.at(key)] = scalar(value, at, "a column name");
     else if (key == "data_files") files = texts_of(value, at);
     else if (key == "split" && value.IsScalar() && (value.Scalar() == "train" || value.Scalar() == "test")) continue;
+    else if (key == "split") throw Error(ErrorCode::kUnsupported, at, fmt::format("a file has no splits but train and test, found {}", described(value)), "name a file that holds just these rows, or take its first ones with max_rows");
     else if (key == "chat_template" && value.IsScalar() && is_family_template(value.Scalar())) continue;
     else if (key == "name" || key == "trust_remote_code" || key == "revision" || key == "conversation") continue;
     else if (const auto meaning = foreign_meaning(key, described(value)); meaning && meaning->use == ForeignMeaning::Use::kRefused)

@@ -59,6 +59,7 @@ class Creation {
 
   // FROM: a path that exists wins over a name. A run's folder stands for its base and its result.
   void find_base() {
+    if (!options_.quantize.empty()) check_gguf_type(options_.quantize, "quantize");
     const std::string& from = options_.file.from;
     const fs::path path = path_of(from);
     std::string base = path.string();
@@ -67,7 +68,7 @@ class Creation {
       if (!name || from.front() == '.' || from.front() == '/')
         throw Error(ErrorCode::kNotFound, "FROM " + from, "there is no such file or folder", fmt::format("paths start from {}", options_.folder.string()));
       const store::StoredModel parent = library_.open(*name);  // refuses unknown names
-      if (parent.name != *name) notes_.push_back(fmt::format("{} is published as {}, which is used", name->shortest(), parent.name.shortest()));
+      if (parent.name != *name && store::published_name(*name) == parent.name) notes_.push_back(fmt::format("{} is published as {}, which is used", name->shortest(), parent.name.shortest()));
       parent_ = parent;
       base = parent.weights.string();
     } else if (fs::exists(path / "config.yaml")) {

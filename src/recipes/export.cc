@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/path.h"
 #include "io/atomic_file.h"
 #include "models/adapter_start.h"
 #include "recipes/export_gguf.h"
@@ -86,7 +87,7 @@ ExportResult export_modelfile(const ExportOptions& options, const Sources& s, co
     adapter = absolute(result.files.back());
   } else if (!s.tuned.empty()) {
     from = absolute(options.run / "export" / "gguf" / "model.gguf");
-    if (!fs::exists(from)) result.notes.push_back(fmt::format("FROM names {}, which hone export {} --format gguf writes", from, options.run.string()));
+    if (!fs::exists(from)) result.notes.push_back(fmt::format("FROM names {}, which hone export {} --format gguf writes", from, shell_word(options.run.string())));
   }
   result.files.push_back(folder / "Modelfile");
   const auto system = tuned_system(s.tuned);

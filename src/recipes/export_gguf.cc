@@ -22,7 +22,7 @@ struct OutputType {
 constexpr OutputType kTypes[] = {{"f32", 0, DType::kF32},   {"f16", 1, DType::kF16},     {"q4_0", 2, DType::kQ4_0}, {"q8_0", 7, DType::kQ8_0},
                                  {"q4_k_m", 15, DType::kQ4_K}, {"q6_k", 18, DType::kQ6_K}, {"bf16", 32, DType::kBF16}};
 
-const OutputType& output_type(std::string word) {
+const OutputType& output_type(std::string word, const std::string& where) {
   for (char& c : word)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   std::string known;
@@ -30,7 +30,7 @@ const OutputType& output_type(std::string word) {
     if (type.word == word) return type;
     known += (known.empty() ? "" : ", ") + std::string(type.word);
   }
-  throw Error(ErrorCode::kInvalidInput, "--type", fmt::format("unknown GGUF type \"{}\"", word), "known: " + known);
+  throw Error(ErrorCode::kInvalidInput, where, fmt::format("unknown GGUF type \"{}\"", word), "known: " + known);
 }
 
 // The layer number in "blk.7.attn_v.weight"; −1 for tensors outside the layers.
@@ -167,6 +167,8 @@ bool holds_split_latent(const io::Gguf& gguf) { return gguf.has("blk.0.attn_k_b.
 
 }  // namespace
 
+void check_gguf_type(const std::string& type, const std::string& where) { output_type(type, where); }
+
 std::vector<std::string> write_merged_gguf(const std::filesystem::path& file, const ModelFiles& files, models::CausalLm& model, const std::string& type, GgufReader reader) {
   const models::ModelSource& source = *files.source;
   std::vector<std::string> notes = models::llama_cpp_notes(source.config());
@@ -175,7 +177,7 @@ std::vector<std::string> write_merged_gguf(const std::filesystem::path& file, co
       if (reader == GgufReader::kLlamaCpp) throw Error(ErrorCode::kUnsupported, source.path().string(), obstacle, "use --format safetensors");
       notes.push_back("only hone can run this model, not llama.cpp or Ollama: " + obstacle);
     }
-  const OutputType& wanted = output_type(type);
+  const OutputType& wanted = output_type(type, "--type");
   const io::GgufMetadata metadata = metadata_of(files, wanted);
   const MergedWeights merged(model, source);
   auto layout = models::gguf_layout(source, !source.gguf() || holds_split_latent(*source.gguf()));

@@ -21,6 +21,9 @@ std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, cons
 /// Who is to read a file: what llama.cpp would not load, or compute otherwise, is refused for it and told of for hone.
 enum class GgufReader { kLlamaCpp, kHone };
 
+/// Throws Error{kInvalidInput} naming `where` for a word that is no type of write_merged_gguf().
+void check_gguf_type(const std::string& type, const std::string& where);
+
 /// The model with every trained change added, weights in `type`: f32, f16, bf16, q8_0, q4_0, q4_k_m or q6_k. Matrices whose rows
 /// do not fit the blocks of a K type fall back to q5_0 (for Q4_K) or q8_0 (for Q6_K). Norms, biases and routers are F32. A GGUF
 /// base gives its own metadata; for a Hugging Face folder it is made from config.json, generation_config.json, the tokenizer and the

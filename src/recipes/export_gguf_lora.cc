@@ -121,16 +121,15 @@ std::vector<std::string> write_gguf_lora(const std::filesystem::path& file, cons
   for (const io::LoraPair& stored : adapter.pairs) {
     const io::LoraPair pair = scaled(adapter, stored, alpha);
     const std::string weight = pair.module + ".weight";
+    const bool tied = config.tied_head && (pair.module == "model.embed_tokens" || pair.module == "lm_head");
+    // llama.cpp finds adapters by the weight's name, and a tied head has the embedding's: it would apply the one to the other.
+    if (tied) refuse(fmt::format("{} is adapted, and the base ties head and embedding, which llama.cpp cannot tell apart", pair.module));
     if (!source.has(weight)) throw Error(ErrorCode::kInvalidInput, pair.module, "is not a linear layer of the base model", "the adapter was made for another model: name its base with --base");
     const bool latent_input = config.mla && pair.module.find("self_attn.") != std::string::npos && !pair.module.ends_with("o_proj");
     unapplied |= latent_input && !(whole_latent && pair.module.ends_with("kv_b_proj"));
-    if (pair.module == "model.embed_tokens" || pair.module == "lm_head") {
-      // llama.cpp finds adapters by the weight's name, and a tied head has the embedding's: it would apply the one to the other.
-      if (config.tied_head) refuse(fmt::format("{} is adapted, and the base ties head and embedding, which llama.cpp cannot tell apart", pair.module));
-      if (pair.module == "model.embed_tokens") {  // there a token's part of A is a row
-        tensors["token_embd.weight"] = {{transposed(pair.a)}, {pair.b}, false};
-        continue;
-      }
+    if (pair.module == "model.embed_tokens") {  // there a token's part of A is a row
+      tensors["token_embd.weight"] = {{transposed(pair.a)}, {pair.b}, false};
+      continue;
     }
     if (const auto expert = models::gguf_expert_stack(weight)) {
       add_expert(tensors[expert->tensor], pair, expert->expert, config.moe->n_routed_experts);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+
+#include "base/error.h"
 
 namespace hone::recipes {
 namespace {
@@ -53,7 +56,7 @@ const std::vector<Row>& table() {
     t.push_back({"use_unsloth_gc", Rule::kTurnsOn, "", {{"training.gradient_checkpointing", "true"}}});
     t.push_back({"lora_target_linear", Rule::kTurnsOn, "", {{"lora.target", "[all-linear]"}}});
     t.push_back({"pissa_init", Rule::kTurnsOn, "", {{"lora.init", "pissa"}}});
-    t.push_back({"use_peft", Rule::kTurnsOff, "", {{"model.adapter", "full"}}});
+    t.push_back({"full_finetuning", Rule::kTurnsOn, "", {{"model.adapter", "full"}}});
     t.push_back({"do_train", Rule::kRefusedIfOff, "hone train trains; answers are scored with hone eval"});
     // ---- refused where they are used
     refused({"adapter_name_or_path", "lora_model_dir", "peft_model_id"},
@@ -110,7 +113,7 @@ const Row* row_of(std::string_view key) {
 
 // Keys whose values are more than on and off.
 constexpr std::array kSpecial = {"bf16", "fp16", "pure_bf16", "dtype", "torch_dtype", "bnb_4bit_compute_dtype", "quantization_bit", "bnb_4bit_quant_type", "use_gradient_checkpointing", "resume_from_checkpoint",
-                                 "mix_strategy", "special_tokens", "roles_to_train", "train_on_eos", "loss_type", "enable_thinking", "quantization_method", "dataset_text_field", "dataset_train_split", "dataset_test_split"};
+                                 "mix_strategy", "special_tokens", "roles_to_train", "train_on_eos", "loss_type", "enable_thinking", "quantization_method", "dataset_text_field", "dataset_train_split", "dataset_test_split", "use_peft", "excess_length_strategy", "truncation_mode"};
 
 ForeignMeaning computed(Settings settings = {}) { return {Use::kComputed, std::move(settings), ""}; }
 ForeignMeaning declined(std::string_view hint) { return {Use::kRefused, {}, std::string(hint)}; }
@@ -120,6 +123,9 @@ std::optional<ForeignMeaning> special(std::string_view key, std::string_view val
   if (std::find(kSpecial.begin(), kSpecial.end(), key) == kSpecial.end()) return std::nullopt;
   const bool off = is_off(value);
   if (key == "bf16" || key == "pure_bf16") return off && !value.empty() && key == "bf16" ? ignore("training.precision says what activations are: bf16 or f32") : computed(off ? Settings{} : Settings{{"training.precision", "bf16"}});
+  if (key == "excess_length_strategy") return value == "truncate" || value == "raise" ? computed({{"data.cut_off", value == "raise" ? "refuse" : "truncate_prompt_start"}}) : computed({{"data.cut_off", "drop"}});
+  if (key == "truncation_mode") return off || value == "keep_start" ? ignore("of a row that is too long the prompt's start is left out, never the answer") : declined("data.cut_off says what becomes of long rows");
+  if (key == "use_peft") return computed({{"model.adapter", off ? "full" : "lora"}});
   if (key == "fp16") return off || value == "auto" ? computed() : ForeignMeaning{Use::kComputed, {{"training.precision", "bf16"}}, ""};
   if (key == "dtype" || key == "torch_dtype" || key == "bnb_4bit_compute_dtype") {
     if (value == "float32" || value == "fp32") return computed({{"training.precision", "f32"}});
@@ -154,6 +160,7 @@ std::string_view name(Dialect dialect) {
     case Dialect::kLlamaFactory: return "LLaMA-Factory";
     case Dialect::kAxolotl: return "Axolotl";
     case Dialect::kTrl: return "TRL";
+    case Dialect::kUnsloth: return "Unsloth";
   }
   return "hone";
 }
@@ -168,25 +175,59 @@ Dialect dialect_of(const std::vector<std::string>& keys) {
   if (has({"model", "training", "lora", "schedule", "quantization", "data"})) return Dialect::kOwn;
   if (has({"base_model"}) && has({"micro_batch_size", "sequence_len", "val_set_size", "dataset_prepared_path", "datasets"})) return Dialect::kAxolotl;
   if (has({"model_name_or_path"}) && has({"finetuning_type", "dataset_dir", "do_train", "cutoff_len", "lora_target"}) && has({"stage", "template"})) return Dialect::kLlamaFactory;
-  if (has({"model_name_or_path", "model_name"}) && has({"dataset_name", "use_peft", "dataset_text_field", "lora_target_modules", "target_modules", "load_in_4bit", "max_seq_length"})) return Dialect::kTrl;
+  if (has({"model_name_or_path", "model_name"}) && has({"dataset_name", "use_peft", "dataset_text_field", "lora_target_modules", "target_modules", "load_in_4bit", "max_seq_length"}))
+    return has({"model_name_or_path"}) ? Dialect::kTrl : Dialect::kUnsloth;
   return Dialect::kOwn;
 }
 
 // As their own code has them: LLaMA-Factory's finetuning_args and data_args over transformers' TrainingArguments, Axolotl's schema,
-// TRL's SFTConfig and ModelConfig.
-const std::vector<ForeignSetting>& defaults_of(Dialect dialect) {
-  static const Settings none;
-  static const Settings llama_factory = {{"training.learning_rate", "5e-5"}, {"training.epochs", "3"}, {"training.batch_size", "8"}, {"schedule.type", "linear"}, {"schedule.warmup_ratio", "0"}, {"lora.r", "8"}, {"data.packing", "false"},
-                                         {"training.save_steps", "500"}};
-  static const Settings axolotl = {{"model.adapter", "full"}, {"data.packing", "false"}};
-  static const Settings trl = {{"training.learning_rate", "2e-5"}, {"training.epochs", "3"}, {"training.batch_size", "8"}, {"schedule.type", "linear"}, {"schedule.warmup_ratio", "0"}, {"data.packing", "false"}, {"training.save_steps", "500"}};
-  switch (dialect) {
-    case Dialect::kOwn: return none;
-    case Dialect::kLlamaFactory: return llama_factory;
-    case Dialect::kAxolotl: return axolotl;
-    case Dialect::kTrl: return trl;
+// TRL's SFTConfig and ModelConfig with PEFT's targets, Unsloth's from_pretrained and get_peft_model.
+std::vector<ForeignSetting> defaults_of(Dialect dialect, const ForeignFile& file) {
+  static const Settings transformers = {{"training.epochs", "3"}, {"training.batch_size", "8"}, {"schedule.type", "linear"}, {"schedule.warmup_ratio", "0"}, {"training.save_steps", "500"}};
+  Settings defaults;
+  const auto has = [&](std::string_view key) { return std::find(file.keys.begin(), file.keys.end(), key) != file.keys.end(); };
+  const auto add = [&](const char* key, std::string yaml) {
+    if (!file.settings.contains(key)) defaults.push_back({key, std::move(yaml)});
+  };
+  const auto is = [&](const char* key, std::string_view yaml) {
+    const auto found = file.settings.find(key);
+    return found != file.settings.end() && found->second == yaml;
+  };
+  if (dialect == Dialect::kLlamaFactory) {
+    add("training.learning_rate", "5e-5");
+    add("lora.r", "8");
+    const auto rank = file.settings.find("lora.r");
+    add("lora.alpha", rank == file.settings.end() ? "16" : fmt::format("{}", 2 * std::atof(rank->second.c_str())));
+    add("data.packing", is("training.method", "pretrain") || is("training.method", "pt") ? "true" : "false");
   }
-  return none;
+  if (dialect == Dialect::kAxolotl) {
+    add("model.adapter", "full");
+    add("data.packing", "false");
+    add("data.cutoff_length", "512");
+    add("data.cut_off", "drop");
+  }
+  if (dialect == Dialect::kTrl) {
+    const auto adapter = std::find_if(file.settings.begin(), file.settings.end(), [](const auto& s) { return s.first.starts_with("lora."); });
+    if (!file.settings.contains("model.adapter") && adapter != file.settings.end())
+      throw Error(ErrorCode::kInvalidInput, "use_peft", fmt::format("is missing: without it TRL trains every weight and passes over {}", adapter->first), "say use_peft: true (LoRA) or use_peft: false (full fine-tuning)");
+    add("model.adapter", "full");
+    add("data.cutoff_length", "1024");
+    if (is("model.adapter", "lora")) {
+      add("lora.dropout", "0.05");
+      add("lora.target", "[q_proj, v_proj]");
+    }
+  }
+  if (dialect == Dialect::kUnsloth) {
+    add("lora.alpha", "16");
+    if (!has("load_in_4bit") && !has("load_in_8bit") && !has("full_finetuning")) add("model.quantization", "nf4");
+  }
+  if (dialect == Dialect::kTrl || dialect == Dialect::kUnsloth) {
+    add("training.learning_rate", "2e-5");
+    add("data.packing", "false");
+  }
+  if (dialect == Dialect::kLlamaFactory || dialect == Dialect::kTrl || dialect == Dialect::kUnsloth)
+    for (const ForeignSetting& setting : transformers) add(setting.key.c_str(), setting.yaml);
+  return defaults;
 }
 
 std::optional<ForeignMeaning> foreign_meaning(std::string_view key, std::string_view value) {

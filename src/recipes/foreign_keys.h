@@ -10,7 +10,7 @@
 namespace hone::recipes {
 
 /// Whose file it is, by its top-level keys.
-enum class Dialect { kOwn, kLlamaFactory, kAxolotl, kTrl };
+enum class Dialect { kOwn, kLlamaFactory, kAxolotl, kTrl, kUnsloth };
 
 std::string_view name(Dialect dialect);  // "LLaMA-Factory" …
 Dialect dialect_of(const std::vector<std::string>& top_level_keys);
@@ -20,8 +20,15 @@ struct ForeignSetting {
   std::string key, yaml;
 };
 
-/// What holds in a dialect where its file says nothing and hone's own default differs.
-const std::vector<ForeignSetting>& defaults_of(Dialect dialect);
+/// A file's top-level keys, and its settings of hone's own keys that are scalars.
+struct ForeignFile {
+  std::vector<std::string> keys;
+  std::map<std::string, std::string> settings;  // key → YAML
+};
+
+/// What holds in a dialect where its file says nothing and hone's own default differs. Throws Error{kInvalidInput} where its trainer
+/// would pass over what the file says.
+std::vector<ForeignSetting> defaults_of(Dialect dialect, const ForeignFile& file);
 
 /// What a neighbour's key with this value (a YAML scalar; "" for null, "[…]" or "{…}" where it is a list or a mapping that is not empty) comes to.
 struct ForeignMeaning {

@@ -32,6 +32,12 @@ std::vector<ChatMessage> messages_of(const std::string& text, const std::string&
   return out;
 }
 
+std::string lowered(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
 }  // namespace
 
 Modelfile StoredModel::modelfile() const {
@@ -93,8 +99,12 @@ const ModelStore* Library::holding(const ModelName& name) const {
 
 std::optional<ModelName> Library::find(const ModelName& name) const {
   if (holding(name)) return name;
-  const auto published = published_name(name);
-  return published && holding(*published) ? published : std::nullopt;
+  if (const auto published = published_name(name); published && holding(*published)) return published;
+  const std::string wanted = lowered(name.full());
+  for (const ModelStore& store : stores_)
+    for (const ModelName& other : store.names())
+      if (lowered(other.full()) == wanted) return other;
+  return std::nullopt;
 }
 
 StoredModel Library::open(const ModelName& name) const {
@@ -146,7 +156,8 @@ void copy_model(Library& library, const ModelName& from, const ModelName& to, co
   own.prune();  // what the name stood for before
 }
 
-void remove_model(Library& library, const ModelName& name) {
+void remove_model(Library& library, const ModelName& given) {
+  const ModelName name = library.find(given).value_or(given);
   const ModelStore* store = library.holding(name);
   if (store && store != &library.own())
     throw Error(ErrorCode::kUnsupported, name.shortest(), fmt::format("lies in {}, which hone only reads", store->root().string()), "remove it with ollama rm");

@@ -53,7 +53,8 @@ class Library {
   ModelStore& own() { return stores_.front(); }
   /// The store that holds a name, else null; an own model hides one of Ollama's.
   const ModelStore* holding(const ModelName& name) const;
-  /// The name under which a model is there: the name itself, or else the published one behind it.
+  /// The name under which a model is there: the name itself, or else the published one behind it, or one that differs in upper and
+  /// lower case alone.
   std::optional<ModelName> find(const ModelName& name) const;
   /// Throws Error{kNotFound} with the nearest name and how to pull it.
   StoredModel open(const ModelName& name) const;

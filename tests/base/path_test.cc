@@ -37,6 +37,12 @@ TEST(Path, ExpandsHomesAndVariables) {
     EXPECT_EQ(expanded_path(written, "--out"), meant) << written;
 }
 
+TEST(Path, WordsForAShell) {
+  for (const auto& [text, word] : std::vector<std::pair<std::string, std::string>>{
+           {"runs/a-1.5/best", "runs/a-1.5/best"}, {"", "''"}, {"my runs/a", "'my runs/a'"}, {"it's", "'it'\\''s'"}, {"$HOME", "'$HOME'"}, {"~/x", "'~/x'"}, {"数据/行", "数据/行"}, {"a;b", "'a;b'"}, {"a*", "'a*'"}})
+    EXPECT_EQ(shell_word(text), word);
+}
+
 TEST(Path, RefusesWhatItCannotExpand) {
   EXPECT_EQ(why_not("runs/$HONE_TEST_NOT_SET"), "$HONE_TEST_NOT_SET is not set");
   EXPECT_EQ(why_not("~nobody-of-this-name/x"), "~nobody-of-this-name stands for a home folder, and there is no user nobody-of-this-name");

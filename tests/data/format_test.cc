@@ -237,6 +237,8 @@ TEST(Format, NamesEveryMalformedRow) {
       {chat(user + R"(,{"role":"assistant","content":"","tool_calls":"x"})"), messages, ProblemKind::kWrongType, "tool_calls"},
       {R"({"messages":[],"tools":"{"})", messages, ProblemKind::kWrongType, "tools"},
       {R"({"instruction":"i"})", Format::kAlpaca, ProblemKind::kMissingKey, "output"},
+      {chat(user + R"(,{"role":"assistant","content":"<think>so"})"), messages, ProblemKind::kEmptyAnswer, "never closed"},
+      {R"({"instruction":"i","output":"\n<think>\nso and so"})", Format::kAlpaca, ProblemKind::kEmptyAnswer, "never closed"},
       {R"({"instruction":"i","output":""})", Format::kAlpaca, ProblemKind::kEmptyAnswer, "assistant"},
       {R"({"instruction":"","output":"o"})", Format::kAlpaca, ProblemKind::kEmptyPrompt, "user"},
       {R"({"instruction":"i","output":3})", Format::kAlpaca, ProblemKind::kWrongType, "found number"},

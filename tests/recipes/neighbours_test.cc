@@ -93,6 +93,45 @@ TEST(Neighbours, TrlAndUnsloth) {
   EXPECT_EQ(read_yaml("quantization_bit: 8").model.quantization, "int8");
 }
 
+// Where a file says nothing, what its trainer does: TRL 1.16, LLaMA-Factory 0.9.5, Axolotl 0.19, Unsloth.
+TEST(Neighbours, DefaultsAreTheTrainersOwn) {
+  const std::string trl = "model_name_or_path: m\ndataset_name: a.jsonl\n";
+  const Config full = read_yaml(trl);
+  EXPECT_EQ(full.model.adapter, "full");
+  EXPECT_EQ(full.data.cutoff_length, 1024);
+  EXPECT_EQ(full.training.learning_rate, 2e-5);
+  const Config lora = read_yaml(trl + "use_peft: true\n");
+  EXPECT_EQ(lora.model.adapter, "lora");
+  EXPECT_EQ(lora.lora.dropout, 0.05);
+  EXPECT_EQ(lora.lora.target, (std::vector<std::string>{"q_proj", "v_proj"}));
+  EXPECT_EQ(lora.lora.r, 16);
+  EXPECT_EQ(lora.lora.alpha, 32);
+  const Config said = read_yaml(trl + "use_peft: true\nlora_dropout: 0.0\nlora_target_modules: all-linear\nmax_length: 77\n");
+  EXPECT_EQ(said.lora.dropout, 0);
+  EXPECT_EQ(said.lora.target, std::vector<std::string>{"all-linear"});
+  EXPECT_EQ(said.data.cutoff_length, 77);
+  EXPECT_THAT(told(trl + "lora_r: 8\n"), HasSubstr("use_peft")) << "TRL would train every weight and say nothing";
+  EXPECT_EQ(read_yaml(trl + "lora_r: 8\nuse_peft: false\n").model.adapter, "full");
+
+  const std::string factory = "model_name_or_path: m\ntemplate: qwen\ncutoff_len: 99\n";
+  EXPECT_TRUE(read_yaml(factory + "stage: pt\n").data.packing) << "packed in pre-training";
+  EXPECT_FALSE(read_yaml(factory + "stage: pt\npacking: false\n").data.packing);
+  EXPECT_FALSE(read_yaml(factory + "stage: sft\n").data.packing);
+  EXPECT_EQ(read_yaml(factory + "stage: sft\n").lora.alpha, 16);
+
+  const std::string axolotl = "base_model: m\nmicro_batch_size: 2\ndatasets: [{path: a, type: alpaca}]\n";
+  EXPECT_EQ(read_yaml(axolotl).data.cutoff_length, 512);
+  EXPECT_EQ(read_yaml(axolotl).data.cut_off, data::CutOffPolicy::kDrop);
+  EXPECT_EQ(read_yaml(axolotl + "excess_length_strategy: raise\n").data.cut_off, data::CutOffPolicy::kRefuse);
+  EXPECT_EQ(read_yaml(axolotl + "excess_length_strategy: truncate\n").data.cut_off, data::CutOffPolicy::kTruncatePromptStart);
+
+  const std::string unsloth = "model_name: m\ndataset_name: a.jsonl\nmax_seq_length: 64\n";
+  EXPECT_EQ(read_yaml(unsloth).model.quantization, "nf4");
+  EXPECT_EQ(read_yaml(unsloth + "load_in_4bit: false\n").model.quantization, "auto");
+  EXPECT_EQ(read_yaml(unsloth).lora.alpha, 16);
+  EXPECT_EQ(read_yaml(unsloth + "full_finetuning: true\n").model.adapter, "full");
+}
+
 TEST(Neighbours, ConstantScheduleOfTransformersHasNoWarmUp) {
   const std::string file = "model_name_or_path: m\nstage: sft\ntemplate: qwen\ncutoff_len: 9\nwarmup_ratio: 0.1\nlr_scheduler_type: ";
   EXPECT_EQ(read_yaml(file + "constant").schedule.warmup_ratio, 0);

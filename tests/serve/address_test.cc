@@ -24,6 +24,9 @@ TEST(Address, WhatIsLeftOutIsTheDefault) {
   EXPECT_EQ(url("[fe80::1]"), "http://[fe80::1]:11434");
   EXPECT_EQ(url("fe80::1"), "http://[fe80::1]:11434");
   EXPECT_EQ(parse_address("[::1]:80", "x").host, "::1");
+  EXPECT_EQ(url(" 10.0.0.1:99 \n"), "http://10.0.0.1:99") << "as Ollama reads it";
+  EXPECT_EQ(url("\"http://example.org:1\""), "http://example.org:1");
+  EXPECT_EQ(url("'0.0.0.0'"), "http://127.0.0.1:11434");
 }
 
 TEST(Address, AServerThatListensEverywhereIsAskedHere) {
@@ -33,7 +36,7 @@ TEST(Address, AServerThatListensEverywhereIsAskedHere) {
 }
 
 TEST(Address, WhatIsNone) {
-  for (const char* bad : {"host:", "host:port", "host:65536", "host:-1", "host: 80", "ftp://host", "host/path", "user@host", "a b", "[::1", "host:80:90x/", "h\\x"})
+  for (const char* bad : {"host:", "host:port", "host:65536", "host:-1", "host: 80", "ftp://host", "host/path", "user@host", "http://host:80/v1", "a b", "[::1", "host:80:90x/", "h\\x"})
     EXPECT_THROW(parse_address(bad, "HONE_HOST"), Error) << bad;
 }
 

@@ -50,6 +50,19 @@ TEST_F(StoreTest, KeepsWhatItIsGiven) {
   EXPECT_EQ(blobs(), 5u) << "equal weights are one blob";
 }
 
+TEST_F(StoreTest, NamesMayDifferInCase) {
+  put("Acme/Triage:Q4", "weights", "one");
+  Library library({store_});
+  EXPECT_EQ(library.open(parse_name("acme/triage:q4")).system, "one");
+  EXPECT_EQ(library.find(parse_name("acme/triage")), std::nullopt) << "another tag";
+  put("acme/triage:q4", "weights", "two");
+  EXPECT_EQ(library.open(parse_name("acme/triage:q4")).system, "two") << "the very name comes first";
+  EXPECT_EQ(library.open(parse_name("Acme/Triage:Q4")).system, "one");
+  remove_model(library, parse_name("ACME/TRIAGE:q4"));
+  remove_model(library, parse_name("ACME/TRIAGE:q4"));
+  EXPECT_TRUE(store_.names().empty());
+}
+
 TEST_F(StoreTest, PrunesWhatNobodyUses) {
   put("a", "weights", "one");
   put("b", "weights", "two");

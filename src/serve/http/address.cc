@@ -16,6 +16,10 @@ std::string Address::url() const {
 Address parse_address(std::string_view text, const std::string& where) {
   const auto refuse = [&](const std::string& what) { throw Error(ErrorCode::kInvalidInput, where, what, "write 127.0.0.1:11434, or https://host:port"); };
   Address address;
+  // As shells and .env files leave them: blanks and quotes around the value.
+  constexpr std::string_view kAround = " \t\r\n\"'";
+  while (!text.empty() && kAround.find(text.front()) != std::string_view::npos) text.remove_prefix(1);
+  while (!text.empty() && kAround.find(text.back()) != std::string_view::npos) text.remove_suffix(1);
   if (const size_t scheme = text.find("://"); scheme != std::string_view::npos) {
     const std::string_view name = text.substr(0, scheme);
     if (name != "http" && name != "https") refuse(fmt::format("{}:// is not spoken", name));
@@ -24,6 +28,7 @@ Address parse_address(std::string_view text, const std::string& where) {
     text.remove_prefix(scheme + 3);
   }
   while (text.ends_with('/')) text.remove_suffix(1);
+  if (const size_t slash = text.find('/'); slash != std::string_view::npos) refuse(fmt::format("a server has no path, found \"{}\" behind {}", text.substr(slash), text.substr(0, slash)));
   const bool may_have_port = text.starts_with('[') ? text.find("]:") != std::string_view::npos : std::count(text.begin(), text.end(), ':') == 1;
   if (may_have_port) {
     const size_t colon = text.rfind(':');

@@ -185,11 +185,12 @@ void copy(Service& service, StoreWork& work, const Exchange& exchange) {
 
 void remove(Service& service, StoreWork& work, const Exchange& exchange) {
   const Json body = parse_body(exchange->request().body);
-  const store::ModelName name = store::parse_name(model_name(Fields(body)));
-  service.catalog.check_storable(name.shortest());
-  run_quietly(work, exchange, [name, &service] {
+  const store::ModelName given = store::parse_name(model_name(Fields(body)));
+  service.catalog.check_storable(given.shortest());
+  run_quietly(work, exchange, [given, &service] {
     store::Library library;
-    if (!library.holding(name)) library.open(name);  // says what is near
+    const auto found = library.find(given);
+    const store::ModelName name = found ? *found : library.open(given).name;  // which says what is near
     service.pool.expire(name.shortest());
     store::remove_model(library, name);
     library.own().prune();
