@@ -3,11 +3,11 @@
 # pool, the engine, the server and its models under TSan.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-preset=release
+preset=release compilers=--build
 selection=()
 case "${1:-}" in
   "") ;;
-  --sanitize) preset=sanitize; selection=(--label-exclude program) ;;
+  --sanitize) preset=sanitize compilers=--sanitize; selection=(--label-exclude program) ;;
   --threads)
     scripts/setup.sh --build
     programs=(base autograd ops infer serve)
@@ -22,7 +22,7 @@ case "${1:-}" in
   *) echo "usage: scripts/test.sh [--sanitize | --threads]" >&2; exit 2 ;;
 esac
 # What only the tests need (a browser, a registry) is fetched while the compiler works.
-scripts/setup.sh --build
+scripts/setup.sh "$compilers"
 scripts/setup.sh &
 setup=$!
 trap wait EXIT  # an installation is not left halfway, whatever fails here

@@ -101,8 +101,8 @@ void HuggingFaceSource::note_unknown_weights() {
   size_t count = 0;
   for (const auto& [name, shard] : shard_of_) {
     if (known.contains(name) || name.ends_with("rotary_emb.inv_freq")) continue;
-    constexpr std::string_view kLayers = "model.layers.";
-    if (name.starts_with(kLayers) && std::strtoll(name.c_str() + kLayers.size(), nullptr, 10) >= config_.layers) continue;
+    constexpr std::string_view kBlocks = "model.layers.";
+    if (name.starts_with(kBlocks) && std::strtoll(name.c_str() + kBlocks.size(), nullptr, 10) >= config_.layers) continue;
     if (count++ == 0) first = name;
   }
   if (count > 0)

@@ -109,7 +109,6 @@ class Parser {
   size_t position_ = 0;
   int descent_ = 0;
   int loops_ = 0;          // for loops around the statement, within the macro
-  bool in_loop_outside_ = false;
   std::vector<Statement*> macros_;  // macros and call blocks around the statement
   bool has_generation_ = false;
 };

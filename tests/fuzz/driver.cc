@@ -21,6 +21,11 @@
 #include "fuzz/target.h"
 #include "io/atomic_file.h"
 
+#if defined(__has_feature)  // clang's way to say it
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kSanitized = true;
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1:max_allocation_size_mb=2048:hard_rss_limit_mb=4096:detect_leaks=0"; }

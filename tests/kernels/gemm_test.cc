@@ -76,7 +76,7 @@ TEST(Gemm, RowsOfGenerationWithEveryWeightType) {
 // Weights in panels give what the same weights in rows give: in generation, in tiles (any part of the panels), and row by row.
 TEST(Gemm, WeightsInPanels) {
   for (const DType type : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K})
-    for (const auto& [m, n, k] : {Case{1, 64, 256}, Case{2, 33, 512}, Case{23, 97, 768}, Case{16, 16, 256}, Case{70, 600, 1280}, Case{13, 40, 320}})
+    for (const auto& [m, n, k] : {Case{1, 64, 256}, Case{2, 33, 512}, Case{23, 97, 768}, Case{16, 16, 256}, Case{70, 328, 1280}, Case{13, 40, 320}})
       for (const DType a_type : {DType::kBF16, DType::kF32}) {
         if (!quant::has_panels(type, k)) continue;
         const Owned a = random_matrix(a_type, m, k, 1), rows = random_matrix(type, n, k, 2), panels = in_panels(rows), low = random_matrix(a_type, m, 9, 3), high = random_matrix(DType::kF32, n, 9, 4);
