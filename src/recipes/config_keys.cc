@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "eval/metric.h"
+#include "recipes/config_key_kinds.h"
 #include "recipes/config_values.h"
 #include "recipes/foreign_keys.h"
 #include "store/url.h"
@@ -25,43 +25,6 @@ std::string text_list(const std::vector<std::string>& texts) {
 
 [[noreturn]] void later(Where where, const std::string& what, const std::string& instead) {
   throw Error(ErrorCode::kUnsupported, where, what + " arrives in a later version", instead);
-}
-
-template <class Access>
-Key integer(std::string path, std::vector<std::string> aliases, int64_t low, int64_t high, Access access, std::string meaning, bool resumable = false) {
-  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
-          [=](Config& c, const YAML::Node& node, Where where) { access(c) = read_integer(node, where, low, high); },
-          [=](const Config& c) { return fmt::format("{}", access(const_cast<Config&>(c))); }};
-}
-template <class Access>
-Key number(std::string path, std::vector<std::string> aliases, double low, double high, Access access, std::string meaning, bool resumable = false) {
-  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
-          [=](Config& c, const YAML::Node& node, Where where) { access(c) = read_number(node, where, low, high); },
-          [=](const Config& c) { return fmt::format("{}", access(const_cast<Config&>(c))); }};
-}
-template <class Access>
-Key flag(std::string path, std::vector<std::string> aliases, Access access, std::string meaning) {
-  return {std::move(path), std::move(aliases), std::move(meaning), false,
-          [=](Config& c, const YAML::Node& node, Where where) {
-            try {
-              access(c) = node.as<bool>();
-            } catch (const YAML::Exception&) {
-              bad(where, "true or false", node);
-            }
-          },
-          [=](const Config& c) { return std::string(access(const_cast<Config&>(c)) ? "true" : "false"); }};
-}
-template <class Access>
-Key text(std::string path, std::vector<std::string> aliases, Access access, std::string meaning, bool resumable = false) {
-  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
-          [=](Config& c, const YAML::Node& node, Where where) { access(c) = scalar(node, where, "text"); },
-          [=](const Config& c) { return in_quotes(access(const_cast<Config&>(c))); }};
-}
-template <class Access>
-Key word(std::string path, std::vector<std::string> aliases, Words words, Access access, std::string meaning, bool resumable = false) {
-  return {std::move(path), std::move(aliases), std::move(meaning), resumable,
-          [=](Config& c, const YAML::Node& node, Where where) { access(c) = read_word(node, where, words); },
-          [=](const Config& c) { return access(const_cast<Config&>(c)); }};
 }
 
 // A list of names of modules: in quotes where YAML would read a name otherwise.
@@ -89,8 +52,6 @@ Key pattern(std::string path, std::vector<std::string> aliases, Access access, R
             return fmt::format("{{{}}}", fmt::join(entries, ", "));
           }};
 }
-
-#define FIELD(expression) [](Config& c) -> auto& { return c.expression; }
 
 std::vector<Key> make_table() {
   constexpr int64_t kMany = int64_t{1} << 40;
@@ -289,30 +250,7 @@ std::vector<Key> make_table() {
          }
        },
        [](const Config& c) { return fmt::format("[{}]", fmt::join(c.report_to, ", ")); }});
-  // ---- evaluation
-  add({"eval.metrics", {}, "bleu, chrf, chrf++, rouge, exact_match, labels, entities", true,
-       [](Config& c, const YAML::Node& node, Where where) {
-         c.eval.metrics.clear();
-         for (const std::string& name : words_of(node, where)) {
-           eval::make_metric(name, {}, where);
-           if (std::find(c.eval.metrics.begin(), c.eval.metrics.end(), name) == c.eval.metrics.end()) c.eval.metrics.push_back(name);
-         }
-       },
-       [](const Config& c) { return fmt::format("[{}]", fmt::join(c.eval.metrics, ", ")); }});
-  add(word("eval.bleu_tokenizer", {}, {{"none", "none"}, {"13a", "13a"}, {"zh", "zh"}, {"intl", "intl"}, {"char", "char"}}, FIELD(eval.bleu_tokenizer), "sacreBLEU's zh (13a with each Chinese character a word), 13a, intl, char or none", true));
-  add(word("eval.rouge_tokenizer", {}, {{"han", "han"}, {"ascii", "ascii"}}, FIELD(eval.rouge_tokenizer), "han (each Chinese character a word), or rouge-score's ascii", true));
-  add(text("eval.class_field", {}, FIELD(eval.class_field), "the key of JSON answers whose value is their class; empty: the whole answer", true));
-  add(number("eval.automatic_weight", {}, 0, 1e6, FIELD(eval.score.automatic), "share of the automatic metrics in the one score", true));
-  add(number("eval.human_weight", {}, 0, 1e6, FIELD(eval.score.human), "share of the human ratings in the one score", true));
-  add(dimensions_key());
-  add(score_key());
-  add(integer("eval.bootstrap_samples", {}, 0, 1000000, FIELD(eval.bootstrap_samples), "resamples for intervals and paired tests; 0: none", true));
-  add(number("eval.confidence", {}, 0.5, 0.9999, FIELD(eval.confidence), "of the intervals", true));
-  add(integer("eval.seed", {}, 0, kMany, FIELD(eval.seed), "of the resamples", true));
-  add(word("eval.perplexity", {}, {{"sliding", "sliding"}, {"chunks", "chunks"}}, FIELD(eval.perplexity), "of a text: sliding windows (transformers), or chunks whose second half counts (llama-perplexity)", true));
-  add(integer("eval.window", {}, 2, 1 << 20, FIELD(eval.window), "tokens the model sees at once when it reads a text", true));
-  add(flag("eval.reasoning", {}, FIELD(eval.reasoning), "compare <think> … </think> too, in front of what clients get as content"));
-  add(integer("eval.stride", {}, 1, 1 << 20, FIELD(eval.stride), "tokens by which the sliding window moves", true));
+  for (Key& key : eval_keys()) add(std::move(key));
   // patience turns early_stop on, so what early_stop says must be written (and read) after it.
   const auto early = std::find_if(keys.begin(), keys.end(), [](const Key& key) { return key.path == "early_stop"; });
   std::rotate(early, early + 1, keys.end());

@@ -32,8 +32,7 @@ std::string described(const YAML::Node& value);
 /// A list of files of rows.
 Key datasets_key(std::string path, std::vector<std::string> aliases, std::vector<data::DatasetConfig> data::DataConfig::*field, std::string meaning);
 
-/// The mappings of the `eval:` block, which are values as a whole.
-Key score_key();       // eval.score
-Key dimensions_key();  // eval.dimensions
+/// The `eval:` block.
+std::vector<Key> eval_keys();
 
 }  // namespace hone::recipes

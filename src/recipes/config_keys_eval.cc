@@ -1,12 +1,15 @@
-// How the one score is weighted: the mappings of the `eval:` block.
+// The `eval:` block: metrics, texts, and how the one score is weighted.
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
+#include "eval/metric.h"
 #include "eval/ratings.h"
+#include "recipes/config_key_kinds.h"
 #include "recipes/config_keys.h"
+#include "recipes/config_values.h"
 
 namespace hone::recipes {
 namespace {
@@ -57,8 +60,6 @@ eval::ScoreWeight read_weight(const std::string& name, const YAML::Node& node, c
   return weight;
 }
 
-}  // namespace
-
 Key score_key() {
   return {"eval.score", {}, "the scores that count, as {name: {weight, worst, best}}: 0 points at worst, 100 at best", true,
           [](Config& c, const YAML::Node& node, const std::string& where) {
@@ -95,6 +96,37 @@ Key dimensions_key() {
             const auto& w = c.eval.score.dimensions;
             return fmt::format("{{relevance: {}, fluency: {}, professionalism: {}}}", w[0], w[1], w[2]);
           }};
+}
+
+}  // namespace
+
+std::vector<Key> eval_keys() {
+  std::vector<Key> keys;
+  const auto add = [&](Key key) { keys.push_back(std::move(key)); };
+  add({"eval.metrics", {}, "bleu, chrf, chrf++, rouge, exact_match, labels, entities", true,
+       [](Config& c, const YAML::Node& node, Where where) {
+         c.eval.metrics.clear();
+         for (const std::string& name : words_of(node, where)) {
+           eval::make_metric(name, {}, where);
+           if (std::find(c.eval.metrics.begin(), c.eval.metrics.end(), name) == c.eval.metrics.end()) c.eval.metrics.push_back(name);
+         }
+       },
+       [](const Config& c) { return fmt::format("[{}]", fmt::join(c.eval.metrics, ", ")); }});
+  add(word("eval.bleu_tokenizer", {}, {{"none", "none"}, {"13a", "13a"}, {"zh", "zh"}, {"intl", "intl"}, {"char", "char"}}, FIELD(eval.bleu_tokenizer), "sacreBLEU's zh (13a with each Chinese character a word), 13a, intl, char or none", true));
+  add(word("eval.rouge_tokenizer", {}, {{"han", "han"}, {"ascii", "ascii"}}, FIELD(eval.rouge_tokenizer), "han (each Chinese character a word), or rouge-score's ascii", true));
+  add(text("eval.class_field", {}, FIELD(eval.class_field), "the key of JSON answers whose value is their class; empty: the whole answer", true));
+  add(number("eval.automatic_weight", {}, 0, 1e6, FIELD(eval.score.automatic), "share of the automatic metrics in the one score", true));
+  add(number("eval.human_weight", {}, 0, 1e6, FIELD(eval.score.human), "share of the human ratings in the one score", true));
+  add(dimensions_key());
+  add(score_key());
+  add(integer("eval.bootstrap_samples", {}, 0, 1000000, FIELD(eval.bootstrap_samples), "resamples for intervals and paired tests; 0: none", true));
+  add(number("eval.confidence", {}, 0.5, 0.9999, FIELD(eval.confidence), "of the intervals", true));
+  add(integer("eval.seed", {}, 0, int64_t{1} << 40, FIELD(eval.seed), "of the resamples", true));
+  add(word("eval.perplexity", {}, {{"sliding", "sliding"}, {"chunks", "chunks"}}, FIELD(eval.perplexity), "of a text: sliding windows (transformers), or chunks whose second half counts (llama-perplexity)", true));
+  add(integer("eval.window", {}, 2, 1 << 20, FIELD(eval.window), "tokens the model sees at once when it reads a text", true));
+  add(flag("eval.reasoning", {}, FIELD(eval.reasoning), "compare <think> … </think> too, in front of what clients get as content"));
+  add(integer("eval.stride", {}, 1, 1 << 20, FIELD(eval.stride), "tokens by which the sliding window moves", true));
+  return keys;
 }
 
 }  // namespace hone::recipes

@@ -7,36 +7,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "text/ollama_nodes.h"
 
 namespace hone::text {
 namespace {
 
+using ollama::Branch, ollama::literal, ollama::Node, ollama::Nodes, ollama::write;
+
 constexpr int kMaxDepth = 64;
-
-struct Node;
-using Nodes = std::vector<std::unique_ptr<Node>>;
-
-struct Branch {
-  std::string condition;  // Jinja; empty for else
-  Nodes body;
-};
-struct Node {
-  enum class Kind { kText, kOutput, kIf, kLoop, kSet } kind;
-  std::string text;               // of kText; a Jinja expression, or for kLoop and kSet what stands in their tag
-  std::vector<Branch> branches;   // of kIf: in order; of kLoop: the body, then what stands for an empty list
-  bool answers = false;           // an output that writes .Response
-};
-
-std::string literal(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    if (c == '\\' || c == '\'') out += '\\';
-    if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else out += c;
-  }
-  return out + "'";
-}
 
 bool blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 bool word_start(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; }
@@ -397,39 +375,6 @@ class OllamaTranslator {
       json_ = field->json;
     }
     return value;
-  }
-
-  // ---- Jinja ----
-
-  // With `ended`, nothing is written after the first output of .Response.
-  static void write(const Nodes& nodes, std::string& out, bool* ended = nullptr) {
-    for (const auto& node : nodes) {
-      if (ended && *ended) return;
-      switch (node->kind) {
-        case Node::Kind::kText: out += "{{ " + literal(node->text) + " }}"; break;
-        case Node::Kind::kSet: out += "{% set " + node->text + " %}"; break;
-        case Node::Kind::kOutput:
-          out += "{{ " + node->text + " }}";
-          if (ended && node->answers) *ended = true;
-          break;
-        case Node::Kind::kIf:
-          for (size_t i = 0; i < node->branches.size(); ++i) {
-            const Branch& branch = node->branches[i];
-            out += branch.condition.empty() ? "{% else %}" : (i == 0 ? "{% if " : "{% elif ") + branch.condition + " %}";
-            write(branch.body, out, ended);
-          }
-          out += "{% endif %}";
-          break;
-        case Node::Kind::kLoop:
-          out += "{% for " + node->text + " %}";
-          for (size_t i = 0; i < node->branches.size(); ++i) {
-            if (i > 0) out += "{% else %}";
-            write(node->branches[i].body, out, ended);
-          }
-          out += "{% endfor %}";
-          break;
-      }
-    }
   }
 
   std::string_view whole_;
